@@ -1,0 +1,173 @@
+"""The engine: a plan, a store, a clock and channels, and one pass over everybody who is due.
+
+A pass at time `now`, in this order: route new events → exits and goals → entries → each stage in order →
+delivery. Both runtimes (in-process here, Prefect in `treue_flows`) make the same calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import select
+
+from treue.engine import entering, outbox, recovery, routing
+from treue.engine.advancing import Personal, advance, due_stages
+from treue.engine.delivering import Delivered, Delivery
+from treue.engine.statements import Scene
+from treue.engine.versions import Version, Versions
+from treue.model.tables import arrival
+from treue.plan.stages import Stage
+from treue.store.store import Store
+
+Progress = Callable[[str, int], None]
+"""Told what is being done (a stage's id, or `deliver`) and for how many more customers it has been done."""
+
+MAX_ROUNDS = 10
+"""How often a pass starts over because its own steps recorded events; what is left, the next pass does."""
+
+
+@dataclass(frozen=True)
+class Due:
+    """A journey with something to do: all its versions in use, the live one included."""
+
+    name: str
+    journey_id: int
+    versions: tuple[Version, ...]
+
+
+@dataclass
+class Passed:
+    """What one pass did."""
+
+    routed: int = 0
+    arrivals: int = 0
+    moved: int = 0
+    delivered: Delivered = field(default_factory=Delivered)
+    journeys: list[str] = field(default_factory=list)
+
+
+class Engine:
+    """The engine calls that every runtime makes. Holds no state of its own beyond parsed plans."""
+
+    def __init__(
+        self,
+        store: Store,
+        zone: str,
+        salt: str,
+        delivery: Delivery | None = None,
+        state: Path | None = None,
+        personal: Personal | None = None,
+    ) -> None:
+        self.store, self.zone, self.salt = store, zone, salt
+        self.delivery, self.state, self.personal = delivery, state, personal
+        self._versions = Versions()
+
+    def versions(self) -> list[Version]:
+        """Return all versions in use, paused journeys included."""
+        with self.store.reading() as connection:
+            return self._versions.load(connection)
+
+    def recover(self, now: datetime) -> recovery.Recovered:
+        """Settle what dead workers left behind."""
+        assert self.state is not None
+        return recovery.recover(self.store, self.state, now)
+
+    def route(self, versions: Sequence[Version], now: datetime) -> int:
+        """Show new events to the journeys that react to them; return how many."""
+        return routing.route_events(self.store, versions, now)
+
+    def sense(self, versions: Sequence[Version], now: datetime) -> None:
+        """Look who has joined a segment, whose schedule has come, who has a reason to leave."""
+        routing.sense(self.store, versions, now, self.zone)
+
+    def due(
+        self, versions: Sequence[Version], now: datetime, names: Sequence[str] | None = None
+    ) -> list[Due]:
+        """Return the journeys with something to do now, highest priority first; no run is started for others."""
+        wanted = [v for v in versions if not v.paused and (names is None or v.name in names)]
+        with self.store.reading() as connection:
+            called = set(
+                connection.scalars(select(arrival.c.journey_id).where(arrival.c.at <= now).distinct())
+            )
+            waiting = (
+                {journey_id for journey_id, _ in outbox.waiting(connection, now)} if self.delivery else set()
+            )
+            busy = {v.journey_id for v in wanted if due_stages(connection, v, now)}
+        journeys: dict[int, list[Version]] = {}
+        for version in wanted:
+            if version.journey_id in called | waiting | busy:
+                journeys.setdefault(version.journey_id, []).append(version)
+        found = [Due(group[0].name, id_, tuple(group)) for id_, group in journeys.items()]
+        return sorted(found, key=lambda due: (-max(v.plan.priority for v in due.versions), due.name))
+
+    def take_in(self, due: Due, now: datetime) -> int:
+        """Let those at a journey's door in, out, or turn them away; return how many arrivals there were."""
+        return entering.take_in(self.store, due.versions, now, self.zone, self.salt)
+
+    def due_stages(self, version: Version, now: datetime, after: int = 0) -> list[Stage]:
+        """Return the stages somebody is due at, from index `after` on, in order."""
+        with self.store.reading() as connection:
+            return due_stages(connection, version, now, after)
+
+    def advance(
+        self, version: Version, stage: Stage, now: datetime, progress: Callable[[int], None] | None = None
+    ) -> int:
+        """Act on everyone due at a stage and move them on; return how many."""
+        scene = Scene(version, now, self.store.dialect, self.zone, self.salt)
+        return advance(self.store, scene, stage, self.personal, progress)
+
+    def deliver(
+        self, journey_id: int, now: datetime, progress: Callable[[int], None] | None = None
+    ) -> Delivered:
+        """Send what a journey has in the outbox."""
+        return self.delivery.deliver(journey_id, now, progress) if self.delivery else Delivered()
+
+
+def stages_in_order(engine: Engine, version: Version, now: datetime) -> Iterator[Stage]:
+    """Yield each stage somebody is due at, looking anew after each: a stage makes those after it due."""
+    after = 0
+    while stages := engine.due_stages(version, now, after):
+        yield stages[0]
+        after = version.plan.stages.index(stages[0]) + 1
+
+
+def run_pass(
+    engine: Engine,
+    now: datetime,
+    names: Sequence[str] | None = None,
+    *,
+    sense: bool = True,
+    progress: Progress | None = None,
+) -> Passed:
+    """Run one pass in this process: the in-process runtime."""
+    passed = Passed()
+    versions = engine.versions()
+    for round_ in range(MAX_ROUNDS):
+        routed = engine.route(versions, now)
+        if sense and round_ == 0:
+            engine.sense(versions, now)
+        passed.routed += routed
+        due = engine.due(versions, now, names)
+        if not due or (round_ and not routed):
+            break
+        for journey in due:
+            _run_journey(engine, journey, now, passed, progress)
+    return passed
+
+
+def _run_journey(engine: Engine, due: Due, now: datetime, passed: Passed, progress: Progress | None) -> None:
+    tell = progress or _untold
+    passed.journeys.append(due.name)
+    passed.arrivals += engine.take_in(due, now)
+    for version in due.versions:
+        for stage in stages_in_order(engine, version, now):
+            passed.moved += engine.advance(version, stage, now, partial(tell, stage.id))
+    passed.delivered.add(engine.deliver(due.journey_id, now, partial(tell, "deliver")))
+
+
+def _untold(what: str, n: int) -> None:
+    """Tell nobody."""

@@ -1,0 +1,309 @@
+"""The door of a journey: arrivals become exits, goals and entries.
+
+Taken in rounds: each round has at most one arrival a customer, the earliest, so that whatever one customer did
+takes effect in the order it happened, while a round is a handful of statements for everybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Text,
+    and_,
+    case,
+    cast,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    null,
+    or_,
+    select,
+    tuple_,
+    type_coerce,
+    update,
+)
+from sqlalchemy.sql.elements import ColumnElement
+
+from treue.clock import Duration
+from treue.engine.draws import holdout_purpose, place_sql
+from treue.engine.local_time import later
+from treue.engine.statements import insert_new
+from treue.engine.versions import Version
+from treue.model.states import ArrivalKind, Decision, Outcome
+from treue.model.tables import arrival, caller, customer, enrollment, event, trace
+from treue.model.types import Instant, Json
+from treue.plan.stages import Goal
+from treue.segments.sql import Moment, event_fits, members
+from treue.segments.tree import Property
+from treue.store.store import Store
+
+CALLERS_A_ROUND = 5_000
+
+_other = arrival.alias("other")
+_before = enrollment.alias("before")
+
+
+def take_in(store: Store, versions: Sequence[Version], now: datetime, zone: str, salt: str) -> int:
+    """Let everybody at one journey's door in, out, or turn them away; return how many arrivals were dealt with.
+
+    `versions` are all versions of the journey in use: exits and goals are those of the version a customer is
+    in, entry is the live one's.
+    """
+    total = 0
+    while dealt := _round(store, versions, now, zone, salt):
+        total += dealt
+    return total
+
+
+def _round(store: Store, versions: Sequence[Version], now: datetime, zone: str, salt: str) -> int:
+    journey_id, moment = versions[0].journey_id, Moment(now, zone)
+    with store.transaction() as connection:
+        store.lock(connection, f"journey {journey_id}")
+        if not (called := _call(connection, journey_id, now)):
+            return 0
+        for version in versions:
+            _leave(connection, version, moment)
+            _convert(connection, version, moment)
+        live = next((version for version in versions if version.live), None)
+        if live is not None:
+            _judge(connection, live, moment)
+            _enter(connection, live, zone, salt)
+        connection.execute(delete(arrival).where(arrival.c.id.in_(select(caller.c.arrival_id))))
+    return called
+
+
+def _call(connection: Connection, journey_id: int, now: datetime) -> int:
+    """Take each customer's earliest arrival."""
+    connection.execute(delete(caller))
+    earlier = exists().where(
+        _other.c.journey_id == arrival.c.journey_id,
+        _other.c.customer_id == arrival.c.customer_id,
+        tuple_(_other.c.at, _other.c.id) < tuple_(arrival.c.at, arrival.c.id),
+    )
+    first = (
+        select(
+            arrival.c.id,
+            arrival.c.customer_id,
+            arrival.c.kind,
+            arrival.c.event_id,
+            arrival.c.at,
+            arrival.c.detail,
+        )
+        .where(arrival.c.journey_id == journey_id, arrival.c.at <= now, ~earlier)
+        .order_by(arrival.c.at, arrival.c.id)
+        .limit(CALLERS_A_ROUND)
+    )
+    columns = ["arrival_id", "customer_id", "kind", "event_id", "at", "detail"]
+    calling = insert(caller).from_select(columns, first).execution_options(preserve_rowcount=True)
+    return connection.execute(calling).rowcount
+
+
+def _matching(
+    connection: Connection, name: str, where: tuple[Property, ...], moment: Moment
+) -> ColumnElement[bool]:
+    """Say which callers came with an event of this name that fits."""
+    fits = (
+        select(event.c.id)
+        .join(caller, caller.c.event_id == event.c.id)
+        .where(event.c.name == name, event_fits(where, event, connection.dialect.name, moment))
+    )
+    return caller.c.event_id.in_(fits)
+
+
+def _end(
+    connection: Connection,
+    version: Version,
+    outcome: Outcome,
+    which: ColumnElement[bool],
+    reason: ColumnElement[str],
+    stays: ColumnElement[bool],
+) -> None:
+    """End the stays of callers, note it, for those whose arrival came after they entered."""
+    # Compared with the entry event too: an event must not end the very stay it starts.
+    concerned = and_(
+        enrollment.c.version_id == version.version_id,
+        enrollment.c.customer_id == caller.c.customer_id,
+        enrollment.c.entered_at <= caller.c.at,
+        or_(
+            enrollment.c.event_id.is_(None),
+            caller.c.event_id.is_(None),
+            enrollment.c.event_id != caller.c.event_id,
+        ),
+        stays,
+        which,
+    )
+    decision = Decision.converted if outcome is Outcome.converted else Decision.exited
+    noted = select(
+        enrollment.c.customer_id,
+        literal(version.journey_id, BigInteger),
+        enrollment.c.id,
+        enrollment.c.step_id,
+        caller.c.at,
+        literal(decision.value),
+        reason,
+    ).where(concerned)
+    columns = ["customer_id", "journey_id", "enrollment_id", "step_id", "at", "decision", "reason"]
+    connection.execute(insert(trace).from_select(columns, noted))
+    connection.execute(
+        update(enrollment)
+        .values(outcome=outcome.value, reason=reason, left_at=caller.c.at, step_id=None)
+        .where(concerned)
+    )
+
+
+def _leave(connection: Connection, version: Version, moment: Moment) -> None:
+    inside = enrollment.c.outcome == Outcome.inside.value
+    for exit_ in version.plan.exits:
+        if exit_.event:
+            which = _matching(connection, exit_.event, exit_.where, moment)
+            _end(connection, version, Outcome.exited, which, literal(exit_.name, Text), inside)
+    asked = caller.c.kind == ArrivalKind.leave.value
+    _end(connection, version, Outcome.exited, asked, type_coerce(caller.c.detail, Text), inside)
+
+
+def _convert(connection: Connection, version: Version, moment: Moment) -> None:
+    goal: Goal | None = version.plan.goal
+    if goal is None:
+        return
+    inside = enrollment.c.outcome == Outcome.inside.value
+    if goal.within:
+        counted = enrollment.c.outcome.in_((Outcome.inside.value, Outcome.finished.value))
+        stays = and_(counted, enrollment.c.convert_by >= caller.c.at)
+    else:
+        stays = inside
+    which = _matching(connection, goal.event, goal.where, moment)
+    _end(connection, version, Outcome.converted, which, literal(goal.event, Text), stays)
+
+
+# --- entries ------------------------------------------------------------------------------------------------
+
+
+def _judge(connection: Connection, version: Version, moment: Moment) -> None:
+    """Give each caller who asks to enter a verdict: `enter`, or why not."""
+    entry = version.plan.entry
+    asks: ColumnElement[bool] = caller.c.kind.in_(
+        (ArrivalKind.segment.value, ArrivalKind.schedule.value, ArrivalKind.manual.value)
+    )
+    if entry.event:
+        asks = or_(asks, _matching(connection, entry.event, entry.where, moment))
+    connection.execute(update(caller).values(verdict="enter", per="").where(asks))
+    if entry.per:
+        _set_per(connection, entry.per)
+    if entry.when is not None:
+        candidates = select(caller.c.customer_id, caller.c.at.label("entered_at")).where(
+            caller.c.verdict == "enter"
+        )
+        found = members(entry.when, moment, connection.dialect.name, candidates.subquery("candidates"))
+        outside = caller.c.customer_id.not_in(select(found.subquery("found").c.customer_id))
+        connection.execute(update(caller).values(verdict="if").where(caller.c.verdict == "enter", outside))
+    _refuse_again(connection, version, entry.again, moment.zone)
+
+
+def _set_per(connection: Connection, name: str) -> None:
+    value = event.c.properties[name].as_string()
+    query = select(func.coalesce(value, "")).where(event.c.id == caller.c.event_id).scalar_subquery()
+    connection.execute(update(caller).values(per=query).where(caller.c.event_id.is_not(None)))
+
+
+def _refuse_again(connection: Connection, version: Version, again: Duration | None, zone: str) -> None:
+    same = and_(
+        _before.c.journey_id == version.journey_id,
+        _before.c.customer_id == caller.c.customer_id,
+        _before.c.per == caller.c.per,
+    )
+    wants = caller.c.verdict == "enter"
+    inside = exists().where(same, _before.c.outcome == Outcome.inside.value)
+    connection.execute(update(caller).values(verdict="inside").where(wants, inside))
+    if again is None:
+        connection.execute(update(caller).values(verdict="again").where(wants, exists().where(same)))
+    elif again:
+        stays = (
+            select(_before.c.id, _before.c.customer_id, _before.c.left_at, caller.c.at, caller.c.arrival_id)
+            .join(caller, same)
+            .where(wants, _before.c.left_at.is_not(None))
+            .subquery("stays")
+        )
+        until = later(connection, stays, stays.c.left_at, again, zone, stays.c.arrival_id).subquery("until")
+        soon = exists().where(until.c.key == caller.c.arrival_id, until.c.due > caller.c.at)
+        connection.execute(update(caller).values(verdict="again").where(wants, soon))
+
+
+def _enter(connection: Connection, version: Version, zone: str, salt: str) -> None:
+    plan = version.plan
+    held_out = place_sql(customer.c.draw, holdout_purpose(salt, version.name), 10_000) < plan.holdout
+    query = (
+        select(
+            literal(version.journey_id, BigInteger),
+            literal(version.version_id, BigInteger),
+            caller.c.customer_id,
+            caller.c.event_id,
+            caller.c.per,
+            held_out,
+            caller.c.at,
+            literal(version.number(plan.first), BigInteger),
+            caller.c.at,
+            caller.c.at,
+            literal(Outcome.inside.value),
+        )
+        .join(customer, customer.c.id == caller.c.customer_id)
+        .where(caller.c.verdict == "enter")
+    )
+    columns = [
+        "journey_id", "version_id", "customer_id", "event_id", "per", "held_out", "entered_at", "step_id",
+        "arrived_at", "due_at", "outcome",
+    ]  # fmt: skip
+    connection.execute(insert_new(connection.dialect.name, enrollment, columns, query))
+    if plan.goal and plan.goal.within:
+        _set_window(connection, version, plan.goal.within, zone)
+    _note_verdicts(connection, version)
+
+
+def _just_entered(version: Version) -> ColumnElement[bool]:
+    return and_(
+        enrollment.c.version_id == version.version_id,
+        enrollment.c.customer_id == caller.c.customer_id,
+        enrollment.c.per == caller.c.per,
+        enrollment.c.entered_at == caller.c.at,
+        enrollment.c.outcome == Outcome.inside.value,
+        caller.c.verdict == "enter",
+    )
+
+
+def _set_window(connection: Connection, version: Version, within: Duration, zone: str) -> None:
+    """Set until when reaching the goal counts, on each customer's own calendar."""
+    new = (
+        select(enrollment.c.id, enrollment.c.customer_id, enrollment.c.entered_at)
+        .join(caller, _just_entered(version))
+        .where(enrollment.c.convert_by.is_(None))
+        .subquery("new")
+    )
+    until = later(connection, new, new.c.entered_at, within, zone, new.c.id).subquery("until")
+    connection.execute(
+        update(enrollment).values(convert_by=until.c.due).where(enrollment.c.id == until.c.key)
+    )
+
+
+def _note_verdicts(connection: Connection, version: Version) -> None:
+    entered = caller.c.verdict == "enter"
+    query = (
+        select(
+            caller.c.customer_id,
+            literal(version.journey_id, BigInteger),
+            enrollment.c.id,
+            type_coerce(caller.c.at, Instant),
+            case((entered, Decision.entered.value), else_=Decision.turned_away.value),
+            case((entered, caller.c.kind), else_=caller.c.verdict),
+            cast(null(), Json),
+        )
+        .select_from(caller)
+        .outerjoin(enrollment, _just_entered(version))
+        .where(or_(entered, caller.c.verdict == "if", caller.c.verdict == "again"))
+    )
+    columns = ["customer_id", "journey_id", "enrollment_id", "at", "decision", "reason", "detail"]
+    connection.execute(insert(trace).from_select(columns, query))

@@ -1,0 +1,462 @@
+"""What each kind of stage does, as SQL. `advance` runs these, `treue compile` prints these.
+
+A stage acts on a cohort: the enrollments that stand at it and are due, taken into the temporary table
+`cohort`. All of its statements are one transaction. A customer's time is logical: what is due at 09:00 and done
+at 09:04 happened at 09:00, so waits do not drift and results do not depend on how often passes run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Executable,
+    Insert,
+    Select,
+    Table,
+    Text,
+    and_,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    literal,
+    null,
+    or_,
+    select,
+    true,
+    type_coerce,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.elements import ColumnElement
+
+from treue.engine.draws import split_purpose, way_sql
+from treue.engine.local_time import absolute, later
+from treue.engine.versions import Version
+from treue.model.states import ADDRESS, Decision, MessageState, Outcome, Reason
+from treue.model.tables import cohort, consent, customer, enrollment, event, message, suppression, trace
+from treue.model.types import Instant, Json
+from treue.plan.stages import Choose, Emit, Send, Set, Split, Stage, Stop, Wait, Way
+from treue.segments.sql import Moment, branches
+
+SKIP = "skip"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One SQL statement and, in a few words, what it is for. `takes` marks the one that takes the cohort."""
+
+    says: str
+    sql: Executable
+    takes: bool = False
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Where a stage is played: which version, when, on which database, and how many customers at a time.
+
+    `connection` is None where the SQL is only to be shown.
+    """
+
+    version: Version
+    now: datetime
+    dialect: str
+    zone: str
+    salt: str
+    connection: Connection | None = None
+    batch: int = 5_000
+
+    @property
+    def moment(self) -> Moment:
+        """When and where conditions are looked at."""
+        return Moment(self.now, self.zone)
+
+
+def clear() -> Statement:
+    """Empty the cohort."""
+    return Statement("empty the cohort", delete(cohort))
+
+
+def take(scene: Scene, stage: Stage, *extra: ColumnElement[bool]) -> Statement:
+    """Take the next batch of those who stand at the stage and are due."""
+    due = (
+        select(
+            enrollment.c.id,
+            enrollment.c.customer_id,
+            enrollment.c.event_id,
+            enrollment.c.held_out,
+            enrollment.c.entered_at,
+            enrollment.c.due_at,
+        )
+        .where(
+            enrollment.c.version_id == scene.version.version_id,
+            enrollment.c.step_id == scene.version.number(stage),
+            enrollment.c.outcome == Outcome.inside.value,
+            enrollment.c.due_at <= scene.now,
+            *extra,
+        )
+        .order_by(enrollment.c.due_at, enrollment.c.id)
+        .limit(scene.batch)
+    )
+    columns = ["enrollment_id", "customer_id", "event_id", "held_out", "entered_at", "at"]
+    taking = insert(cohort).from_select(columns, due).execution_options(preserve_rowcount=True)
+    return Statement("take those who are due", taking, takes=True)
+
+
+def skip_unless(scene: Scene, stage: Stage) -> list[Statement]:
+    """Mark those for whom the step's `if` does not hold; they go on without it."""
+    if stage.when is None:
+        return []
+    found = branches([stage.when], scene.moment, scene.dialect, cohort).subquery("asked")
+    mark = (
+        update(cohort)
+        .values(note=SKIP)
+        .where(cohort.c.enrollment_id == found.c.enrollment_id, found.c.branch.is_(None))
+    )
+    note = _trace(scene, stage, Decision.skipped, where=cohort.c.note == SKIP)
+    return [Statement("who skips the step", mark), Statement("note the skipped", note)]
+
+
+def act(scene: Scene, stage: Stage) -> list[Statement]:
+    """Return what the stage does with its cohort, after `take` and `skip_unless`, before they go on."""
+    match stage:
+        case Send():
+            return _send(scene, stage)
+        case Choose():
+            return _choose(scene, stage)
+        case Split():
+            return _split(scene, stage)
+        case Set():
+            return _set(scene, stage)
+        case Emit():
+            return _emit(scene, stage)
+        case Wait() | Stop():
+            return []
+    raise AssertionError(stage)
+
+
+def go_on(scene: Scene, stage: Stage) -> list[Statement]:
+    """Move the cohort to where the stage leads."""
+    if isinstance(stage, (Choose, Split)):
+        moves = [
+            _move(scene, way.to, cohort.c.branch == n, f"on through {way.name}")
+            for n, way in enumerate(stage.ways)
+        ]
+        return [*_flat(moves), *_move(scene, stage.to, cohort.c.branch.is_(None), "on past it")]
+    if isinstance(stage, Stop):
+        return [
+            *_move(scene, None, cohort.c.note.is_(None), "end"),
+            *_move(scene, stage.to, cohort.c.note == SKIP, "on past it"),
+        ]
+    return _move(scene, stage.to, None, "on")
+
+
+def arm(scene: Scene, stage: Wait) -> list[Statement]:
+    """Give those who have just come to a wait their due time; those its `if` passes by stay due at once."""
+    connection = scene.connection
+    statements = [
+        clear(),
+        take(scene, stage, enrollment.c.due_at == enrollment.c.arrived_at),
+        *skip_unless(scene, stage),
+    ]
+    waiting = cohort.select().where(cohort.c.note.is_(None)).subquery("waiting")
+    until = later(
+        connection, waiting, waiting.c.at, stage.duration, scene.zone, waiting.c.enrollment_id
+    ).subquery("until")
+    hold = update(enrollment).values(due_at=until.c.due).where(enrollment.c.id == until.c.key)
+    note = insert(trace).from_select(
+        ["customer_id", "journey_id", "enrollment_id", "step_id", "at", "decision", "detail"],
+        select(
+            cohort.c.customer_id,
+            literal(scene.version.journey_id, BigInteger),
+            cohort.c.enrollment_id,
+            literal(scene.version.number(stage), BigInteger),
+            cohort.c.at,
+            literal(Decision.waiting.value),
+            _json_object(scene, until=type_coerce(enrollment.c.due_at, BigInteger)),
+        )
+        .join(enrollment, enrollment.c.id == cohort.c.enrollment_id)
+        .where(cohort.c.note.is_(None)),
+    )
+    passed = _move(scene, stage.to, cohort.c.note == SKIP, "on past it") if stage.when is not None else []
+    return [*statements, Statement("hold them", hold), Statement("note until when", note), *passed]
+
+
+def release(scene: Scene, stage: Wait) -> list[Statement]:
+    """Let those go on whose time has come."""
+    return [clear(), take(scene, stage, enrollment.c.due_at > enrollment.c.arrived_at), *go_on(scene, stage)]
+
+
+def play(scene: Scene, stage: Stage) -> list[Statement]:
+    """Return all statements of one batch of a stage, in order."""
+    if isinstance(stage, Wait):
+        return release(scene, stage)
+    return [clear(), take(scene, stage), *skip_unless(scene, stage), *act(scene, stage), *go_on(scene, stage)]
+
+
+# --- moving -------------------------------------------------------------------------------------------------
+
+
+def _flat(groups: Sequence[list[Statement]]) -> list[Statement]:
+    return [statement for group in groups for statement in group]
+
+
+def _move(scene: Scene, to: str | None, which: ColumnElement[bool] | None, says: str) -> list[Statement]:
+    who = select(cohort.c.enrollment_id)
+    if which is not None:
+        who = who.where(which)
+    if to is not None:
+        values: dict[str, Any] = {"step_id": scene.version.number(to), "arrived_at": enrollment.c.due_at}
+        return [Statement(says, update(enrollment).values(values).where(enrollment.c.id.in_(who)))]
+    ended = {"step_id": None, "outcome": Outcome.finished.value, "left_at": enrollment.c.due_at}
+    note = _trace(scene, None, Decision.finished, where=which)
+    return [
+        Statement(f"{says}, to the end", update(enrollment).values(ended).where(enrollment.c.id.in_(who))),
+        Statement("note the end", note),
+    ]
+
+
+def _trace(
+    scene: Scene,
+    stage: Stage | None,
+    decision: Decision,
+    detail: ColumnElement[Any] | None = None,
+    where: ColumnElement[bool] | None = None,
+) -> Insert:
+    query = select(
+        cohort.c.customer_id,
+        literal(scene.version.journey_id, BigInteger),
+        cohort.c.enrollment_id,
+        literal(scene.version.number(stage), BigInteger) if stage is not None else cast(null(), BigInteger),
+        cohort.c.at,
+        literal(decision.value),
+        detail if detail is not None else cast(null(), Json),
+    )
+    columns = ["customer_id", "journey_id", "enrollment_id", "step_id", "at", "decision", "detail"]
+    return insert(trace).from_select(columns, query if where is None else query.where(where))
+
+
+def _json_object(scene: Scene, **values: Any) -> ColumnElement[Any]:
+    """Return a JSON object made in the database."""
+    pairs = [part for name, value in values.items() for part in (literal(name, Text), value)]
+    if scene.dialect == "postgresql":
+        return func.jsonb_build_object(*pairs)
+    return func.json_object(*pairs)
+
+
+def constant_json(scene: Scene, document: Any) -> ColumnElement[Any]:
+    """Return a JSON document written into the statement."""
+    text = literal(json.dumps(document, ensure_ascii=False), Text)
+    return cast(text, postgresql.JSONB) if scene.dialect == "postgresql" else func.json(text)
+
+
+# --- choose, split ------------------------------------------------------------------------------------------
+
+
+def _choose(scene: Scene, stage: Choose) -> list[Statement]:
+    conditions = [way.condition for way in stage.ways]
+    found = branches(conditions, scene.moment, scene.dialect, cohort).subquery("found")
+    pick = (
+        update(cohort)
+        .values(branch=found.c.branch)
+        .where(cohort.c.enrollment_id == found.c.enrollment_id, cohort.c.note.is_(None))
+    )
+    return [Statement("which branch", pick), _note_ways(scene, stage, stage.ways)]
+
+
+def _split(scene: Scene, stage: Split) -> list[Statement]:
+    purpose = split_purpose(scene.salt, scene.version.name, stage.id)
+    way = way_sql(customer.c.draw, purpose, [way.weight for way in stage.ways])
+    pick = (
+        update(cohort)
+        .values(branch=way)
+        .where(cohort.c.customer_id == customer.c.id, cohort.c.note.is_(None))
+    )
+    return [Statement("which way", pick), _note_ways(scene, stage, stage.ways)]
+
+
+def _note_ways(scene: Scene, stage: Stage, ways: Sequence[Way]) -> Statement:
+    name = case({n: way.name for n, way in enumerate(ways)}, value=cohort.c.branch, else_=literal("none"))
+    detail = _json_object(scene, way=name)
+    return Statement("note the way", _trace(scene, stage, Decision.branch, detail, cohort.c.note.is_(None)))
+
+
+# --- send ---------------------------------------------------------------------------------------------------
+
+
+def _send(scene: Scene, stage: Send) -> list[Statement]:
+    offers = _offers(scene, stage)
+    if stage.all_channels:
+        queries = [_messages(scene, stage, offers, [n]) for n in range(len(stage.channels))]
+    else:
+        queries = [_messages(scene, stage, offers, range(len(stage.channels)))]
+    queue = [
+        Statement("queue the messages", insert_new(scene.dialect, message, _MESSAGE_COLUMNS, query))
+        for query in queries
+    ]
+    noted = select(
+        cohort.c.customer_id,
+        literal(scene.version.journey_id, BigInteger),
+        cohort.c.enrollment_id,
+        message.c.step_id,
+        cohort.c.at,
+        case(
+            (message.c.state == MessageState.queued.value, Decision.queued.value),
+            else_=Decision.refused.value,
+        ),
+        message.c.reason,
+        _json_object(scene, message=message.c.id, channel=message.c.channel, template=message.c.template),
+    ).join(
+        message,
+        and_(
+            message.c.enrollment_id == cohort.c.enrollment_id,
+            message.c.step_id == scene.version.number(stage),
+        ),
+    )
+    columns = ["customer_id", "journey_id", "enrollment_id", "step_id", "at", "decision", "reason", "detail"]
+    note = insert(trace).from_select(columns, noted.where(cohort.c.note.is_(None)))
+    return [*queue, Statement("note the messages", note)]
+
+
+def refusal(
+    category: ColumnElement[Any],
+    basis: ColumnElement[Any],
+    address: ColumnElement[Any],
+    agreed: Any,
+    listed: Any,
+) -> ColumnElement[Any]:
+    """Return the reason against sending to a customer on a channel as SQL, NULL where there is none.
+
+    `agreed` and `listed` are the outer-joined rows of consent and suppression. Consent is not asked of
+    transactional messages. `consent` as basis wants an agreement; an existing customer (UWG section 7(3)) is one
+    whose consent row says so, and who has not objected.
+    """
+    asked = category != "transactional"
+    return case(
+        (address.is_(None), Reason.no_address.value),
+        (listed.c.id.is_not(None), Reason.suppressed.value),
+        (and_(asked, agreed.c.given.is_(None)), Reason.no_consent.value),
+        (and_(asked, agreed.c.given.is_(False)), Reason.unsubscribed.value),
+        (and_(asked, basis != "existing_customer", agreed.c.basis != "consent"), Reason.no_consent.value),
+        else_=cast(null(), Text),
+    )
+
+
+def _offers(scene: Scene, stage: Send) -> Any:
+    """Return a subquery with, for each of the cohort, the reason against each channel (NULL: reachable)."""
+    source: Any = cohort.join(customer, customer.c.id == cohort.c.customer_id)
+    columns: list[ColumnElement[Any]] = []
+    for n, channel in enumerate(stage.channels):
+        address = customer.c[ADDRESS[channel]]
+        agreed, listed = consent.alias(f"agreed_{n}"), suppression.alias(f"listed_{n}")
+        source = source.outerjoin(
+            agreed, and_(agreed.c.customer_id == customer.c.id, agreed.c.channel == channel)
+        ).outerjoin(listed, and_(listed.c.channel == channel, listed.c.address == address))
+        basis = literal(scene.version.plan.basis or "consent", Text)
+        reason = refusal(literal(stage.categories[n], Text), basis, address, agreed, listed)
+        columns.append(reason.label(f"reason_{n}"))
+    return select(cohort, *columns).select_from(source).where(cohort.c.note.is_(None)).subquery("offers")
+
+
+def _messages(scene: Scene, stage: Send, offers: Any, which: Sequence[int] | range) -> Select[Any]:
+    open_ = [(offers.c[f"reason_{n}"].is_(None), n) for n in which]
+    first = next(iter(which))
+    number = case(*open_, else_=first)
+    channel = case({n: stage.channels[n] for n in which}, value=number)
+    category = case({n: stage.categories[n] for n in which}, value=number)
+    send_by = type_coerce(offers.c.at, BigInteger) + literal(absolute(stage.valid_for), BigInteger)
+    reachable = or_(*(condition for condition, _ in open_))
+    reason = case(
+        (~reachable, offers.c[f"reason_{first}"]),
+        (offers.c.held_out, Reason.held_out.value),
+        (send_by < literal(scene.now, Instant), Reason.stale.value),
+        else_=cast(null(), Text),
+    )
+    version = scene.version
+    return select(
+        literal(version.journey_id, BigInteger),
+        literal(version.version_id, BigInteger),
+        offers.c.enrollment_id,
+        literal(version.number(stage), BigInteger),
+        offers.c.customer_id,
+        channel,
+        literal(stage.template),
+        category,
+        literal(version.plan.basis, Text),
+        case((reason.is_(None), MessageState.queued.value), else_=MessageState.refused.value),
+        reason,
+        literal(scene.now, Instant),
+        offers.c.at,
+        offers.c.at,
+        send_by,
+    )
+
+
+_MESSAGE_COLUMNS = [
+    "journey_id", "version_id", "enrollment_id", "step_id", "customer_id", "channel", "template", "category", "basis",
+    "state", "reason", "queued_at", "due_at", "ready_at", "send_by",
+]  # fmt: skip
+
+
+def insert_new(dialect: str, table: Table, columns: Sequence[str], query: Select[Any]) -> Executable:
+    """Return an INSERT … SELECT that passes over rows that are there: nothing is ever queued or recorded twice."""
+    into = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    # SQLite needs a WHERE between SELECT and ON CONFLICT to tell the two ON apart.
+    return into.from_select(
+        list(columns), query.where(true()), include_defaults=False
+    ).on_conflict_do_nothing()
+
+
+# --- set, emit ----------------------------------------------------------------------------------------------
+
+
+def is_template(value: Any) -> bool:
+    """Whether a value in `set` or `data` is to be rendered for each customer."""
+    return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
+def _set(scene: Scene, stage: Set) -> list[Statement]:
+    plain = {name: value for name, value in stage.values if not is_template(value)}
+    note = _trace(
+        scene, stage, Decision.set, constant_json(scene, dict(stage.values)), cohort.c.note.is_(None)
+    )
+    if not plain:
+        return [Statement("note what was set", note)]
+    added = constant_json(scene, plain)
+    merged: Any = (
+        customer.c.attributes.op("||")(added)
+        if scene.dialect == "postgresql"
+        else func.json_patch(customer.c.attributes, added)
+    )
+    who = select(cohort.c.customer_id).where(cohort.c.note.is_(None))
+    write = update(customer).values(attributes=merged, updated_at=scene.now).where(customer.c.id.in_(who))
+    return [Statement("write the attributes", write), Statement("note what was set", note)]
+
+
+def _emit(scene: Scene, stage: Emit) -> list[Statement]:
+    note = _trace(
+        scene, stage, Decision.emitted, constant_json(scene, {"event": stage.event}), cohort.c.note.is_(None)
+    )
+    if any(is_template(value) for _, value in stage.data):
+        return [Statement("note the event", note)]
+    key = literal("emit:") + cast(cohort.c.enrollment_id, Text) + literal(f":{scene.version.number(stage)}")
+    query = select(
+        key,
+        cohort.c.customer_id,
+        literal(stage.event),
+        cohort.c.at,
+        constant_json(scene, dict(stage.data)),
+        literal(f"journey:{scene.version.name}"),
+        literal(scene.now, Instant),
+    ).where(cohort.c.note.is_(None))
+    columns = ["key", "customer_id", "name", "at", "properties", "source", "received_at"]
+    record = insert_new(scene.dialect, event, columns, query)
+    return [Statement("record the event", record), Statement("note the event", note)]

@@ -1,0 +1,107 @@
+"""A plan that lives in the store: its numbers there, and how plans get in and out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from treue.plan.stages import Plan, Stage
+from treue.plan.stored import from_json, plan_hash, to_json
+from treue.store import journeys
+from treue.store.store import Store
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a journey with its numbers in the store. Only a `live` one lets customers in."""
+
+    plan: Plan
+    hash: str
+    journey_id: int
+    version_id: int
+    steps: Mapping[str, int] = field(hash=False)
+    live: bool = True
+    live_since: datetime | None = None
+    paused: bool = False
+
+    @property
+    def name(self) -> str:
+        """The journey's name."""
+        return self.plan.journey
+
+    def number(self, stage: Stage | str | None) -> int | None:
+        """Return the number of a stage, or None for the end of the journey."""
+        if stage is None:
+            return None
+        return self.steps[stage if isinstance(stage, str) else stage.id]
+
+
+@dataclass(frozen=True)
+class Published:
+    """What publishing changed, by name."""
+
+    changed: tuple[str, ...]
+    retired: tuple[str, ...]
+
+
+def publish(store: Store, plans: Iterable[Plan], sources: Mapping[str, str], now: datetime) -> Published:
+    """Make these plans the live ones; journeys that are not among them let nobody in any more.
+
+    `sources` are the files' texts by journey, kept with each version.
+    """
+    plans = list(plans)
+    with store.transaction() as connection:
+        store.lock(connection, "journeys")
+        changed = [
+            plan.journey
+            for plan in plans
+            if journeys.publish(
+                connection,
+                plan.journey,
+                plan_hash(plan),
+                to_json(plan),
+                sources.get(plan.journey, ""),
+                [stage.id for stage in plan.stages],
+                now,
+            )
+        ]
+        kept = {plan.journey for plan in plans}
+        gone = [name for name in journeys.names(connection) if name not in kept]
+        retired = [name for name in gone if journeys.retire(connection, name)]
+    return Published(tuple(changed), tuple(retired))
+
+
+class Versions:
+    """The versions in use, each plan parsed once per process."""
+
+    def __init__(self) -> None:
+        self._plans: dict[tuple[str, str], Plan] = {}
+
+    def load(self, connection: Connection) -> list[Version]:
+        """Return all versions in use: the live ones, and those that still have customers or messages."""
+        steps: dict[int, dict[str, int]] = {}
+        found = []
+        for row in journeys.in_use(connection):
+            if row.journey_id not in steps:
+                steps[row.journey_id] = journeys.step_ids(connection, row.journey_id)
+            key = (row.name, row.hash)
+            if key not in self._plans:
+                document = row.plan if isinstance(row.plan, dict) else json.loads(row.plan)
+                self._plans[key] = from_json(document)
+            found.append(
+                Version(
+                    self._plans[key],
+                    row.hash,
+                    row.journey_id,
+                    row.version_id,
+                    steps[row.journey_id],
+                    row.live,
+                    row.live_since,
+                    row.paused,
+                )
+            )
+        return found

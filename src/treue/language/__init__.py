@@ -1,0 +1,1 @@
+"""The files marketers write: text with places in, journeys, segments, settings and problems out."""

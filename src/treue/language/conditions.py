@@ -1,0 +1,469 @@
+"""The rows of the condition language, and how each becomes a node of the condition tree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping as MappingType
+from typing import Any
+
+from treue.clock import parse_duration
+from treue.language.grammar import (
+    INVALID,
+    ChannelName,
+    Context,
+    EventName,
+    Fields,
+    Key,
+    Kind,
+    Later,
+    Length,
+    ListOf,
+    Name,
+    OneOf,
+    Raw,
+    Shape,
+    Text,
+    Whole,
+    Word,
+    as_date,
+    as_time,
+    shown,
+)
+from treue.language.problems import Place, did_you_mean, listing
+from treue.language.source import Items, Mapping, Node, Scalar
+from treue.segments.tree import (
+    Aggregate,
+    Ago,
+    All,
+    AnyOf,
+    Attribute,
+    Happened,
+    HasConsent,
+    InSegment,
+    MessageWas,
+    Not,
+    Op,
+    Property,
+)
+
+OPERATORS: dict[str, tuple[str, tuple[str, ...], str]] = {
+    "is": ("one", ("text", "number", "bool", "date", "time"), "Equal to this value."),
+    "not": (
+        "one",
+        ("text", "number", "bool", "date", "time"),
+        "Anything but this value, also nothing at all.",
+    ),
+    "in": ("many", ("text", "number", "date", "time"), "One of these values."),
+    "not_in": ("many", ("text", "number", "date", "time"), "None of these values, also nothing at all."),
+    "above": ("one", ("number",), "Greater than this number."),
+    "at_least": ("one", ("number",), "This number or more."),
+    "below": ("one", ("number",), "Less than this number."),
+    "at_most": ("one", ("number",), "This number or less."),
+    "between": ("two", ("number", "date", "time"), "From the first to the second, both included."),
+    "contains": ("one", ("text", "list"), "The list has this entry, or the text has this part."),
+    "starts_with": ("one", ("text",), "The text begins with this."),
+    "ends_with": ("one", ("text",), "The text ends with this."),
+    "exists": ("flag", ("text", "number", "bool", "date", "time", "list"), "There is a value at all."),
+    "before": ("moment", ("date", "time"), "Earlier than this date, time, or `30d ago`."),
+    "after": ("moment", ("date", "time"), "Later than this date, time, or `30d ago`."),
+}
+"""Each operator: how many values, for which types, and its sentence."""
+
+UNDECLARED = "?"
+"""The type of what `treue.yaml` declares wrongly: said there once, and nothing here is held against it."""
+
+LATER_OPERATORS = ("matches", "anniversary_in")
+COUNTS = {"at_least": "at_least", "at_most": "at_most", "exactly": "is"}
+MESSAGE_STATES = ("sent", "delivered", "opened", "clicked", "bounced", "complained", "failed")
+
+_VALUE = Raw("a value", {})
+
+
+def operator_keys() -> tuple[Key, ...]:
+    """Return the rows of all operators."""
+    known = tuple(Key(name, _VALUE, doc) for name, (_, _, doc) in OPERATORS.items())
+    return known + tuple(Key(name, Later(), "") for name in LATER_OPERATORS)
+
+
+def parse_ops(
+    node: Mapping, names: list[str], type_: str, what: str, context: Context
+) -> tuple[Op, ...] | Any:
+    """Return the comparisons in a mapping's keys `names` for a value of `type_`, or INVALID."""
+    ops = [_parse_op(node, name, type_, what, context) for name in names]
+    return INVALID if INVALID in ops else tuple(ops)
+
+
+def _parse_op(node: Mapping, name: str, type_: str, what: str, context: Context) -> Any:
+    arity, types, _ = OPERATORS[name]
+    value, key = node.get(name), node.key(name)
+    assert value is not None
+    assert key is not None
+    if type_ not in types and type_ != UNDECLARED:
+        fitting = [op for op, (_, kinds, _) in OPERATORS.items() if type_ in kinds]
+        return context.say(
+            key,
+            "T309",
+            f"`{name}` does not fit {what}, which is a {type_}.",
+            f"For a {type_} there are {listing(fitting)}.",
+        )
+    values = _operands(value, arity, name, type_, context)
+    return INVALID if values is INVALID else Op(name, values)  # type: ignore[arg-type]
+
+
+def _operands(value: Node, arity: str, name: str, type_: str, context: Context) -> Any:
+    if arity == "flag":
+        if isinstance(value, Scalar) and isinstance(value.value, bool):
+            return (value.value,)
+        return context.say(value, "T203", f"`{name}` takes `true` or `false`, not {shown(value)}.")
+    if arity in ("many", "two"):
+        return _several(value, arity, name, type_, context)
+    if not isinstance(value, Scalar):
+        hint = (
+            "For several values there is `in: [a, b]`." if isinstance(value, Items) and name == "is" else None
+        )
+        return context.say(value, "T203", f"`{name}` takes one value, not {shown(value)}.", hint)
+    found = (
+        _moment(value, context, type_)
+        if arity == "moment"
+        else scalar(value, "text" if type_ == "list" else type_, context)
+    )
+    return INVALID if found is INVALID else (found,)
+
+
+def _several(value: Node, arity: str, name: str, type_: str, context: Context) -> Any:
+    if not isinstance(value, Items):
+        form = "[DE, AT]" if arity == "many" else "[10, 20]"
+        return context.say(
+            value, "T203", f"`{name}` takes a list, not {shown(value)}.", f"Write `{name}: {form}`."
+        )
+    if arity == "two" and len(value.nodes) != 2:
+        return context.say(value, "T203", f"`{name}` takes two values: the least and the most.")
+    if not value.nodes:
+        return context.say(value, "T203", f"`{name}` has an empty list.")
+    found = [
+        scalar(item, type_, context)
+        if isinstance(item, Scalar)
+        else context.say(item, "T203", f"`{name}` takes plain values, not {shown(item)}.")
+        for item in value.nodes
+    ]
+    return INVALID if INVALID in found else tuple(found)
+
+
+def scalar(node: Scalar, type_: str, context: Context) -> Any:
+    """Return a scalar as a value of the declared type, or INVALID after saying why."""
+    value = node.value
+    if type_ in ("text", UNDECLARED) and value is not None:
+        return node.text
+    if type_ == "number" and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value
+    if type_ == "bool" and isinstance(value, bool):
+        return value
+    if type_ == "date" and (found := as_date(node.text)):
+        return found
+    if type_ == "time" and (found := as_time(node.text)):
+        return found
+    form = {
+        "date": " Dates are written `2026-03-01`.",
+        "time": " Times are written `2026-03-01T10:00:00Z`.",
+    }.get(type_, "")
+    return context.say(node, "T312", f"{shown(node)} is not a {type_}.{form}")
+
+
+def _moment(node: Scalar, context: Context, type_: str) -> Any:
+    match = re.fullmatch(r"(.+) ago", node.text.strip())
+    if match:
+        duration = parse_duration(match[1])
+        if duration:
+            return Ago(duration)
+        return context.say(node, "T205", f"`{match[1]}` is not a duration.", "Write `30d ago`.")
+    if parse_duration(node.text):
+        return context.say(
+            node, "T312", f"{shown(node)} is a length, not a moment.", f"Did you mean `{node.text} ago`?"
+        )
+    if found := as_time(node.text) if type_ == "time" else as_date(node.text):
+        return found
+    return context.say(node, "T312", f"{shown(node)} is not a date.", "Write `2026-03-01` or `30d ago`.")
+
+
+def _attribute(fields: Fields) -> Any:
+    context, node = fields.context, fields.node
+    name_node = fields.get("attribute")
+    if not isinstance(name_node, Scalar) or not isinstance(name_node.value, str):
+        return context.say(
+            name_node, "T203", f"Here belongs the name of an attribute, not {shown(name_node)}."
+        )
+    name = name_node.text
+    type_ = context.schema.attributes.get(name)
+    if type_ is None:
+        hint = did_you_mean(name, context.schema.attributes) or "Declare it under `customer` in treue.yaml."
+        return context.say(name_node, "T304", f"There is no attribute `{name}`.", hint)
+    names = [key for key in node.names() if key in OPERATORS]
+    if not names:
+        return context.say(
+            node,
+            "T202",
+            f"What about `{name}`? A comparison is missing.",
+            "Such as `is: DE` or `exists: true`.",
+        )
+    ops = parse_ops(node, names, type_, f"`{name}`", context)
+    return INVALID if ops is INVALID else Attribute(name, type_, ops)
+
+
+def parse_where(node: Node, event: str | None, context: Context) -> Any:
+    """Return the comparisons on an event's own properties, or INVALID."""
+    if not isinstance(node, Mapping):
+        return context.say(
+            node,
+            "T203",
+            f"Here belong an event's properties, not {shown(node)}.",
+            "Such as `{total: {above: 50}}`.",
+        )
+    found = [_property(key, value, event, context) for key, value in node.entries]
+    return INVALID if INVALID in found else tuple(found)
+
+
+def _property(key: Scalar, value: Node, event: str | None, context: Context) -> Any:
+    declared: MappingType[str, str] = context.schema.events.get(event, {}) if event else {}
+    type_ = declared.get(key.text)
+    if type_ is None:
+        hint = did_you_mean(key.text, declared) or f"Declare it under `events: {event}` in treue.yaml."
+        return context.say(key, "T305", f"The event `{event}` has no property `{key.text}`.", hint)
+    if isinstance(value, Mapping):
+        unknown = [k for k, _ in value.entries if k.text not in OPERATORS]
+        for k in unknown:
+            code = "T211" if k.text in LATER_OPERATORS else "T201"
+            context.say(k, code, f"There is no comparison `{k.text}`.", did_you_mean(k.text, OPERATORS))
+        ops = parse_ops(value, [k for k in value.names() if k in OPERATORS], type_, f"`{key.text}`", context)
+        return INVALID if unknown or ops is INVALID else Property(key.text, type_, ops)
+    name = "in" if isinstance(value, Items) else "is"
+    if type_ == "list" and isinstance(value, Scalar):
+        name = "contains"
+    short = Mapping(value.place, [(Scalar(value.place, name, name), value)])
+    ops = parse_ops(short, [name], type_, f"`{key.text}`", context)
+    return INVALID if ops is INVALID else Property(key.text, type_, ops)
+
+
+def _where_of(fields: Fields, event: str | None) -> Any:
+    node = fields.get("where")
+    return () if node is None else parse_where(node, event, fields.context)
+
+
+def _times(fields: Fields, name: str) -> Any:
+    node = fields.get(name)
+    if node is None:
+        return ()
+    if not isinstance(node, Mapping) or not node.entries:
+        return fields.context.say(
+            node,
+            "T203",
+            f"`{name}` takes a comparison, not {shown(node)}.",
+            f"Such as `{name}: {{before: 180d ago}}`.",
+        )
+    wrong = [key for key, _ in node.entries if key.text not in ("before", "after")]
+    for key in wrong:
+        fields.context.say(
+            key,
+            "T201",
+            f"There is no comparison `{key.text}` for a time.",
+            did_you_mean(key.text, ("before", "after")),
+        )
+    return INVALID if wrong else parse_ops(node, node.names(), "time", f"`{name}`", fields.context)
+
+
+def _happened(fields: Fields) -> Any:
+    name = fields.get("event")
+    where, last, first = _where_of(fields, name), _times(fields, "last"), _times(fields, "first")
+    if INVALID in (where, last, first):
+        return INVALID
+    ops = tuple(Op(op, (fields.get(key),)) for key, op in COUNTS.items() if key in fields)  # type: ignore[arg-type]
+    if ops and (last or first):
+        return fields.context.say(
+            fields.node,
+            "T207",
+            "Count and `last` or `first` do not go together.",
+            "Put them into two conditions.",
+        )
+    return Happened(name, ops, fields.get("within"), where, last, first, fields.get("since") == "entry")
+
+
+def _aggregate(function: str) -> Any:
+    def build(fields: Fields) -> Any:
+        context, node = fields.context, fields.node
+        target = fields.get(function)
+        if not isinstance(target, Scalar) or "." not in target.text:
+            return context.say(
+                target,
+                "T203",
+                f"`{function}` takes an event and its property.",
+                f"Such as `{function}: order.placed.total`.",
+            )
+        event, _, prop = target.text.rpartition(".")
+        if event not in context.schema.events:
+            return context.say(
+                target, "T303", f"There is no event `{event}`.", did_you_mean(event, context.schema.events)
+            )
+        type_ = context.schema.events[event].get(prop)
+        if type_ is None:
+            hint = did_you_mean(prop, context.schema.events[event])
+            return context.say(target, "T305", f"The event `{event}` has no property `{prop}`.", hint)
+        if type_ != "number" and function != "count_distinct":
+            return context.say(target, "T309", f"`{function}` needs a number; `{prop}` is a {type_}.")
+        names = [key for key in node.names() if key in OPERATORS]
+        if not names:
+            return context.say(
+                node, "T202", "What about it? A comparison is missing.", "Such as `above: 500`."
+            )
+        where, ops = _where_of(fields, event), parse_ops(node, names, "number", f"the {function}", context)
+        if INVALID in (where, ops):
+            return INVALID
+        return Aggregate(function, event, prop, type_, ops, fields.get("within"), where)  # type: ignore[arg-type]
+
+    return build
+
+
+def _segment(fields: Fields) -> Any:
+    name = fields.get("segment")
+    place: Place = fields.node.get("segment").place  # type: ignore[union-attr]
+    condition = fields.context.segment(name, place)
+    return INVALID if condition is None else InSegment(name, condition)
+
+
+def _message(fields: Fields) -> Any:
+    name = fields.get("message")
+    if name != "any":
+        place = fields.node.get("message").place  # type: ignore[union-attr]
+        Name("template").parse(Scalar(place, name, name), fields.context)
+    return MessageWas(
+        None if name == "any" else name,
+        fields.get("was"),
+        fields.get("within"),
+        fields.get("channel"),
+        fields.get("journey"),
+    )
+
+
+CONDITION = OneOf(
+    "condition",
+    lambda: CONDITIONS,
+    "a condition",
+    bare_list=lambda parts: All(tuple(parts)) if len(parts) > 1 else parts[0],
+)
+
+_WITHIN = Key("within", Length(), "Only what happened in this time before now.")
+_WHERE = Key(
+    "where", Raw("an event's properties", {"type": "object"}), "Only events whose own properties fit."
+)
+_COMPARED = tuple(
+    Key(name, _VALUE, OPERATORS[name][2])
+    for name in ("is", "not", "in", "not_in", "above", "at_least", "below", "at_most", "between")
+)
+
+
+def _aggregate_shape(function: str, doc: str) -> Shape:
+    target = Key(function, Raw("an event's property", {"type": "string"}), doc, required=True)
+    return Shape(
+        f"{function.replace('_', '-')} condition",
+        doc,
+        (target, *_COMPARED, _WITHIN, _WHERE),
+        _aggregate(function),
+        "a condition",
+    )
+
+
+CONDITIONS: dict[str, Kind] = {
+    "attribute": Shape(
+        "attribute condition",
+        "Compares one of the customer's attributes.",
+        (
+            Key(
+                "attribute",
+                Raw("the name of an attribute", {"type": "string"}),
+                "The attribute.",
+                required=True,
+            ),
+            *operator_keys(),
+        ),
+        _attribute,
+    ),
+    "event": Shape(
+        "event condition",
+        "Whether, how often and when something happened.",
+        (
+            Key("event", EventName(), "The event.", required=True),
+            Key("at_least", Whole(0, 1_000_000), "At least so many times."),
+            Key("at_most", Whole(0, 1_000_000), "At most so many times."),
+            Key("exactly", Whole(0, 1_000_000), "Exactly so many times."),
+            _WITHIN,
+            _WHERE,
+            Key(
+                "last",
+                Raw("a comparison", {"type": "object"}),
+                "The latest one, such as `{before: 180d ago}`.",
+            ),
+            Key(
+                "first",
+                Raw("a comparison", {"type": "object"}),
+                "The earliest one, such as `{after: 2d ago}`.",
+            ),
+            Key("since", Word(("entry",)), "Only since the customer entered the journey."),
+            Key("same", Later(), ""),
+        ),
+        _happened,
+    ),
+    "sum": _aggregate_shape("sum", "The sum of an event's property, such as `order.placed.total`."),
+    "average": _aggregate_shape("average", "The average of an event's property."),
+    "min": _aggregate_shape("min", "The least value of an event's property."),
+    "max": _aggregate_shape("max", "The greatest value of an event's property."),
+    "count_distinct": _aggregate_shape(
+        "count_distinct", "How many different values an event's property has had."
+    ),
+    "segment": Shape(
+        "segment condition",
+        "Whether the customer is in a named segment.",
+        (Key("segment", Text("the name of a segment"), "The segment's name.", required=True),),
+        _segment,
+    ),
+    "consent": Shape(
+        "consent condition",
+        "Whether the customer has agreed to a channel.",
+        (Key("consent", ChannelName(), "The channel.", required=True),),
+        lambda fields: HasConsent(fields.get("consent")),
+    ),
+    "message": Shape(
+        "message condition",
+        "What became of a message to the customer.",
+        (
+            Key(
+                "message",
+                Text("the name of a template, or `any`"),
+                "The message's template, or `any`.",
+                required=True,
+            ),
+            Key("was", Word(MESSAGE_STATES), "What became of it.", required=True),
+            _WITHIN,
+            Key("channel", ChannelName(), "Only messages on this channel."),
+            Key("journey", Name("journey"), "Only messages of this journey."),
+        ),
+        _message,
+    ),
+    "all": Shape(
+        "all condition",
+        "Every one of these.",
+        (Key("all", ListOf(CONDITION, single=False), "The conditions.", required=True),),
+        lambda fields: All(fields.get("all")),
+    ),
+    "any": Shape(
+        "any condition",
+        "At least one of these.",
+        (Key("any", ListOf(CONDITION, single=False), "The conditions.", required=True),),
+        lambda fields: AnyOf(fields.get("any")),
+    ),
+    "not": Shape(
+        "not condition",
+        "The opposite.",
+        (Key("not", CONDITION, "The condition.", required=True),),
+        lambda fields: Not(fields.get("not")),
+    ),
+    **{name: Later() for name in ("reachable", "journey", "points", "tier", "score")},
+}
+"""The condition language: leading key to row."""

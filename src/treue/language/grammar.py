@@ -1,0 +1,654 @@
+"""The kinds of thing a file may hold. One table of rows made of these gives parser, JSON Schema and reference.
+
+A kind parses a located node into a plain value (or `INVALID`, after saying why) and describes itself as JSON
+Schema. Nothing is raised: a file with ten mistakes reports ten.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from collections.abc import Mapping as MappingType
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Protocol
+
+from treue.clock import known_zone, parse_duration, parse_instant
+from treue.language.problems import Place, Problems, did_you_mean, listing
+from treue.language.source import Items, Mapping, Node, Scalar
+from treue.segments.tree import Condition
+
+
+class _Invalid:
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return "INVALID"
+
+
+INVALID: Any = _Invalid()
+"""What `parse` returns where the node was wrong and the reason has been added to the problems."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A name in one file that must exist elsewhere; checked once the whole workspace is loaded."""
+
+    kind: str
+    name: str
+    place: Place
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What `treue.yaml` declares: attributes and events with their types, and the channels."""
+
+    attributes: MappingType[str, str] = field(default_factory=dict)
+    events: MappingType[str, MappingType[str, str]] = field(default_factory=dict)
+    channels: tuple[str, ...] = ()
+
+
+@dataclass
+class Context:
+    """What parsing one file needs to know and leaves behind."""
+
+    problems: Problems
+    schema: Schema = field(default_factory=Schema)
+    segment: Callable[[str, Place], Condition | None] = lambda name, place: None  # noqa: ARG005
+    references: list[Reference] = field(default_factory=list)
+
+    def say(self, node: Node, code: str, message: str, suggestion: str | None = None) -> Any:
+        """Add a problem at a node and return INVALID."""
+        self.problems.add(node.place, code, message, suggestion)
+        return INVALID
+
+
+class Kind(Protocol):
+    """One kind of value."""
+
+    @property
+    def noun(self) -> str:
+        """What belongs here, for sentences."""
+
+    def parse(self, node: Node, context: Context) -> Any:
+        """Return the value, or INVALID after saying why."""
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema; shared shapes go into `defs`."""
+
+
+def shown(node: Node) -> str:
+    """Return what stands at a node, short enough for a sentence."""
+    if isinstance(node, Scalar):
+        return f"`{node.text[:40]}`" if node.text else "nothing"
+    return "a list" if isinstance(node, Items) else "a mapping"
+
+
+@dataclass(frozen=True)
+class Text:
+    """Any text. A number or a word such as `no` stays the text it was written as."""
+
+    noun: str = "a text"
+    pattern: str | None = None
+
+    def parse(self, node: Node, context: Context) -> Any:
+        """Return the text as it was written."""
+        if not isinstance(node, Scalar) or node.value is None:
+            return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.")
+        if self.pattern and not re.fullmatch(self.pattern, node.text):
+            return context.say(node, "T208", f"{shown(node)} is not {self.noun}.")
+        return node.text
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"type": ["string", "number", "boolean"]} | (
+            {"pattern": f"^{self.pattern}$"} if self.pattern else {}
+        )
+
+
+@dataclass(frozen=True)
+class Flag:
+    """`true` or `false`."""
+
+    noun: str = "`true` or `false`"
+
+    def parse(self, node: Node, context: Context) -> Any:
+        """Return the boolean."""
+        if isinstance(node, Scalar) and isinstance(node.value, bool):
+            return node.value
+        hint = "Write `true` or `false` without quotes."
+        if isinstance(node, Scalar) and node.text.lower() in ("yes", "on", "no", "off"):
+            hint = f"Write `{'true' if node.text.lower() in ('yes', 'on') else 'false'}`."
+        return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.", hint)
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"type": "boolean"}
+
+
+@dataclass(frozen=True)
+class Just:
+    """One fixed value, such as the `true` of `stop: true`."""
+
+    value: bool
+    noun: str = "`true`"
+
+    def parse(self, node: Node, context: Context) -> Any:
+        """Return the value."""
+        if isinstance(node, Scalar) and node.value is self.value:
+            return self.value
+        return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.")
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"const": self.value}
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number in a range, both ends included."""
+
+    least: int
+    most: int
+    noun: str = "a whole number"
+
+    def parse(self, node: Node, context: Context) -> Any:
+        """Return the integer."""
+        if not isinstance(node, Scalar) or not isinstance(node.value, int) or isinstance(node.value, bool):
+            return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.")
+        if not self.least <= node.value <= self.most:
+            return context.say(node, "T206", f"{node.value} is out of range: {self.least} to {self.most}.")
+        return node.value
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"type": "integer", "minimum": self.least, "maximum": self.most}
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number."""
+
+    noun: str = "a number"
+
+    def parse(self, node: Node, context: Context) -> Any:
+        """Return the number."""
+        if (
+            isinstance(node, Scalar)
+            and isinstance(node.value, (int, float))
+            and not isinstance(node.value, bool)
+        ):
+            return node.value
+        return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.")
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"type": "number"}
+
+
+@dataclass(frozen=True)
+class Share:
+    """A percentage such as `10%`, as parts of ten thousand."""
+
+    noun: str = "a percentage such as `10%`"
+
+    def parse(self, node: Node, context: Context) -> Any:
+        """Return parts of ten thousand."""
+        match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,2})?) ?%", node.text) if isinstance(node, Scalar) else None
+        if not match:
+            hint = (
+                f"Write `{node.text}%`."
+                if isinstance(node, Scalar) and isinstance(node.value, (int, float))
+                else None
+            )
+            return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.", hint)
+        parts = round(float(match[1]) * 100)
+        if parts > 10_000:
+            return context.say(node, "T206", f"{node.text} is out of range: 0% to 100%.")  # type: ignore[union-attr]
+        return parts
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"type": "string", "pattern": r"^\d{1,3}(\.\d{1,2})? ?%$"}
+
+
+@dataclass(frozen=True)
+class Length:
+    """A duration such as `2d` or `1d 12h`."""
+
+    noun: str = "a duration such as `2d` or `1d 12h`"
+
+    def parse(self, node: Node, context: Context) -> Any:
+        """Return the Duration."""
+        found = parse_duration(node.text) if isinstance(node, Scalar) else None
+        if found is None:
+            return context.say(node, "T205", f"{shown(node)} is not a duration.", _duration_hint(node))
+        if not found:
+            return context.say(
+                node, "T206", "A duration of nothing has no effect.", "Leave it out, or name a length."
+            )
+        if found.months > 1200 or found.days > 36_500 or found.seconds > 3_153_600_000:
+            return context.say(node, "T206", f"{shown(node)} is longer than a hundred years.")
+        return found
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {
+            "type": "string",
+            "pattern": r"^\d+(mo|[smhdwy])( \d+(mo|[smhdwy]))*$",
+            "examples": ["2d", "1d 12h"],
+        }
+
+
+_SPELT = {"sec": "s", "min": "m", "hour": "h", "hr": "h", "day": "d", "week": "w", "month": "mo", "year": "y"}
+
+
+def _duration_hint(node: Node) -> str:
+    plain = "Write a number and one of `s`, `m`, `h`, `d`, `w`, `mo`, `y`, such as `2d` or `1d 12h`."
+    if not isinstance(node, Scalar):
+        return plain
+    if re.fullmatch(r"\d+", node.text):
+        return f"Name the unit: `{node.text}d` for days, `{node.text}h` for hours."
+    match = re.fullmatch(r"(\d+) *([a-zA-Z]+?)s?", node.text.strip())
+    if match and (unit := next((u for word, u in _SPELT.items() if match[2].lower().startswith(word)), None)):
+        return f"Write `{match[1]}{unit}`."
+    return plain
+
+
+@dataclass(frozen=True)
+class Word:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+    noun: str = "one of a few words"
+
+    def parse(self, node: Node, context: Context) -> Any:
+        """Return the word."""
+        if isinstance(node, Scalar) and node.text in self.words:
+            return node.text
+        if isinstance(node, Scalar):
+            return context.say(
+                node,
+                "T204",
+                f"{shown(node)} is not one of {listing(self.words)}.",
+                did_you_mean(node.text, self.words),
+            )
+        return context.say(node, "T203", f"Here belongs one of {listing(self.words)}, not {shown(node)}.")
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"enum": list(self.words)}
+
+
+@dataclass(frozen=True)
+class Name:
+    """A reference to something by name: a template, a journey. Checked when the workspace is whole."""
+
+    to: str
+    noun: str = "a name"
+
+    def parse(self, node: Node, context: Context) -> Any:
+        """Return the name, and remember to check that it exists."""
+        if not isinstance(node, Scalar) or not isinstance(node.value, str):
+            return context.say(node, "T203", f"Here belongs the name of a {self.to}, not {shown(node)}.")
+        context.references.append(Reference(self.to, node.text, node.place))
+        return node.text
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"type": "string", "description": f"The name of a {self.to}."}
+
+
+@dataclass(frozen=True)
+class EventName:
+    """The name of an event declared in `treue.yaml`, or of a built-in one."""
+
+    noun: str = "the name of an event"
+
+    def parse(self, node: Node, context: Context) -> Any:
+        """Return the name."""
+        if not isinstance(node, Scalar) or not isinstance(node.value, str):
+            return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.")
+        if node.text not in context.schema.events:
+            hint = (
+                did_you_mean(node.text, context.schema.events) or "Declare it under `events` in treue.yaml."
+            )
+            return context.say(node, "T303", f"There is no event `{node.text}`.", hint)
+        return node.text
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"type": "string", "description": "The name of an event."}
+
+
+@dataclass(frozen=True)
+class ChannelName:
+    """A channel that `treue.yaml` sets up."""
+
+    noun: str = "a channel"
+
+    def parse(self, node: Node, context: Context) -> Any:
+        """Return the name."""
+        if not isinstance(node, Scalar):
+            return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.")
+        if node.text not in context.schema.channels:
+            known = context.schema.channels
+            hint = did_you_mean(node.text, known) or "Set it up under `channels` in treue.yaml."
+            return context.say(node, "T307", f"There is no channel `{node.text}`.", hint)
+        return node.text
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"type": "string", "examples": ["email", "sms", "push"]}
+
+
+@dataclass(frozen=True)
+class Zone:
+    """An IANA time zone."""
+
+    noun: str = "a time zone such as `Europe/Berlin`"
+
+    def parse(self, node: Node, context: Context) -> Any:
+        """Return the zone's name."""
+        if isinstance(node, Scalar) and known_zone(node.text):
+            return node.text
+        from zoneinfo import available_timezones
+
+        hint = did_you_mean(node.text, available_timezones()) if isinstance(node, Scalar) else None
+        return context.say(
+            node, "T210", f"{shown(node)} is not a time zone.", hint or "Use a name such as `Europe/Berlin`."
+        )
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"type": "string", "examples": ["Europe/Berlin"]}
+
+
+@dataclass(frozen=True)
+class Cron:
+    """A cron expression of five fields, in the workspace's time zone."""
+
+    noun: str = "a cron expression such as `0 9 * * MON`"
+
+    def parse(self, node: Node, context: Context) -> Any:
+        """Return the expression."""
+        from datetime import UTC, datetime
+
+        from cronsim import CronSim, CronSimError
+
+        if isinstance(node, Scalar) and len(node.text.split()) == 5:
+            try:
+                next(CronSim(node.text, datetime(2024, 1, 1, tzinfo=UTC)))
+            except (CronSimError, StopIteration):
+                pass
+            else:
+                return node.text
+        hint = (
+            "Five fields: minute, hour, day of the month, month, weekday; Mondays at nine are `0 9 * * MON`."
+        )
+        return context.say(node, "T209", f"{shown(node)} is not a cron expression.", hint)
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"type": "string", "examples": ["0 9 * * MON"]}
+
+
+@dataclass(frozen=True)
+class ListOf:
+    """A list of one kind; a single value counts as a list of one where `single` allows it."""
+
+    of: Kind
+    single: bool = True
+    least: int = 1
+    noun: str = "a list"
+
+    def parse(self, node: Node, context: Context) -> Any:
+        """Return a tuple of values; invalid ones are left out after being reported."""
+        if isinstance(node, Items):
+            if len(node.nodes) < self.least:
+                return context.say(node, "T203", "This list is empty.")
+            values = [self.of.parse(item, context) for item in node.nodes]
+            return tuple(value for value in values if value is not INVALID)
+        if self.single:
+            value = self.of.parse(node, context)
+            return INVALID if value is INVALID else (value,)
+        return context.say(
+            node, "T203", f"Here belongs {self.noun}, not {shown(node)}.", "Begin each entry with `- `."
+        )
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        items = self.of.schema(defs)
+        many = {"type": "array", "items": items, "minItems": self.least}
+        return {"anyOf": [items, many]} if self.single else many
+
+
+@dataclass(frozen=True)
+class MapOf:
+    """A mapping from names of one's own choosing to one kind."""
+
+    of: Kind
+    key_pattern: str = r".+"
+    least: int = 0
+    noun: str = "a mapping"
+
+    def parse(self, node: Node, context: Context) -> Any:
+        """Return a dict; invalid values are left out after being reported."""
+        if not isinstance(node, Mapping):
+            return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.")
+        if len(node.entries) < self.least:
+            return context.say(node, "T203", f"This needs at least {self.least} entries.")
+        found = {}
+        for key, value in node.entries:
+            if not re.fullmatch(self.key_pattern, key.text):
+                context.say(key, "T208", f"`{key.text}` is not a usable name here.")
+                continue
+            parsed = self.of.parse(value, context)
+            if parsed is not INVALID:
+                found[key.text] = parsed
+        return found
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"type": "object", "additionalProperties": self.of.schema(defs)}
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A value whose type depends on its neighbours; the shape that holds it looks at the node itself."""
+
+    noun: str = "a value"
+    forms: MappingType[str, Any] = field(default_factory=dict)
+
+    def parse(self, node: Node, context: Context) -> Any:
+        """Return the node."""
+        return node
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return dict(self.forms)
+
+
+@dataclass(frozen=True)
+class Later:
+    """A part of the language whose engine is not there yet: said plainly instead of being ignored."""
+
+    noun: str = "something that comes later"
+
+    def parse(self, node: Node, context: Context) -> Any:
+        """Say that it comes later."""
+        return context.say(node, "T211", "This part of the language comes with a later version of Treue.")
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"not": {}}
+
+
+@dataclass(frozen=True)
+class Key:
+    """One row of the table: a key, what it holds, and its sentence for hover text and reference."""
+
+    name: str
+    kind: Kind
+    doc: str
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The parsed values of one mapping. A key that is absent or was invalid is not in it."""
+
+    node: Mapping
+    values: MappingType[str, Any]
+    context: Context
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.values
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the parsed value, or `default` where the key is absent or invalid."""
+        return self.values.get(name, default)
+
+    def written(self, name: str) -> bool:
+        """Whether the key stands in the file, valid or not."""
+        return self.node.key(name) is not None
+
+    def at(self, name: str) -> Scalar | Mapping:
+        """Return the key's own node, for problems about it."""
+        return self.node.key(name) or self.node
+
+
+Build = Callable[[Fields], Any]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A mapping with known keys."""
+
+    name: str
+    doc: str
+    keys: tuple[Key, ...]
+    build: Build
+    noun: str = "a mapping"
+
+    def parse(self, node: Node, context: Context) -> Any:
+        """Check the keys, parse each value, and build."""
+        if not isinstance(node, Mapping):
+            return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.", self._example())
+        rows = {key.name: key for key in self.keys}
+        values: dict[str, Any] = {}
+        valid = True
+        for key, value in node.entries:
+            if key.text not in rows:
+                valid = context.say(
+                    key,
+                    "T201",
+                    f"There is no key `{key.text}` in {self.doc_name}.",
+                    did_you_mean(key.text, rows),
+                )
+                continue
+            parsed = rows[key.text].kind.parse(value, context)
+            if parsed is INVALID:
+                valid = INVALID
+            else:
+                values[key.text] = parsed
+        for row in self.keys:
+            if row.required and node.key(row.name) is None:
+                valid = context.say(
+                    node, "T202", f"The key `{row.name}` is missing in {self.doc_name}.", row.doc
+                )
+        return self.build(Fields(node, values, context)) if valid is not INVALID else INVALID
+
+    @property
+    def doc_name(self) -> str:
+        """The shape's name with its article, as sentences need it."""
+        return f"{'an' if self.name[0] in 'aeiou' else 'a'} {self.name}"
+
+    def _example(self) -> str | None:
+        first = next((key for key in self.keys if key.required), None)
+        return f"It begins with `{first.name}:`." if first else None
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return a reference to the shape in `defs`."""
+        ref = {"$ref": f"#/$defs/{self.name.replace(' ', '-')}"}
+        if (slot := self.name.replace(" ", "-")) not in defs:
+            defs[slot] = {}
+            rows = [key for key in self.keys if not isinstance(key.kind, Later)]
+            properties = {key.name: key.kind.schema(defs) | {"description": key.doc} for key in rows}
+            defs[slot] = {
+                "type": "object",
+                "description": self.doc,
+                "properties": properties,
+                "required": [key.name for key in rows if key.required],
+                "additionalProperties": False,
+            }
+        return ref
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Several shapes told apart by their leading key, such as the steps and the conditions."""
+
+    name: str
+    shapes: Callable[[], MappingType[str, Kind]]
+    noun: str
+    bare_list: Callable[[Sequence[Any]], Any] | None = None
+
+    def parse(self, node: Node, context: Context) -> Any:
+        """Find the shape by its leading key and let it parse."""
+        if isinstance(node, Items) and self.bare_list is not None:
+            values = [self.parse(item, context) for item in node.nodes]
+            return INVALID if INVALID in values or not values else self.bare_list(values)
+        shapes = self.shapes()
+        if not isinstance(node, Mapping):
+            return context.say(
+                node,
+                "T203",
+                f"Here belongs {self.noun}, not {shown(node)}.",
+                f"It begins with {_either(shapes)}.",
+            )
+        leading = [name for name in shapes if node.key(name) is not None]
+        if leading:
+            return shapes[leading[0]].parse(node, context)
+        for key, _ in node.entries:
+            hint = did_you_mean(key.text, shapes)
+            if hint and hint.startswith("Did you mean"):
+                return context.say(key, "T201", f"There is no {self.name} `{key.text}`.", hint)
+        return context.say(
+            node.entries[0][0] if node.entries else node,
+            "T201",
+            f"This is not {self.noun}.",
+            f"It needs one of {listing(shapes)}.",
+        )
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return a reference to the union in `defs`."""
+        ref = {"$ref": f"#/$defs/{self.name}"}
+        if self.name not in defs:
+            defs[self.name] = {}
+            choices = [shape.schema(defs) for shape in self.shapes().values() if not isinstance(shape, Later)]
+            unique = [choice for n, choice in enumerate(choices) if choice not in choices[:n]]
+            if self.bare_list is not None:
+                unique.append({"type": "array", "items": ref, "minItems": 1})
+            defs[self.name] = {"anyOf": unique}
+        return ref
+
+
+def _either(shapes: MappingType[str, Kind]) -> str:
+    return listing(list(shapes)[:6]).replace(" and ", " or ") + (" …" if len(shapes) > 6 else "")
+
+
+def as_date(text: str) -> str | None:
+    """Return the ISO date a text means, or None."""
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        return None
+
+
+def as_time(text: str, zone: str = "UTC") -> str | None:
+    """Return the instant a text means as `YYYY-MM-DDTHH:MM:SSZ`, or None."""
+    found = parse_instant(text, zone)
+    return found.strftime("%Y-%m-%dT%H:%M:%SZ") if found else None

@@ -1,0 +1,695 @@
+"""The rows of a journey's file, and the frozen journey they become."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from treue.clock import Duration
+from treue.language.conditions import CONDITION, parse_where
+from treue.language.grammar import (
+    INVALID,
+    ChannelName,
+    Cron,
+    EventName,
+    Fields,
+    Flag,
+    Just,
+    Key,
+    Kind,
+    Later,
+    Length,
+    ListOf,
+    MapOf,
+    Name,
+    OneOf,
+    Raw,
+    Shape,
+    Share,
+    Text,
+    Whole,
+    Word,
+    shown,
+)
+from treue.language.problems import Place, Problems
+from treue.language.source import Mapping, Node, Scalar
+from treue.segments.tree import Condition, Happened, InSegment, Property
+from treue.segments.tree import Scalar as Plain
+
+STEP_ID = r"[a-z0-9]+(?:[-_][a-z0-9]+)*"
+DEFAULT_VALID_FOR = Duration(days=1)
+
+
+@dataclass(frozen=True)
+class Enter:
+    """How customers come into a journey: exactly one of event, segment, schedule (with segment) or manual.
+
+    `again` is None for never, a zero Duration for always, else how long after leaving.
+    """
+
+    event: str | None = None
+    where: tuple[Property, ...] = ()
+    segment: Condition | None = None
+    segment_name: str | None = None
+    schedule: str | None = None
+    manual: bool = False
+    when: Condition | None = None
+    again: Duration | None = None
+    per: str | None = None
+
+
+@dataclass(frozen=True)
+class Exit:
+    """A reason to leave at once: an event since entry, or a state the customer is in."""
+
+    name: str
+    event: str | None = None
+    where: tuple[Property, ...] = ()
+    condition: Condition | None = None
+
+
+@dataclass(frozen=True)
+class Goal:
+    """The event that counts as success, `within` this long after entry (else: while inside)."""
+
+    event: str
+    where: tuple[Property, ...] = ()
+    within: Duration | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """What every step has: its place in the file, its id (given, or empty) and its `if`."""
+
+    place: Place
+    id: str
+    when: Condition | None
+
+
+@dataclass(frozen=True)
+class Send(Step):
+    """Puts a message in the outbox, on the first channel that reaches the customer, or on all."""
+
+    template: str
+    channels: tuple[str, ...]
+    all_channels: bool
+    valid_for: Duration
+    sender: str | None
+    data: tuple[tuple[str, Plain], ...]
+
+
+@dataclass(frozen=True)
+class Wait(Step):
+    """Holds the customer for a time."""
+
+    duration: Duration
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One way out of a choose; no condition means else."""
+
+    place: Place
+    condition: Condition | None
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Choose(Step):
+    """Takes the first branch whose condition holds."""
+
+    branches: tuple[Branch, ...]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way through a split."""
+
+    place: Place
+    name: str
+    weight: int
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Split(Step):
+    """Divides customers by a stable hash."""
+
+    arms: tuple[Arm, ...]
+
+
+@dataclass(frozen=True)
+class Set(Step):
+    """Writes attributes; a value with `{{ … }}` is a template."""
+
+    values: tuple[tuple[str, Plain], ...]
+
+
+@dataclass(frozen=True)
+class Emit(Step):
+    """Records an event about the customer."""
+
+    event: str
+    data: tuple[tuple[str, Plain], ...]
+
+
+@dataclass(frozen=True)
+class Stop(Step):
+    """Ends the journey here."""
+
+
+@dataclass(frozen=True)
+class Journey:
+    """A journey as its file says it."""
+
+    name: str
+    place: Place
+    description: str
+    category: str
+    basis: str | None
+    enter: Enter
+    exits: tuple[Exit, ...]
+    goal: Goal | None
+    holdout: int
+    in_flight: str
+    priority: int
+    steps: tuple[Step, ...]
+
+
+# --- enter, exit, goal --------------------------------------------------------------------------------------
+
+
+def _again(node: Node, context: Any) -> Any:
+    if isinstance(node, Scalar) and node.text == "never":
+        return None
+    if isinstance(node, Scalar) and node.text == "always":
+        return Duration()
+    found = Length().parse(node, context) if isinstance(node, Scalar) and node.text[:1].isdigit() else INVALID
+    if found is INVALID and not (isinstance(node, Scalar) and node.text[:1].isdigit()):
+        return context.say(
+            node,
+            "T204",
+            f"{shown(node)} is not `never`, `always` or a duration.",
+            "Such as `again: 90d`: how long after leaving.",
+        )
+    return found
+
+
+class _Again:
+    noun = "`never`, `always` or a duration"
+
+    def parse(self, node: Node, context: Any) -> Any:
+        """Return None for never, nothing for always, else the duration, wrapped so that None is a value."""
+        found = _again(node, context)
+        return INVALID if found is INVALID else (found,)
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"anyOf": [{"enum": ["never", "always"]}, Length().schema(defs)]}
+
+
+def _enter(fields: Fields) -> Any:
+    context, node = fields.context, fields.node
+    kinds = [k for k in ("event", "schedule", "segment", "manual") if fields.written(k)]
+    if not kinds:
+        return context.say(
+            node,
+            "T202",
+            "Nothing starts this journey.",
+            "`enter` needs `event`, `segment`, `schedule` with `segment`, or `manual: true`.",
+        )
+    if len(kinds) > 1 and kinds != ["schedule", "segment"]:
+        return context.say(
+            fields.at(kinds[1]),
+            "T207",
+            f"`{kinds[0]}` and `{kinds[1]}` do not go together.",
+            "A journey has one trigger.",
+        )
+    if kinds == ["schedule"]:
+        return context.say(fields.at("schedule"), "T202", "A `schedule` needs a `segment`: who enters then?")
+    for key in ("where", "per"):
+        if fields.written(key) and "event" not in kinds:
+            return context.say(fields.at(key), "T207", f"`{key}` belongs to an `event` trigger.")
+    return _build_enter(fields)
+
+
+def _build_enter(fields: Fields) -> Any:
+    context = fields.context
+    event, name = fields.get("event"), fields.get("segment")
+    where = parse_where(fields.get("where"), event, context) if "where" in fields else ()
+    per = fields.get("per")
+    if per and per not in context.schema.events.get(event, {}):
+        from treue.language.problems import did_you_mean
+
+        node = fields.node.get("per")
+        assert node is not None
+        return context.say(
+            node,
+            "T305",
+            f"The event `{event}` has no property `{per}`.",
+            did_you_mean(per, context.schema.events.get(event, {})),
+        )
+    condition = None
+    if name:
+        node = fields.node.get("segment")
+        assert node is not None
+        condition = context.segment(name, node.place)
+    if where is INVALID or (name and condition is None):
+        return INVALID
+    again = fields.get("again", (None,))[0]
+    return Enter(
+        event,
+        where,
+        condition,
+        name,
+        fields.get("schedule"),
+        bool(fields.get("manual")),
+        fields.get("if"),
+        again,
+        per,
+    )
+
+
+ENTER = Shape(
+    "trigger",
+    "How customers come into the journey.",
+    (
+        Key("event", EventName(), "Enter when this event happens."),
+        Key(
+            "where", Raw("an event's properties", {"type": "object"}), "Only events whose own properties fit."
+        ),
+        Key(
+            "segment",
+            Text("the name of a segment"),
+            "Enter on joining this segment; with `schedule`, everyone in it then.",
+        ),
+        Key(
+            "schedule", Cron(), "Enter at these times (cron, in the workspace's time zone); needs `segment`."
+        ),
+        Key("manual", Just(True), "Enter by command or HTTP call only."),
+        Key("date", Later(), ""),
+        Key("each", Later(), ""),
+        Key("before", Later(), ""),
+        Key("after", Later(), ""),
+        Key("at", Later(), ""),
+        Key("if", CONDITION, "Only customers for whom this holds at entry."),
+        Key("again", _Again(), "`never` (the default), `always`, or how long after leaving."),
+        Key("per", Text("the name of an event property"), "One stay for each value of this event property."),
+    ),
+    _enter,
+)
+
+
+class _Exit:
+    noun = "a condition"
+
+    def parse(self, node: Node, context: Any) -> Any:
+        """Return the Exit."""
+        condition = CONDITION.parse(node, context)
+        if condition is INVALID:
+            return INVALID
+        if isinstance(condition, Happened) and not (
+            condition.ops or condition.within or condition.last or condition.first
+        ):
+            return Exit(condition.event, condition.event, condition.where)
+        name = f"segment {condition.name}" if isinstance(condition, InSegment) else "condition"
+        return Exit(name, condition=condition)
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return CONDITION.schema(defs)
+
+
+def _goal(fields: Fields) -> Any:
+    event = fields.get("event")
+    where = parse_where(fields.get("where"), event, fields.context) if "where" in fields else ()
+    return INVALID if where is INVALID else Goal(event, where, fields.get("within"))
+
+
+GOAL = Shape(
+    "goal",
+    "The event that counts as success; who reaches it leaves as converted.",
+    (
+        Key("event", EventName(), "The event.", required=True),
+        Key(
+            "where", Raw("an event's properties", {"type": "object"}), "Only events whose own properties fit."
+        ),
+        Key("within", Length(), "How long after entry it counts, also after the last step."),
+    ),
+    _goal,
+)
+
+
+# --- steps --------------------------------------------------------------------------------------------------
+
+
+def _common(fields: Fields) -> tuple[Place, str, Condition | None]:
+    first = fields.node.entries[0][0].place if fields.node.entries else fields.node.place
+    return first, fields.get("id", ""), fields.get("if")
+
+
+def _plain_values(fields: Fields, name: str) -> tuple[tuple[str, Plain], ...]:
+    return tuple(fields.get(name, {}).items())
+
+
+class _Plain:
+    noun = "a text, a number, or true or false"
+
+    def parse(self, node: Node, context: Any) -> Any:
+        """Return the scalar's value."""
+        if isinstance(node, Scalar) and node.value is not None:
+            return node.value
+        return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.")
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"type": ["string", "number", "boolean"]}
+
+
+def _send(fields: Fields) -> Any:
+    from treue.language.grammar import Reference
+
+    channels = tuple(dict.fromkeys(fields.get("on", ())))
+    template, node = fields.get("send"), fields.node.get("send")
+    if template and node is not None:
+        for channel in channels:
+            fields.context.references.append(Reference("variant", template, node.place, channel))
+    return Send(
+        *_common(fields),
+        template,
+        channels,
+        bool(fields.get("all")),
+        fields.get("valid_for", DEFAULT_VALID_FOR),
+        fields.get("from"),
+        _plain_values(fields, "data"),
+    )
+
+
+class _Branches:
+    noun = "a list of branches"
+
+    def parse(self, node: Node, context: Any) -> Any:
+        """Return the branches; `else` must come last."""
+        from treue.language.source import Items
+
+        if not isinstance(node, Items) or not node.nodes:
+            return context.say(
+                node,
+                "T203",
+                f"Here belongs a list of branches, not {shown(node)}.",
+                "Each begins with `- if:`; the last may be `- else:`.",
+            )
+        found = [self._branch(item, context, last=item is node.nodes[-1]) for item in node.nodes]
+        return INVALID if INVALID in found else tuple(found)
+
+    def _branch(self, node: Node, context: Any, *, last: bool) -> Any:
+        if isinstance(node, Mapping) and node.key("else") is not None:
+            key = node.key("else")
+            assert key is not None
+            if not last:
+                return context.say(
+                    key, "T207", "`else` must be the last branch.", "Nothing after it is ever reached."
+                )
+            return ELSE.parse(node, context)
+        return IF.parse(node, context)
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"type": "array", "minItems": 1, "items": {"anyOf": [IF.schema(defs), ELSE.schema(defs)]}}
+
+
+class _Steps:
+    noun = "a list of steps"
+
+    def parse(self, node: Node, context: Any) -> Any:
+        """Return the steps."""
+        return ListOf(STEP, single=False, noun=self.noun).parse(node, context)
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"type": "array", "items": STEP.schema(defs), "minItems": 1}
+
+
+def _arm(fields: Fields) -> Any:
+    return Arm(fields.node.place, "", fields.get("weight"), fields.get("steps", ()))
+
+
+class _Arms:
+    noun = "a mapping of names to arms"
+
+    def parse(self, node: Node, context: Any) -> Any:
+        """Return the arms, each with its name."""
+        found = MapOf(ARM, key_pattern=STEP_ID, least=2, noun=self.noun).parse(node, context)
+        if found is INVALID or len(found) < len(node.entries):  # type: ignore[union-attr]
+            return INVALID
+        if not any(arm.weight for arm in found.values()):
+            return context.say(node, "T206", "All weights are 0: nobody could go anywhere.")
+        return tuple(Arm(arm.place, name, arm.weight, arm.steps) for name, arm in found.items())
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"type": "object", "additionalProperties": ARM.schema(defs), "minProperties": 2}
+
+
+class _Duration:
+    noun = "a duration such as `2d`"
+
+    def parse(self, node: Node, context: Any) -> Any:
+        """Return the duration; the other forms of `wait` come later."""
+        return Later().parse(node, context) if isinstance(node, Mapping) else Length().parse(node, context)
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return Length().schema(defs)
+
+
+class _Written:
+    noun = "a mapping of attributes to values"
+
+    def parse(self, node: Node, context: Any) -> Any:
+        """Return attribute and value; the attribute must be declared and not one of the built-in columns."""
+        found = MapOf(_Plain(), least=1, noun=self.noun).parse(node, context)
+        if found is INVALID:
+            return INVALID
+        from treue.language.problems import did_you_mean
+        from treue.model.states import BUILT_IN_ATTRIBUTES
+
+        for key, value in node.entries:  # type: ignore[union-attr]
+            declared = {k: t for k, t in context.schema.attributes.items() if k not in BUILT_IN_ATTRIBUTES}
+            if key.text not in declared:
+                hint = did_you_mean(key.text, declared) or "Declare it under `customer` in treue.yaml."
+                context.say(key, "T304", f"There is no attribute `{key.text}` to write.", hint)
+            elif isinstance(value, Scalar) and "{{" not in value.text:
+                _fits(value, declared[key.text], context)
+        return tuple(found.items())
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"type": "object", "additionalProperties": _Plain().schema(defs), "minProperties": 1}
+
+
+def _fits(value: Scalar, type_: str, context: Any) -> None:
+    from treue.language.conditions import scalar
+
+    scalar(value, "text" if type_ == "list" else type_, context)
+
+
+_COMMON = (
+    Key(
+        "id",
+        Text("an id of small letters, digits and dashes", STEP_ID),
+        "A name for this step, unique in the journey.",
+    ),
+    Key("if", CONDITION, "Skip this step unless this holds."),
+)
+_STEPS = Key("steps", _Steps(), "What happens then.", required=True)
+_DATA = Key("data", MapOf(_Plain()), "Further values for the template or event.")
+
+
+def _step(name: str, doc: str, kind: Kind, build: Any, *more: Key) -> Shape:
+    return Shape(f"{name} step", doc, (Key(name, kind, doc, required=True), *more, *_COMMON), build, "a step")
+
+
+IF = Shape(
+    "branch",
+    "A branch of a choose.",
+    (Key("if", CONDITION, "Taken where this holds.", required=True), _STEPS),
+    lambda fields: Branch(fields.node.place, fields.get("if"), fields.get("steps", ())),
+    "a branch",
+)
+
+
+def _else(fields: Fields) -> Any:
+    return Branch(fields.node.place, None, fields.get("else", ()))
+
+
+class _ElseSteps:
+    noun = "the steps of the else branch"
+
+    def parse(self, node: Node, context: Any) -> Any:
+        """Return the steps, written as a list, or as a single step or mapping with `steps`."""
+        if isinstance(node, Mapping) and node.names() == ["steps"]:
+            inner = node.get("steps")
+            assert inner is not None
+            return _Steps().parse(inner, context)
+        return ListOf(STEP).parse(node, context)
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return ListOf(STEP).schema(defs)
+
+
+ELSE = Shape(
+    "else branch",
+    "Taken where no other branch was.",
+    (Key("else", _ElseSteps(), "What happens else.", required=True),),
+    _else,
+    "a branch",
+)
+ARM = Shape(
+    "split arm",
+    "One way through a split.",
+    (Key("weight", Whole(0, 1_000_000), "Its share, relative to the others.", required=True), _STEPS),
+    _arm,
+    "an arm with `weight` and `steps`",
+)
+
+STEPS: dict[str, Kind] = {
+    "send": _step(
+        "send",
+        "Puts one message in the outbox.",
+        Name("template"),
+        _send,
+        Key(
+            "on",
+            ListOf(ChannelName()),
+            "The channel, or several: the first that reaches the customer.",
+            required=True,
+        ),
+        Key("all", Flag(), "On each of the channels, not only the first."),
+        Key("valid_for", Length(), "Not sent later than this after its due time (default 1d)."),
+        Key("from", Text(), "Another sender than the workspace's."),
+        _DATA,
+    ),
+    "wait": _step("wait", "Holds the customer.", _Duration(), lambda f: Wait(*_common(f), f.get("wait"))),
+    "choose": _step(
+        "choose",
+        "Takes the first branch that fits.",
+        _Branches(),
+        lambda f: Choose(*_common(f), f.get("choose", ())),
+    ),
+    "split": _step(
+        "split",
+        "Divides customers by a stable hash.",
+        _Arms(),
+        lambda f: Split(*_common(f), f.get("split", ())),
+        Key("learn", Later(), ""),
+    ),
+    "set": _step(
+        "set", "Writes the customer's attributes.", _Written(), lambda f: Set(*_common(f), f.get("set", ()))
+    ),
+    "emit": _step(
+        "emit",
+        "Records an event about the customer.",
+        EventName(),
+        lambda f: Emit(*_common(f), f.get("emit"), _plain_values(f, "data")),
+        _DATA,
+    ),
+    "stop": _step("stop", "Ends the journey here.", Just(True), lambda f: Stop(*_common(f))),
+    **{name: Later() for name in ("call", "award", "ask", "start")},
+}
+"""The steps: leading key to row."""
+
+STEP = OneOf("step", lambda: STEPS, "a step")
+
+
+# --- the file -----------------------------------------------------------------------------------------------
+
+
+def _journey(fields: Fields) -> Any:
+    category = fields.get("category")
+    if category == "transactional" and fields.written("basis"):
+        return fields.context.say(fields.at("basis"), "T207", "A transactional journey needs no `basis`.")
+    if category in ("promotional", "relational") and not fields.written("basis"):
+        return fields.context.say(
+            fields.at("category"),
+            "T202",
+            f"A {category} journey needs its legal ground.",
+            "`basis: consent`, or `basis: existing_customer`.",
+        )
+    _unique_ids(fields.get("steps", ()), fields)
+    return Journey(
+        "",
+        fields.node.place,
+        fields.get("description", ""),
+        category,
+        fields.get("basis"),
+        fields.get("enter"),
+        fields.get("exit", ()),
+        fields.get("goal"),
+        fields.get("holdout", 0),
+        fields.get("in_flight", "finish"),
+        fields.get("priority", 50),
+        fields.get("steps", ()),
+    )
+
+
+def walk(steps: tuple[Step, ...]) -> list[Step]:
+    """Return all steps, those inside branches and arms included, in the order of the file."""
+    found: list[Step] = []
+    for step in steps:
+        found.append(step)
+        parts: tuple[Branch | Arm, ...] = (
+            step.branches if isinstance(step, Choose) else step.arms if isinstance(step, Split) else ()
+        )
+        for part in parts:
+            found += walk(part.steps)
+    return found
+
+
+def _unique_ids(steps: tuple[Step, ...], fields: Fields) -> None:
+    seen: dict[str, Place] = {}
+    problems: Problems = fields.context.problems
+    for step in walk(steps):
+        if step.id and step.id in seen:
+            problems.add(
+                step.place,
+                "T310",
+                f"The id `{step.id}` is used twice; first in line {seen[step.id].line}.",
+                "Ids are unique in their journey.",
+            )
+        elif step.id:
+            seen[step.id] = step.place
+
+
+JOURNEY = Shape(
+    "journey",
+    "A journey: who enters, what happens, when it ends.",
+    (
+        Key("description", Text(), "What this journey is for, in a sentence.", required=True),
+        Key(
+            "category",
+            Word(("promotional", "relational", "transactional")),
+            "What its messages are for; decides on consent and limits.",
+            required=True,
+        ),
+        Key(
+            "basis",
+            Word(("consent", "existing_customer")),
+            "The legal ground; required unless transactional.",
+        ),
+        Key("enter", ENTER, "How customers come in.", required=True),
+        Key("exit", ListOf(_Exit()), "Leaves at once, wherever the customer stands."),
+        Key("goal", GOAL, "The event that counts as success."),
+        Key("holdout", Share(), "This share walks the same path and is sent nothing, for comparison."),
+        Key(
+            "in_flight",
+            Word(("finish", "migrate", "exit")),
+            "What happens to those inside when this file changes.",
+        ),
+        Key("priority", Whole(0, 100), "Which journey's message wins where only one may go."),
+        Key("moved", Later(), ""),
+        Key("steps", _Steps(), "What happens, in order.", required=True),
+    ),
+    _journey,
+)

@@ -1,0 +1,213 @@
+"""YAML text to a tree in which every node knows its place.
+
+YAML 1.2 scalars (`on`, `yes`, `NO` and `08:00` stay text), and nothing that surprises: no tags, anchors,
+aliases, merge keys or second documents, at most 256 kB and 32 levels. The tree is built from libyaml's events
+with a stack of our own, so a hostile file costs one pass over its bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import yaml
+
+from treue.language.problems import Place, Problems
+
+MAX_BYTES = 256 * 1024
+MAX_DEPTH = 32
+
+_INT = re.compile(r"[-+]?[0-9]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_WORDS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_NULLS = {"", "~", "null", "Null", "NULL"}
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """One value: `value` as YAML 1.2 reads it, `text` as it was written."""
+
+    place: Place
+    text: str
+    value: str | int | float | bool | None
+
+
+@dataclass
+class Items:
+    """A list."""
+
+    place: Place
+    nodes: list[Node] = field(default_factory=list)
+
+
+@dataclass
+class Mapping:
+    """A mapping, its entries in the order they were written."""
+
+    place: Place
+    entries: list[tuple[Scalar, Node]] = field(default_factory=list)
+
+    def get(self, name: str) -> Node | None:
+        """Return the value under a key, or None."""
+        return next((value for key, value in self.entries if key.text == name), None)
+
+    def key(self, name: str) -> Scalar | None:
+        """Return the key's own node, or None."""
+        return next((key for key, _ in self.entries if key.text == name), None)
+
+    def names(self) -> list[str]:
+        """Return the keys in order."""
+        return [key.text for key, _ in self.entries]
+
+
+Node = Scalar | Items | Mapping
+
+
+class _Stop(Exception):  # noqa: N818 - a private signal, never seen outside this module
+    pass
+
+
+def read(file: str, text: str, problems: Problems) -> Mapping | None:
+    """Return the file's mapping, or None after adding what is wrong with it to `problems`."""
+    start = Place(file, 1, 1)
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        problems.add(start, "T103", f"The file is larger than {MAX_BYTES // 1024} kB.")
+        return None
+    try:
+        root = _Builder(file, problems).build(text)
+    except _Stop:
+        return None
+    except yaml.MarkedYAMLError as error:
+        _syntax(file, error, problems)
+        return None
+    except (yaml.YAMLError, ValueError) as error:
+        problems.add(start, "T101", f"This is not YAML: {str(error).splitlines()[0]}.")
+        return None
+    if root is None or (isinstance(root, Scalar) and root.value is None):
+        problems.add(start, "T104", "The file is empty.")
+        return None
+    if not isinstance(root, Mapping):
+        problems.add(root.place, "T104", "The file must be a mapping: lines of `key: value`.")
+        return None
+    return root
+
+
+def _syntax(file: str, error: yaml.MarkedYAMLError, problems: Problems) -> None:
+    mark = error.problem_mark or error.context_mark
+    place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1, 1)
+    what = (error.problem or error.context or "cannot be read").strip()
+    hint = None
+    if ("cannot start any token" in what and "\\t" in what) or "found character '\t'" in what:
+        hint = "Indent with spaces, not with tabs."
+    elif "mapping values are not allowed" in what:
+        hint = "Put quotes around a text that contains a colon, or check the indentation."
+    elif "did not find expected" in what or "could not find expected" in what:
+        hint = "Check the indentation, brackets and quotes around here."
+    problems.add(place, "T101", f"This is not YAML: {what}.", hint)
+
+
+class _Builder:
+    def __init__(self, file: str, problems: Problems) -> None:
+        self.file, self.problems = file, problems
+
+    def build(self, text: str) -> Node | None:
+        loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+        events: Iterator[yaml.Event] = yaml.parse(text, Loader=loader)
+        root: Node | None = None
+        stack: list[Items | Mapping] = []
+        pending: list[Scalar | None] = []
+        documents = 0
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    self._refuse(event, "T104", "A file holds one document; remove the `---` in the middle.")
+            elif isinstance(event, yaml.AliasEvent):
+                self._refuse(event, "T102", "Aliases (`*name`) are not allowed; write the value out.")
+            elif isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
+                stack.pop()
+                pending.pop()
+            elif isinstance(event, (yaml.ScalarEvent, yaml.SequenceStartEvent, yaml.MappingStartEvent)):
+                self._allow(event)
+                node = self._node(event)
+                root = self._attach(node, stack, pending, root)
+                if not isinstance(node, Scalar):
+                    stack.append(node)
+                    pending.append(None)
+                    if len(stack) > MAX_DEPTH:
+                        self._refuse(event, "T103", f"This is nested more than {MAX_DEPTH} levels deep.")
+        return root
+
+    def _attach(
+        self, node: Node, stack: list[Items | Mapping], pending: list[Scalar | None], root: Node | None
+    ) -> Node:
+        if not stack:
+            return node
+        parent = stack[-1]
+        if isinstance(parent, Items):
+            parent.nodes.append(node)
+        elif pending[-1] is None:
+            pending[-1] = self._as_key(node, parent)
+        else:
+            key = pending[-1]
+            pending[-1] = None
+            if key.text == "<<":
+                self.problems.add(key.place, "T102", "Merge keys (`<<`) are not allowed; write the keys out.")
+            elif parent.key(key.text) is not None:
+                first = parent.key(key.text)
+                assert first is not None
+                self.problems.add(
+                    key.place,
+                    "T105",
+                    f"The key `{key.text}` is here twice; the first is in line {first.place.line}.",
+                )
+            else:
+                parent.entries.append((key, node))
+        assert root is not None
+        return root
+
+    def _as_key(self, node: Node, parent: Mapping) -> Scalar:
+        if isinstance(node, Scalar):
+            return node
+        self.problems.add(node.place, "T104", "A key must be a word.", "Put quotes around a text in braces.")
+        raise _Stop
+
+    def _allow(self, event: yaml.NodeEvent) -> None:
+        if event.anchor:
+            self._refuse(event, "T102", "Anchors (`&name`) are not allowed.")
+        tag = getattr(event, "tag", None)
+        if tag and tag != "!":
+            self._refuse(
+                event, "T102", f"Tags (`{tag.replace('tag:yaml.org,2002:', '!!')}`) are not allowed."
+            )
+
+    def _refuse(self, event: yaml.Event, code: str, message: str) -> None:
+        self.problems.add(self._place(event), code, message)
+        raise _Stop
+
+    def _place(self, event: yaml.Event) -> Place:
+        start, end = event.start_mark, event.end_mark
+        assert start is not None
+        assert end is not None
+        length = end.column - start.column if end.line == start.line else 1
+        return Place(self.file, start.line + 1, start.column + 1, max(length, 1))
+
+    def _node(self, event: yaml.Event) -> Node:
+        place = self._place(event)
+        if isinstance(event, yaml.ScalarEvent):
+            plain = not event.style
+            return Scalar(place, event.value, _value(event.value) if plain else event.value)
+        return Items(place) if isinstance(event, yaml.SequenceStartEvent) else Mapping(place)
+
+
+def _value(text: str) -> str | int | float | bool | None:
+    if text in _NULLS:
+        return None
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INT.fullmatch(text) and len(text) <= 18:
+        return int(text)
+    if _FLOAT.fullmatch(text) and len(text) <= 40:
+        return float(text)
+    return text

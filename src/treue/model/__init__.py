@@ -1,0 +1,1 @@
+"""What there is: the words for states and reasons, and the tables."""

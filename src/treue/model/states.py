@@ -1,0 +1,129 @@
+"""The few words for where things stand: each enum is the whole list, each member has its sentence."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Self
+
+
+class Sentence(StrEnum):
+    """An enum whose members carry the sentence that is shown to people."""
+
+    sentence: str
+
+    def __new__(cls, value: str, sentence: str = "") -> Self:
+        """Make a member of its stored word and its sentence."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.sentence = sentence
+        return member
+
+
+class Category(StrEnum):
+    """What a journey's messages are for; decides on consent, limits and quiet hours."""
+
+    promotional = "promotional"
+    relational = "relational"
+    transactional = "transactional"
+
+
+class Basis(StrEnum):
+    """The legal ground of a message (UWG section 7: consent, or an existing customer's four facts)."""
+
+    consent = "consent"
+    existing_customer = "existing_customer"
+
+
+class Outcome(Sentence):
+    """Where a customer's stay in a journey stands."""
+
+    inside = "inside", "is in the journey"
+    finished = "finished", "came to the end"
+    converted = "converted", "reached the goal"
+    exited = "exited", "left early"
+
+
+class MessageState(Sentence):
+    """Where a message stands. `queued` and `claimed` move on; all others are final but for receipts."""
+
+    queued = "queued", "waits in the outbox"
+    claimed = "claimed", "a worker has it"
+    sent = "sent", "the provider took it"
+    refused = "refused", "was decided against"
+    failed = "failed", "could not be sent"
+    in_doubt = "in_doubt", "may or may not have been sent"
+
+
+class Reason(Sentence):
+    """Why a message was not sent, or not yet. No non-send is silent."""
+
+    no_address = "no_address", "the customer has no address on this channel"
+    no_consent = "no_consent", "the customer has not agreed to this channel"
+    suppressed = "suppressed", "the address is on the suppression list"
+    unsubscribed = "unsubscribed", "the customer unsubscribed"
+    over_limit = "over_limit", "the customer has had as many messages as the limits allow"
+    lower_priority = "lower_priority", "a message of higher priority went first"
+    quiet_hours = "quiet_hours", "held until the customer's quiet hours end"
+    stale = "stale", "it would have come too late"
+    held_out = "held_out", "the customer is in the holdout and is sent nothing"
+    left_before_send = "left_before_send", "the customer left the journey before it was sent"
+    render_failed = "render_failed", "the template failed for this customer"
+    channel_off = "channel_off", "the channel is not set up"
+    rejected_by_provider = "rejected_by_provider", "the provider refused it for good"
+    in_doubt = "in_doubt", "a worker died while sending; it is not sent again by itself"
+    paused = "paused", "the journey is paused"
+
+
+class Decision(Sentence):
+    """What was decided about a customer in a journey; one row of the trace each."""
+
+    entered = "entered", "entered the journey"
+    turned_away = "turned_away", "was not let in"
+    waiting = "waiting", "waits"
+    branch = "branch", "took a branch"
+    skipped = "skipped", "skipped the step, its `if` did not hold"
+    queued = "queued", "a message was put in the outbox"
+    refused = "refused", "no message was sent"
+    sent = "sent", "the provider took the message"
+    failed = "failed", "the message could not be sent"
+    in_doubt = "in_doubt", "the message may or may not have been sent"
+    set = "set", "attributes were written"
+    emitted = "emitted", "an event was recorded"
+    converted = "converted", "reached the goal"
+    exited = "exited", "left early"
+    finished = "finished", "came to the end"
+
+
+class ArrivalKind(StrEnum):
+    """What brought a customer to a journey's door."""
+
+    event = "event"
+    segment = "segment"
+    schedule = "schedule"
+    manual = "manual"
+    leave = "leave"
+
+
+CHANNELS = ("email", "sms", "push")
+"""The kinds of channel, in the order of their column `channel`."""
+
+ADDRESS = {"email": "email", "sms": "phone", "push": "push_token"}
+"""The customer's column that holds the address on each kind of channel."""
+
+BUILT_IN_ATTRIBUTES = {
+    "id": "text",
+    "email": "text",
+    "phone": "text",
+    "push_token": "text",
+    "locale": "text",
+    "timezone": "text",
+    "created_at": "time",
+}
+"""Attributes every customer has; they are columns, all others live in `attributes`."""
+
+BUILT_IN_EVENTS: dict[str, dict[str, str]] = {
+    "customer.created": {"source": "text"},
+    "consent.given": {"channel": "text", "source": "text"},
+    "consent.withdrawn": {"channel": "text", "source": "text"},
+}
+"""Events Treue records itself, with their properties."""

@@ -1,0 +1,376 @@
+"""The tables. Times are UTC; `Instant` columns are microseconds since 1970 in the database.
+
+Read from the top: who there is (customer, consent, suppression, event), what is written (journey,
+journey_version, step), what happens (arrival, membership, enrollment, message, trace).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
+from sqlmodel import Field, SQLModel
+
+from treue.model.types import Instant, Json
+
+BigId = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER aliases SQLite's rowid
+
+
+def _id() -> Any:
+    return Field(default=None, sa_column=Column(BigId, primary_key=True))
+
+
+def _ref(target: str, *, null: bool = False, index: bool = False, cascade: bool = True) -> Any:
+    key = ForeignKey(target, ondelete="CASCADE" if cascade else None)
+    return Field(default=None, sa_column=Column(BigId, key, nullable=null, index=index))
+
+
+def _time(*, null: bool = False) -> Any:
+    return Field(default=None, sa_column=Column(Instant, nullable=null))
+
+
+def _text(*, null: bool = False) -> Any:
+    return Field(default=None if null else "", sa_column=Column(Text, nullable=null))
+
+
+def _json() -> Any:
+    return Field(default_factory=dict, sa_column=Column(Json, nullable=False))
+
+
+class Customer(SQLModel, table=True):
+    """One person. `key` is the company's own id; `draw` is a stable 31-bit hash of it for splits and holdouts."""
+
+    __tablename__ = "customer"
+    __table_args__ = (
+        Index("customer_key", "key", unique=True),
+        Index("customer_email", "email"),
+    )
+    id: int = _id()
+    key: str = _text()
+    draw: int = Field(sa_column=Column(BigInteger, nullable=False))
+    email: str | None = _text(null=True)
+    phone: str | None = _text(null=True)
+    push_token: str | None = _text(null=True)
+    locale: str | None = _text(null=True)
+    timezone: str | None = _text(null=True)
+    attributes: dict[str, Any] = _json()
+    created_at: datetime = _time()
+    updated_at: datetime = _time()
+
+
+class Consent(SQLModel, table=True):
+    """What a customer agreed to on a channel, as it stands; each change is also an event with its proof."""
+
+    __tablename__ = "consent"
+    __table_args__ = (Index("consent_customer", "customer_id", "channel", unique=True),)
+    id: int = _id()
+    customer_id: int = _ref("customer.id")
+    channel: str = _text()
+    given: bool = Field(default=True)
+    basis: str = _text()
+    since: datetime = _time()
+    source: str = _text()
+    proof: dict[str, Any] = _json()
+
+
+class Suppression(SQLModel, table=True):
+    """An address nothing is sent to any more, and on what evidence."""
+
+    __tablename__ = "suppression"
+    __table_args__ = (Index("suppression_address", "channel", "address", unique=True),)
+    id: int = _id()
+    channel: str = _text()
+    address: str = _text()
+    reason: str = _text()
+    since: datetime = _time()
+    evidence: dict[str, Any] = _json()
+
+
+class Event(SQLModel, table=True):
+    """Something a customer did. `key` deduplicates for ever; `routed_at` is empty until journeys have seen it."""
+
+    __tablename__ = "event"
+    __table_args__ = (
+        Index("event_key", "key", unique=True),
+        Index("event_name_customer", "name", "customer_id", "at"),
+        Index("event_customer", "customer_id", "at"),
+        Index(
+            "event_unrouted",
+            "id",
+            sqlite_where=text("routed_at IS NULL"),
+            postgresql_where=text("routed_at IS NULL"),
+        ),
+    )
+    id: int = _id()
+    key: str = _text()
+    customer_id: int = _ref("customer.id")
+    name: str = _text()
+    at: datetime = _time()
+    properties: dict[str, Any] = _json()
+    source: str = _text()
+    received_at: datetime = _time()
+    routed_at: datetime | None = _time(null=True)
+
+
+class Journey(SQLModel, table=True):
+    """A journey by name. It reacts to what happens from `live_since` on; history before that starts nobody."""
+
+    __tablename__ = "journey"
+    __table_args__ = (Index("journey_name", "name", unique=True),)
+    id: int = _id()
+    name: str = _text()
+    version_id: int | None = Field(default=None, sa_column=Column(BigId, nullable=True))
+    live_since: datetime = _time()
+    paused_at: datetime | None = _time(null=True)
+    scheduled_until: datetime | None = _time(null=True)
+    sensed_at: datetime | None = _time(null=True)
+
+
+class JourneyVersion(SQLModel, table=True):
+    """One frozen meaning of a journey's file: the plan, and the text it was made from."""
+
+    __tablename__ = "journey_version"
+    __table_args__ = (Index("journey_version_hash", "journey_id", "hash", unique=True),)
+    id: int = _id()
+    journey_id: int = _ref("journey.id")
+    hash: str = _text()
+    plan: dict[str, Any] = _json()
+    source: str = _text()
+    since: datetime = _time()
+
+
+class Step(SQLModel, table=True):
+    """A step's number, the same in every version that has a step of that id."""
+
+    __tablename__ = "step"
+    __table_args__ = (Index("step_name", "journey_id", "name", unique=True),)
+    id: int = _id()
+    journey_id: int = _ref("journey.id")
+    name: str = _text()
+
+
+class Arrival(SQLModel, table=True):
+    """Somebody at a journey's door: an event, a joined segment, a schedule, a call, or a reason to leave."""
+
+    __tablename__ = "arrival"
+    __table_args__ = (
+        Index("arrival_turn", "journey_id", "customer_id", "at", "id"),
+        Index("arrival_event", "journey_id", "event_id", unique=True),
+    )
+    id: int = _id()
+    journey_id: int = _ref("journey.id")
+    customer_id: int = _ref("customer.id", index=True)
+    kind: str = _text()
+    event_id: int | None = _ref("event.id", null=True, index=True)
+    at: datetime = _time()
+    detail: str | None = _text(null=True)
+
+
+class Membership(SQLModel, table=True):
+    """Who was in a journey's entry segment when it was last looked at: joining is the difference to now."""
+
+    __tablename__ = "membership"
+    journey_id: int = Field(
+        sa_column=Column(BigId, ForeignKey("journey.id", ondelete="CASCADE"), primary_key=True)
+    )
+    customer_id: int = Field(
+        sa_column=Column(BigId, ForeignKey("customer.id", ondelete="CASCADE"), primary_key=True, index=True)
+    )
+
+
+class Enrollment(SQLModel, table=True):
+    """A customer's stay in a journey. `due_at` is when the step at `step_id` acts; all logical time."""
+
+    __tablename__ = "enrollment"
+    __table_args__ = (
+        Index(
+            "enrollment_inside",
+            "journey_id",
+            "customer_id",
+            "per",
+            unique=True,
+            sqlite_where=text("outcome = 'inside'"),
+            postgresql_where=text("outcome = 'inside'"),
+        ),
+        Index(
+            "enrollment_due",
+            "version_id",
+            "step_id",
+            "due_at",
+            sqlite_where=text("outcome = 'inside'"),
+            postgresql_where=text("outcome = 'inside'"),
+        ),
+        Index("enrollment_customer", "journey_id", "customer_id"),
+        Index("enrollment_version", "version_id", "outcome"),
+    )
+    id: int = _id()
+    journey_id: int = _ref("journey.id")
+    version_id: int = _ref("journey_version.id")
+    customer_id: int = _ref("customer.id", index=True)
+    event_id: int | None = _ref("event.id", null=True, cascade=False)
+    per: str = _text()
+    held_out: bool = Field(default=False)
+    entered_at: datetime = _time()
+    convert_by: datetime | None = _time(null=True)
+    step_id: int | None = _ref("step.id", null=True)
+    arrived_at: datetime = _time()
+    due_at: datetime = _time()
+    outcome: str = _text()
+    reason: str | None = _text(null=True)
+    left_at: datetime | None = _time(null=True)
+
+
+class Message(SQLModel, table=True):
+    """One message to one customer on one channel: the outbox and the send ledger in one.
+
+    `due_at` is when it should go, `send_by` when it goes stale, `ready_at` the earliest next attempt.
+    `fence` counts claims: a worker whose fence is old may not record anything.
+    """
+
+    __tablename__ = "message"
+    __table_args__ = (
+        Index("message_once", "enrollment_id", "step_id", "channel", unique=True),
+        Index(
+            "message_outbox",
+            "ready_at",
+            "id",
+            sqlite_where=text("state = 'queued'"),
+            postgresql_where=text("state = 'queued'"),
+        ),
+        Index(
+            "message_claimed",
+            "lease_until",
+            sqlite_where=text("state = 'claimed'"),
+            postgresql_where=text("state = 'claimed'"),
+        ),
+        Index("message_customer", "customer_id", "template", "sent_at"),
+        Index("message_journey", "journey_id", "state"),
+    )
+    id: int = _id()
+    journey_id: int = _ref("journey.id")
+    version_id: int = _ref("journey_version.id")
+    enrollment_id: int = _ref("enrollment.id")
+    step_id: int = _ref("step.id")
+    customer_id: int = _ref("customer.id")
+    channel: str = _text()
+    template: str = _text()
+    category: str = _text()
+    basis: str | None = _text(null=True)
+    state: str = _text()
+    reason: str | None = _text(null=True)
+    detail: str | None = _text(null=True)
+    queued_at: datetime = _time()
+    due_at: datetime = _time()
+    ready_at: datetime = _time()
+    send_by: datetime = _time()
+    attempts: int = Field(default=0, sa_column=Column(SmallInteger, nullable=False, server_default=text("0")))
+    fence: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default=text("0")))
+    worker: str | None = _text(null=True)
+    lease_until: datetime | None = _time(null=True)
+    provider_id: str | None = _text(null=True)
+    sent_at: datetime | None = _time(null=True)
+    delivered_at: datetime | None = _time(null=True)
+    opened_at: datetime | None = _time(null=True)
+    clicked_at: datetime | None = _time(null=True)
+    bounced_at: datetime | None = _time(null=True)
+    complained_at: datetime | None = _time(null=True)
+    failed_at: datetime | None = _time(null=True)
+
+
+class Trace(SQLModel, table=True):
+    """One decision about a customer, for `treue why`."""
+
+    __tablename__ = "trace"
+    __table_args__ = (Index("trace_customer", "customer_id", "journey_id", "id"),)
+    id: int = _id()
+    customer_id: int = _ref("customer.id")
+    journey_id: int = _ref("journey.id")
+    enrollment_id: int | None = _ref("enrollment.id", null=True, index=True)
+    step_id: int | None = _ref("step.id", null=True)
+    at: datetime = _time()
+    decision: str = _text()
+    reason: str | None = _text(null=True)
+    detail: dict[str, Any] | None = Field(default=None, sa_column=Column(Json, nullable=True))
+
+
+class TimezoneOffset(SQLModel, table=True):
+    """A stretch of one UTC offset in a zone customers live in, so that SQL can follow local clocks."""
+
+    __tablename__ = "timezone_offset"
+    zone: str = Field(sa_column=Column(Text, primary_key=True))
+    utc_from: int = Field(sa_column=Column(BigInteger, primary_key=True))
+    utc_until: int = Field(sa_column=Column(BigInteger, nullable=False))
+    wall_from: int = Field(sa_column=Column(BigInteger, nullable=False))
+    wall_until: int = Field(sa_column=Column(BigInteger, nullable=False))
+    offset: int = Field(sa_column=Column("shift", BigInteger, nullable=False))
+
+
+class Receiving(SQLModel, table=True):
+    """A webhook delivery already taken in, so that a replay changes nothing."""
+
+    __tablename__ = "receiving"
+    source: str = Field(sa_column=Column(Text, primary_key=True))
+    key: str = Field(sa_column=Column(Text, primary_key=True))
+    received_at: datetime = _time()
+
+
+metadata: MetaData = SQLModel.metadata
+
+customer: Table = metadata.tables["customer"]
+consent: Table = metadata.tables["consent"]
+suppression: Table = metadata.tables["suppression"]
+event: Table = metadata.tables["event"]
+journey: Table = metadata.tables["journey"]
+journey_version: Table = metadata.tables["journey_version"]
+step: Table = metadata.tables["step"]
+arrival: Table = metadata.tables["arrival"]
+membership: Table = metadata.tables["membership"]
+enrollment: Table = metadata.tables["enrollment"]
+message: Table = metadata.tables["message"]
+trace: Table = metadata.tables["trace"]
+timezone_offset: Table = metadata.tables["timezone_offset"]
+receiving: Table = metadata.tables["receiving"]
+
+scratch = MetaData()
+cohort = Table(
+    "cohort",
+    scratch,
+    Column("enrollment_id", BigId, primary_key=True),
+    Column("customer_id", BigId, nullable=False, index=True),
+    Column("event_id", BigId),
+    Column("held_out", Boolean),
+    Column("entered_at", Instant),
+    Column("at", Instant),
+    Column("branch", Integer),
+    Column("note", Text),
+    prefixes=["TEMPORARY"],
+)
+"""The customers one stage is acting on, for the length of one transaction. `at` is their logical time."""
+
+caller = Table(
+    "caller",
+    scratch,
+    Column("arrival_id", BigId, primary_key=True),
+    Column("customer_id", BigId, nullable=False, unique=True),
+    Column("kind", Text),
+    Column("event_id", BigId),
+    Column("at", Instant),
+    Column("detail", Text),
+    Column("per", Text),
+    Column("verdict", Text),
+    prefixes=["TEMPORARY"],
+)
+"""Each customer's earliest arrival at a journey's door, for the length of one transaction."""

@@ -1,0 +1,1 @@
+"""A journey as a frozen graph of stages: built from its file, hashed, stored, explained and run."""

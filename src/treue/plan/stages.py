@@ -1,0 +1,189 @@
+"""The stages a journey becomes. Plain frozen data: what is explained is what is run.
+
+Stages stand in the order of the file, which is a topological order: nobody ever moves backwards. `to` is the
+id of the stage a customer goes on to, None the end of the journey.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from treue.clock import Duration
+from treue.segments.tree import Condition, Property
+from treue.segments.tree import Scalar as Plain
+
+
+@dataclass(frozen=True)
+class Send:
+    """Puts one message in the outbox for each customer (each channel with `all_channels`)."""
+
+    id: str
+    line: int
+    when: Condition | None
+    to: str | None
+    template: str
+    channels: tuple[str, ...]
+    all_channels: bool
+    valid_for: Duration
+    sender: str | None
+    data: tuple[tuple[str, Plain], ...]
+    categories: tuple[str, ...]
+    kind: Literal["send"] = "send"
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Holds customers for a duration."""
+
+    id: str
+    line: int
+    when: Condition | None
+    to: str | None
+    duration: Duration
+    kind: Literal["wait"] = "wait"
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way out of a choose or split: its name, its condition or weight, and where it leads."""
+
+    name: str
+    to: str | None
+    condition: Condition | None = None
+    weight: int = 0
+
+
+@dataclass(frozen=True)
+class Choose:
+    """Takes the first way whose condition holds (none: else), or goes on."""
+
+    id: str
+    line: int
+    when: Condition | None
+    to: str | None
+    ways: tuple[Way, ...]
+    kind: Literal["choose"] = "choose"
+
+
+@dataclass(frozen=True)
+class Split:
+    """Divides customers over its ways by a stable hash."""
+
+    id: str
+    line: int
+    when: Condition | None
+    to: str | None
+    ways: tuple[Way, ...]
+    kind: Literal["split"] = "split"
+
+
+@dataclass(frozen=True)
+class Set:
+    """Writes attributes."""
+
+    id: str
+    line: int
+    when: Condition | None
+    to: str | None
+    values: tuple[tuple[str, Plain], ...]
+    kind: Literal["set"] = "set"
+
+
+@dataclass(frozen=True)
+class Emit:
+    """Records an event."""
+
+    id: str
+    line: int
+    when: Condition | None
+    to: str | None
+    event: str
+    data: tuple[tuple[str, Plain], ...]
+    kind: Literal["emit"] = "emit"
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Ends the journey."""
+
+    id: str
+    line: int
+    when: Condition | None
+    to: str | None
+    kind: Literal["stop"] = "stop"
+
+
+Stage = Send | Wait | Choose | Split | Set | Emit | Stop
+
+
+@dataclass(frozen=True)
+class Entry:
+    """How customers come in; see the language's `enter`. `again` None is never, a zero Duration always."""
+
+    event: str | None
+    where: tuple[Property, ...]
+    segment: Condition | None
+    segment_name: str | None
+    schedule: str | None
+    manual: bool
+    when: Condition | None
+    again: Duration | None
+    per: str | None
+
+
+@dataclass(frozen=True)
+class Exit:
+    """A reason to leave at once."""
+
+    name: str
+    event: str | None
+    where: tuple[Property, ...]
+    condition: Condition | None
+
+
+@dataclass(frozen=True)
+class Goal:
+    """The event that counts as success."""
+
+    event: str
+    where: tuple[Property, ...]
+    within: Duration | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a journey's file means. Two files that mean the same have the same plan and so the same `hash`."""
+
+    journey: str
+    category: str
+    basis: str | None
+    priority: int
+    entry: Entry
+    exits: tuple[Exit, ...]
+    goal: Goal | None
+    holdout: int
+    in_flight: str
+    stages: tuple[Stage, ...]
+
+    @property
+    def first(self) -> str | None:
+        """The id of the first stage."""
+        return self.stages[0].id if self.stages else None
+
+    def stage(self, id_: str) -> Stage:
+        """Return the stage with an id. Raises KeyError where there is none."""
+        for stage in self.stages:
+            if stage.id == id_:
+                return stage
+        raise KeyError(id_)
+
+    @property
+    def event_names(self) -> tuple[str, ...]:
+        """The events this journey reacts to: entry, exits, goal."""
+        names = [
+            self.entry.event,
+            *(exit_.event for exit_ in self.exits),
+            self.goal.event if self.goal else None,
+        ]
+        return tuple(dict.fromkeys(name for name in names if name))

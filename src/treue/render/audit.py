@@ -1,0 +1,203 @@
+"""Reads a template's syntax tree before it is compiled: only listed syntax, known names, all problems at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from jinja2 import nodes
+
+from treue.render import filters, sandbox
+from treue.render.names import LATER
+from treue.render.problem import nearest
+
+DEPTH = 50
+NODES = 20_000
+LOOP_DEPTH = 5
+
+_ALLOWED = (
+    nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.Getattr, nodes.Getitem,
+    nodes.Slice, nodes.Filter, nodes.Test, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Add,
+    nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Neg, nodes.Pos, nodes.Concat, nodes.CondExpr,
+    nodes.If, nodes.For, nodes.Assign, nodes.With, nodes.List, nodes.Tuple, nodes.Call, nodes.Keyword,
+)  # fmt: skip
+_CALLED = {
+    nodes.Macro: "macro", nodes.CallBlock: "call", nodes.Include: "include", nodes.Import: "import",
+    nodes.FromImport: "import", nodes.Extends: "extends", nodes.Block: "block", nodes.FilterBlock: "filter",
+    nodes.AssignBlock: "set … endset", nodes.Pow: "**", nodes.Dict: "{…}", nodes.NSRef: "namespace",
+    nodes.ScopedEvalContextModifier: "autoescape",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A problem at a line of the compiled source; `name` is the word in the tag that it is about."""
+
+    line: int
+    code: str
+    message: str
+    suggestion: str = ""
+    name: str = ""
+
+
+def audit(tree: nodes.Template, parts: Mapping[str, frozenset[str] | None]) -> list[Finding]:
+    """Return everything in the tree that the sandbox does not allow or that names nothing.
+
+    `parts` holds the names at hand and, for each, its declared parts (None: any).
+    """
+    found: list[Finding] = []
+    assigned = {
+        node.name for node in _walk(tree, found) if isinstance(node, nodes.Name) and node.ctx == "store"
+    }
+    if found:
+        return found[:1]
+    for node in _walk(tree, []):
+        found.extend(_check(node, parts, assigned))
+    return sorted(set(found), key=lambda one: one.line)
+
+
+def used(tree: nodes.Template) -> frozenset[str]:
+    """Return the names a template reads, alone and with their parts: `orders`, `customer.first_name`."""
+    names: set[str] = set()
+    for node in _walk(tree, []):
+        if isinstance(node, nodes.Name) and node.ctx == "load":
+            names.add(node.name)
+        path = _path(node)
+        if path:
+            names.add(path)
+    return frozenset(names)
+
+
+def _walk(tree: nodes.Template, found: list[Finding]) -> Iterator[nodes.Node]:
+    """Yield every node, without recursion; stops where there are too many or they are nested too deeply."""
+    stack: list[tuple[nodes.Node, int, int]] = [(tree, 0, 0)]
+    count = 0
+    while stack:
+        node, depth, loops = stack.pop()
+        count += 1
+        loops += isinstance(node, nodes.For)
+        if depth > DEPTH or loops > LOOP_DEPTH:
+            found.append(
+                Finding(node.lineno or 0, "T401", "This is nested too deeply.", "Write it in simpler steps.")
+            )
+            return
+        if count > NODES:
+            found.append(Finding(node.lineno or 0, "T401", "This template has too many tags.", "Make it shorter."))
+            return
+        yield node
+        stack.extend((child, depth + 1, loops) for child in node.iter_child_nodes())
+
+
+def _check(
+    node: nodes.Node, parts: Mapping[str, frozenset[str] | None], assigned: set[str]
+) -> Iterator[Finding]:
+    if type(node) not in _ALLOWED:
+        word = _CALLED.get(type(node), type(node).__name__.lower())
+        yield Finding(node.lineno or 0, "T401", f"{word!r} is not part of Treue's templates.", "", word)
+    elif isinstance(node, nodes.Name):
+        yield from _name(node, parts, assigned)
+    elif isinstance(node, (nodes.Getattr, nodes.Getitem)):
+        yield from _part(node, parts, assigned)
+    elif isinstance(node, nodes.Filter):
+        yield from _filter(node)
+    elif isinstance(node, nodes.Test):
+        yield from _known(node, "test", node.name, sandbox.TESTS)
+    elif isinstance(node, nodes.Call):
+        yield from _call(node, parts)
+    elif isinstance(node, nodes.For) and node.recursive:
+        yield Finding(node.lineno or 0, "T401", "A loop cannot be recursive.", "", "recursive")
+    elif (
+        isinstance(node, nodes.Mod)
+        and isinstance(node.left, nodes.Const)
+        and isinstance(node.left.value, str)
+    ):
+        yield Finding(node.lineno or 0, "T401", "% is for numbers.", "Join texts with ~.", "%")
+
+
+def _name(
+    node: nodes.Name, parts: Mapping[str, frozenset[str] | None], assigned: set[str]
+) -> Iterator[Finding]:
+    name = node.name
+    if name.startswith("_"):
+        yield Finding(node.lineno or 0, "T401", f"{name!r}: names do not begin with an underscore.", "", name)
+    elif node.ctx != "load":
+        if name in parts or name in ("loop", "range", "self"):
+            yield Finding(
+                node.lineno or 0, "T401", f"{name!r} has a meaning already.", "Choose another name.", name
+            )
+    elif name in LATER:
+        message = f"{name!r} comes with a later version of Treue."
+        yield Finding(node.lineno or 0, "T211", message, "Leave it out for now.", name)
+    elif name not in parts and name not in assigned and name not in ("loop", "range"):
+        near = nearest(name, [*parts, *assigned])
+        message = f"There is no {name!r} in a template."
+        yield Finding(node.lineno or 0, "T403", message, near or _listing(parts), name)
+
+
+def _listing(parts: Mapping[str, frozenset[str] | None]) -> str:
+    return "Known are " + ", ".join(sorted(parts)) + "."
+
+
+def _part(
+    node: nodes.Getattr | nodes.Getitem, parts: Mapping[str, frozenset[str] | None], assigned: set[str]
+) -> Iterator[Finding]:
+    name = _word(node)
+    if name is None:
+        return
+    if name.startswith("_"):
+        yield Finding(node.lineno or 0, "T401", f"{name!r}: names do not begin with an underscore.", "", name)
+        return
+    root = node.node.name if isinstance(node.node, nodes.Name) else ""
+    known = parts.get(root) if root not in assigned else None
+    if known is not None and name not in known:
+        message = f"{root!r} has no {name!r}."
+        near = nearest(name, known)
+        yield Finding(node.lineno or 0, "T403", message, near or f"It has {', '.join(sorted(known))}.", name)
+
+
+def _word(node: nodes.Getattr | nodes.Getitem) -> str | None:
+    if isinstance(node, nodes.Getattr):
+        return node.attr
+    constant = isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str)
+    return str(node.arg.value) if constant else None  # type: ignore[attr-defined]
+
+
+def _path(node: nodes.Node) -> str:
+    words: list[str] = []
+    while isinstance(node, (nodes.Getattr, nodes.Getitem)):
+        word = _word(node)
+        if word is None:
+            words.clear()
+        else:
+            words.append(word)
+        node = node.node
+    return ".".join([node.name, *reversed(words)]) if words and isinstance(node, nodes.Name) else ""
+
+
+def _filter(node: nodes.Filter) -> Iterator[Finding]:
+    if node.node is None or node.dyn_args is not None or node.dyn_kwargs is not None:
+        yield Finding(node.lineno or 0, "T401", "A filter takes plain arguments only.", "", node.name)
+    yield from _known(
+        node, "filter", node.name, sorted(name for name in filters.ALL if not name.startswith("treue_"))
+    )
+
+
+def _known(node: nodes.Expr, what: str, name: str, known: object) -> Iterator[Finding]:
+    words = [*known] if isinstance(known, (tuple, list)) else []
+    if name not in words and name != "treue_url":
+        message = f"There is no {what} called {name!r}."
+        near = nearest(name, words) or "Known are " + ", ".join(one for one in words if one.isalpha()) + "."
+        yield Finding(node.lineno or 0, "T403", message, near, name)
+
+
+def _call(node: nodes.Call, parts: Mapping[str, frozenset[str] | None]) -> Iterator[Finding]:
+    called = node.node
+    if isinstance(called, nodes.Name) and called.name in (*LATER, "range"):
+        if node.dyn_args is not None or node.dyn_kwargs is not None or node.kwargs:
+            yield Finding(node.lineno or 0, "T401", f"{called.name} takes plain arguments only.", "", called.name)
+        return
+    name = called.name if isinstance(called, nodes.Name) else getattr(called, "attr", "")
+    suggestion = f"Write {{{{ … | {name} }}}}." if name in filters.ALL else ""
+    if isinstance(called, nodes.Name) and called.name not in parts:
+        return  # reported as an unknown name
+    yield Finding(node.lineno or 0, "T401", "Nothing but range(…) can be called.", suggestion, str(name))

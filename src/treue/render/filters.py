@@ -1,0 +1,236 @@
+"""The filters a template may use. None returns markup, so what is printed into HTML is escaped exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import wraps
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Undefined, pass_context
+from jinja2.runtime import Context
+
+from treue.render import formats
+from treue.render.problem import Fault
+from treue.render.values import PRINTABLE, AnyValue, Missing
+
+LONGEST = 100_000
+"""Characters a text made inside an expression may have."""
+_STATE = "treue state"
+_FORMAT_STEPS = 100
+
+
+def text(value: Any) -> str:
+    """Return a value as plain text; stops the rendering at lists, records and missing values."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, (*PRINTABLE, Undefined)):
+        return str(value)
+    raise Fault("wrong-type", "A list or a record cannot be used as text; name one of its parts.")
+
+
+def grown(context: Context, made: str) -> str:
+    """Count the text just made, and stop the rendering where it is too long."""
+    if len(made) > LONGEST:
+        raise Fault("too-much", f"A text in a message may have at most {LONGEST:,} characters.")
+    context.parent[_STATE].spend(1 + len(made) // 8)
+    return made
+
+
+def sized(value: Any) -> Any:
+    """Return a number unless it is too large to mean anything in a message."""
+    if isinstance(value, (int, float, Decimal)) and not abs(Decimal(value)) <= formats.LARGEST:
+        raise Fault("too-much", "A number in a message may have at most 18 digits before the point.")
+    return value
+
+
+def _textual(function: Callable[..., str]) -> Callable[..., str]:
+    @pass_context
+    @wraps(function)
+    def counted(context: Context, value: Any, *arguments: Any, **named: Any) -> str:
+        return grown(context, function(text(value), *arguments, **named))
+
+    return counted
+
+
+@_textual
+def _replace(value: str, old: Any, new: Any, count: int = -1) -> str:
+    """Stops before a text is made that is too long."""
+    old, new = text(old), text(new)
+    found = len(value) + 1 if not old else value.count(old)
+    if len(value) + found * max(0, len(new) - len(old)) > LONGEST:
+        raise Fault("too-much", f"A text in a message may have at most {LONGEST:,} characters.")
+    return value.replace(old, new, count)
+
+
+@_textual
+def _truncate(value: str, length: int = 255, killwords: bool = False, end: Any = "…") -> str:
+    """Cut at a word's end, or with `killwords` anywhere, to at most `length` characters."""
+    ending = text(end)
+    length = max(0, int(length))
+    if len(value) <= length:
+        return value
+    kept = value[: max(0, length - len(ending))]
+    whole = kept if killwords or " " not in kept else kept.rsplit(" ", 1)[0]
+    return whole.rstrip() + ending
+
+
+@_textual
+def _urlencode(value: str) -> str:
+    return quote(value, safe="")
+
+
+@_textual
+def _escape(value: str) -> str:
+    """What is printed into HTML is escaped anyway, and text needs none."""
+    return value
+
+
+@_textual
+def _title(value: str) -> str:
+    return " ".join(word[:1].upper() + word[1:].lower() for word in value.split(" "))
+
+
+def _default(value: Any, instead: Any = "", boolean: bool = False) -> Any:
+    """Also an empty text is replaced: a customer whose name is "" has none."""
+    if isinstance(value, Undefined) or value is None or value == "" or (boolean and not value):
+        return instead
+    return value
+
+
+def _listed(value: Any) -> list[Any]:
+    if isinstance(value, Undefined):
+        return []
+    if isinstance(value, AnyValue):
+        return [value]
+    if isinstance(value, (list, tuple, range, dict)):
+        return list(value)
+    raise Fault("wrong-type", "This filter works on a list.")
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, str) else len(_listed(value))
+
+
+def _first(value: Any) -> Any:
+    items = value if isinstance(value, str) else _listed(value)
+    return items[0] if items else Missing("first")
+
+
+def _last(value: Any) -> Any:
+    items = value if isinstance(value, str) else _listed(value)
+    return items[-1] if items else Missing("last")
+
+
+@pass_context
+def _join(context: Context, value: Any, between: Any = "", attribute: str = "") -> str:
+    parts = [text(_part(item, attribute)) for item in _listed(value)]
+    glue = text(between)
+    if sum(map(len, parts)) + len(glue) * len(parts) > LONGEST:
+        raise Fault("too-much", f"A text in a message may have at most {LONGEST:,} characters.")
+    context.parent[_STATE].spend(len(parts))
+    return grown(context, glue.join(parts))
+
+
+def _part(item: Any, attribute: str) -> Any:
+    for name in attribute.split(".") if attribute else ():
+        item = item.get(name) if isinstance(item, dict) else None
+        if item is None:
+            return Missing(attribute)
+    return item
+
+
+@pass_context
+def _sort(context: Context, value: Any, reverse: bool = False, attribute: str = "") -> list[Any]:
+    """Sort a list, or by a part of its records. Texts regardless of case, missing parts last."""
+    items = _listed(value)
+    context.parent[_STATE].spend(20 * len(items))
+
+    def key(item: Any) -> tuple[int, Any]:
+        part = _part(item, attribute)
+        if isinstance(part, Undefined):
+            return 2, 0
+        return (1, part.casefold()) if isinstance(part, str) else (0, part)
+
+    return sorted(items, key=key, reverse=bool(reverse))
+
+
+def _round(value: Any, digits: int = 0) -> Any:
+    """Round half up, as people do; without digits the result is whole."""
+    if type(digits) is not int or not 0 <= digits <= 10:
+        raise Fault("wrong-type", "The digits of `round` go from 0 to 10.")
+    rounded = formats.decimal(value).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP)
+    if not digits:
+        return int(rounded)
+    return rounded if isinstance(value, Decimal) else float(rounded)
+
+
+def _int(value: Any, default: int = 0) -> int:
+    return int(_number_or(value, default))
+
+
+def _float(value: Any, default: float = 0.0) -> float:
+    return float(_number_or(value, default))
+
+
+def _number_or(value: Any, default: Any) -> Any:
+    if isinstance(value, Undefined):
+        return default
+    try:
+        number = Decimal(int(value)) if isinstance(value, AnyValue) else Decimal(text(value).strip() or "x")
+    except (InvalidOperation, ValueError):
+        return default
+    return sized(number) if number.is_finite() else default
+
+
+@pass_context
+def _money(context: Context, amount: Any, currency: Any = "EUR") -> str:
+    state = context.parent[_STATE]
+    state.spend(_FORMAT_STEPS)
+    return formats.money(amount, currency, state.locales)
+
+
+@pass_context
+def _date(context: Context, value: Any, format: Any = "long") -> str:  # noqa: A002
+    state = context.parent[_STATE]
+    state.spend(_FORMAT_STEPS)
+    return formats.day(value, format, state.zone, state.locales)
+
+
+@pass_context
+def _number(context: Context, value: Any, digits: Any = None) -> str:
+    state = context.parent[_STATE]
+    state.spend(_FORMAT_STEPS)
+    return formats.number(value, digits, state.locales)
+
+
+@pass_context
+def _utm(
+    context: Context, url: Any, campaign: Any = "", source: Any = "treue", medium: Any = "", content: Any = "",
+    term: Any = "",
+) -> str:  # fmt: skip
+    """Campaign is the journey and medium the channel unless the template says otherwise."""
+    state = context.parent[_STATE]
+    state.spend(_FORMAT_STEPS)
+    made = formats.utm(
+        url, source=source, medium=medium or state.channel, campaign=campaign or state.journey, content=content,
+        term=term,
+    )  # fmt: skip
+    return grown(context, made)
+
+
+@pass_context
+def _link(context: Context, value: Any) -> str:
+    return grown(context, formats.link(value))
+
+
+ALL: dict[str, Callable[..., Any]] = {
+    "upper": _textual(str.upper), "lower": _textual(str.lower), "title": _title,
+    "capitalize": _textual(str.capitalize), "trim": _textual(str.strip), "replace": _replace,
+    "truncate": _truncate, "urlencode": _urlencode, "escape": _escape, "e": _escape,
+    "default": _default, "d": _default, "length": _length, "count": _length, "first": _first, "last": _last,
+    "join": _join, "sort": _sort, "round": _round, "int": _int, "float": _float,
+    "money": _money, "date": _date, "number": _number, "utm": _utm, "treue_url": _link,
+}  # fmt: skip
+"""Every filter, by the name it has in templates."""

@@ -1,0 +1,163 @@
+"""`money`, `date`, `number` and `utm`: values as the customer's language writes them.
+
+Formats come from Babel (Unicode CLDR). Results are remembered, as a mailing repeats the same prices and days.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from zoneinfo import ZoneInfo
+
+from treue.clock import known_zone, parse_instant
+from treue.render.problem import Fault
+from treue.render.values import AnyValue, Missing, Sample
+
+if TYPE_CHECKING:
+    from babel import Locale
+
+LARGEST = Decimal(10) ** 18
+_NAMED = ("short", "medium", "long", "full")
+_LINK = re.compile(r"(?:https?://|mailto:|tel:)\S", re.IGNORECASE)
+
+
+def decimal(value: Any) -> Decimal:
+    """Return a number as Decimal; numbers and texts that read as one will do. Stops the rendering else."""
+    if isinstance(value, Missing):
+        value.fail()
+    try:
+        number = Decimal(int(value)) if isinstance(value, AnyValue) else Decimal(str(value).strip())
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if isinstance(value, (bool, dict, list)) or not number.is_finite():
+        raise Fault("wrong-type", f"{str(value)[:60]!r} is not a number.")
+    if abs(number) > LARGEST:
+        raise Fault("too-much", "A number in a message may have at most 18 digits before the point.")
+    return number
+
+
+@lru_cache(maxsize=512)
+def babel_locale(*names: str) -> Locale:
+    """Return the first of the locales that Babel knows, by its language alone if need be; English else."""
+    from babel import Locale, UnknownLocaleError
+
+    for name in names:
+        for tag in (name, name.split("-")[0]):
+            try:
+                return Locale.parse(tag, sep="-")
+            except (UnknownLocaleError, ValueError, TypeError):
+                continue
+    return Locale("en")
+
+
+def money(amount: Any, currency: Any, locales: tuple[str, ...]) -> str:
+    """Return an amount with its currency: 1.234,50 €."""
+    code = "EUR" if isinstance(currency, Sample) else str(currency).upper()
+    if not re.fullmatch(r"[A-Z]{3}", code):
+        raise Fault(
+            "wrong-type", f"{str(currency)[:20]!r} is not a currency; write its three letters, such as EUR."
+        )
+    return _money(decimal(amount), code, locales)
+
+
+@lru_cache(maxsize=8192)
+def _money(amount: Decimal, currency: str, locales: tuple[str, ...]) -> str:
+    from babel.numbers import format_currency
+
+    return format_currency(amount, currency, locale=babel_locale(*locales))
+
+
+def number(value: Any, digits: Any, locales: tuple[str, ...]) -> str:
+    """Return a number with the language's separators, with exactly `digits` after the point if given."""
+    if digits is not None and (not isinstance(digits, int) or not 0 <= digits <= 10):
+        raise Fault("wrong-type", "The digits of `number` go from 0 to 10.")
+    return _number(decimal(value), digits, locales)
+
+
+@lru_cache(maxsize=8192)
+def _number(value: Decimal, digits: int | None, locales: tuple[str, ...]) -> str:
+    from babel.numbers import format_decimal
+
+    locale = babel_locale(*locales)
+    if digits is None:
+        return format_decimal(value, locale=locale)
+    return format_decimal(value, format="#,##0" + ("." + "0" * digits if digits else ""), locale=locale)
+
+
+def day(value: Any, form: Any, zone: str, locales: tuple[str, ...]) -> str:
+    """Return a date, or an instant as the customer's calendar has it.
+
+    `form` is short, medium, long, full, time, datetime, or a pattern of Unicode CLDR such as `d. MMMM`.
+    """
+    if not isinstance(form, str) or len(form) > 64:
+        raise Fault(
+            "wrong-type", "The format of `date` is short, medium, long, full, or a pattern such as d. MMMM."
+        )
+    return _day(_moment(value, zone), form, locales)
+
+
+def _moment(value: Any, zone: str) -> datetime | date:
+    if isinstance(value, Missing):
+        value.fail()
+    if isinstance(value, Sample):
+        value = date(2026, 3, 1)
+    moment: object = value
+    if isinstance(value, str):
+        text = value.strip()
+        moment = (
+            date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else parse_instant(text, zone)
+        )
+    if not isinstance(moment, date):
+        raise Fault("wrong-type", f"{str(value)[:60]!r} is not a date; dates look like 2026-03-01.")
+    if isinstance(moment, datetime) and moment.tzinfo:
+        moment = moment.astimezone(ZoneInfo(known_zone(zone) or "UTC")).replace(tzinfo=None)
+    return moment
+
+
+@lru_cache(maxsize=8192)
+def _day(moment: datetime | date, form: str, locales: tuple[str, ...]) -> str:
+    from babel import dates
+
+    locale = babel_locale(*locales)
+    if form in _NAMED:
+        return dates.format_date(moment, form, locale=locale)
+    if form == "time":
+        return dates.format_time(_midnight(moment), "short", locale=locale)
+    if form == "datetime":
+        return dates.format_datetime(_midnight(moment), "long", locale=locale).removesuffix(" UTC")
+    return dates.format_datetime(_midnight(moment), form, locale=locale)
+
+
+def _midnight(moment: datetime | date) -> datetime:
+    return moment if isinstance(moment, datetime) else datetime(moment.year, moment.month, moment.day)  # noqa: DTZ001
+
+
+def utm(url: Any, **parameters: Any) -> str:
+    """Return the address with `utm_…` parameters, in place of those it had."""
+    if isinstance(url, Missing):
+        url.fail()
+    parts = urlsplit(str(url))
+    ours = {f"utm_{name}": str(value) for name, value in parameters.items() if value}
+    kept = [
+        (name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in ours
+    ]
+    return urlunsplit(parts._replace(query=urlencode([*kept, *ours.items()], quote_via=quote)))
+
+
+def link(value: Any) -> str:
+    """Return a link's address from data if it is a web, mail or phone address. Stops the rendering else."""
+    if isinstance(value, Missing):
+        value.fail()
+    text = str(value).strip()
+    if isinstance(value, Sample):
+        return "https://example.com/sample"
+    if not _LINK.match(text):
+        raise Fault(
+            "unsafe-link",
+            f"{text[:60]!r} is no address for a link; it must begin with https:, http:, mailto: or tel:.",
+        )
+    return text

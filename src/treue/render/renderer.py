@@ -1,0 +1,262 @@
+"""From a template, a channel and a customer to a ready message. Input record in, output record out, never raises.
+
+Templates are read and compiled once and kept until `refresh`; what did not change keeps its compiled form.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jinja2 import TemplateError
+
+from treue.render import sandbox
+from treue.render.compiled import Part, compile_part
+from treue.render.names import Schema
+from treue.render.problem import Fault, RenderFailure, TemplateProblem
+from treue.render.template import Message, Template, chain, load_template
+
+_SENDER = re.compile(r"(.*?)\s*<([^<>]*)>\s*", re.DOTALL)
+_ADDRESS = re.compile(r"[^\s@<>]+@[^\s@<>]+")
+_BLANK = re.compile(r"\s+")
+_GAP = re.compile(r"[ \t]+\n|\n{3,}")
+_APP_LINK = re.compile(r"(?!javascript:|data:|vbscript:|file:)[a-z][a-z0-9+.-]*:\S+", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A message ready for its channel. What a channel does not have is empty.
+
+    `from_name` and `from_address` are set where the template overrides the workspace's sender.
+    """
+
+    channel: str
+    text: str
+    subject: str = ""
+    preheader: str = ""
+    html: str = ""
+    title: str = ""
+    link: str = ""
+    from_name: str = ""
+    from_address: str = ""
+    category: str = ""
+    locale: str = ""
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    message: Message
+    fields: Mapping[str, Part]
+    text: Part
+    html: Part | None
+    locale: str
+
+    def parts(self) -> list[Part]:
+        return [*self.fields.values(), self.text, *([self.html] if self.html else [])]
+
+
+@dataclass
+class _Entry:
+    template: Template
+    compiled: dict[tuple[str, str], _Compiled] = field(default_factory=dict)
+    problems: tuple[TemplateProblem, ...] = ()
+
+
+class Renderer:
+    """Renders the templates of one workspace.
+
+    `templates` is the folder `templates/`; `locale` and `timezone` are the workspace's, for customers who have
+    none; `schema` is what it declares (without one, every attribute and property is taken).
+    """
+
+    def __init__(
+        self, templates: Path, *, locale: str = "en", timezone: str = "UTC", schema: Schema | None = None
+    ) -> None:
+        self.templates = templates
+        self.locale = locale
+        self.timezone = timezone
+        self.schema = schema or Schema()
+        self._names = self.schema.parts()
+        self._entries: dict[str, _Entry] = {}
+
+    def render(
+        self, channel: str, template: str, context: Mapping[str, Any], locale: str = ""
+    ) -> Rendered | RenderFailure:
+        """Return the message of `template` for `channel`, or why there is none.
+
+        `context` holds customer, event, journey, step, data, now, links, orders, sender, workspace as plain
+        data; `locale` is the customer's (or, where empty, that in `customer`).
+        """
+        entry = self._entry(template)
+        customer = context.get("customer") or {}
+        wanted = locale or str(customer.get("locale") or "") or self.locale
+        compiled = self._choose(entry, channel, wanted)
+        if isinstance(compiled, RenderFailure):
+            return compiled
+        return self._render(compiled, context, wanted)
+
+    def render_variant(
+        self, channel: str, template: str, context: Mapping[str, Any], variant: str, locale: str
+    ) -> Rendered | RenderFailure:
+        """Return the message of one file, whatever the customer's locale; for `check` and previews."""
+        entry = self._entry(template)
+        compiled = entry.compiled.get((channel, variant))
+        return self._render(compiled, context, locale) if compiled else self._broken(entry)
+
+    def _render(
+        self, compiled: _Compiled, context: Mapping[str, Any], locale: str
+    ) -> Rendered | RenderFailure:
+        zone = str((context.get("customer") or {}).get("timezone") or "") or self.timezone
+        journey = str((context.get("journey") or {}).get("name") or "")
+        state = sandbox.State((locale, compiled.locale, self.locale), zone, compiled.message.channel, journey)
+        variables = {
+            **context,
+            "range": sandbox.bounded_range,
+            sandbox.STATE: state,
+            "subject": "",
+            "preheader": "",
+        }
+        return _Rendering(compiled, variables).result()
+
+    def problems(self, template: str) -> tuple[TemplateProblem, ...]:
+        """Return what is wrong with a template's files, in all channels and locales, without rendering it."""
+        return self._entry(template).problems
+
+    def channels(self, template: str) -> tuple[str, ...]:
+        """Return the channels a template has a message for."""
+        return self._entry(template).template.channels()
+
+    def locales(self, template: str, channel: str) -> tuple[str, ...]:
+        """Return the locales a template has for a channel, "" being the file without one."""
+        return tuple(locale for one, locale in self._entry(template).template.messages if one == channel)
+
+    def category(self, template: str, channel: str) -> str:
+        """Return the category that the front matter sets, or nothing."""
+        messages = self._entry(template).template.messages
+        found = [one.category for (name, _), one in messages.items() if name == channel and one.category]
+        return found[0] if found else ""
+
+    def names_used(self, template: str, channel: str) -> frozenset[str]:
+        """Return the names that a template reads in any locale: `orders`, `customer`, `customer.first_name`."""
+        compiled = self._entry(template).compiled
+        return frozenset().union(
+            *(part.names for (name, _), one in compiled.items() if name == channel for part in one.parts())
+        )
+
+    def version(self, template: str) -> str:
+        """Return a hash of what the template's files mean together with their layout."""
+        return self._entry(template).template.version
+
+    def refresh(self) -> None:
+        """Read changed files anew; templates whose meaning did not change keep their compiled form."""
+        for name, old in list(self._entries.items()):
+            loaded = load_template(self.templates, name, self.locale)
+            if loaded != old.template:
+                self._entries[name] = self._compile(loaded)
+
+    def _entry(self, name: str) -> _Entry:
+        found = self._entries.get(name)
+        if found is None:
+            found = self._entries[name] = self._compile(load_template(self.templates, name, self.locale))
+        return found
+
+    def _compile(self, template: Template) -> _Entry:
+        entry = _Entry(template)
+        problems = set(template.problems)
+        for key, message in template.messages.items():
+            compiled, found = self._compile_message(message)
+            problems.update(found)
+            if not any(part.template is None and part.constant is None for part in compiled.parts()):
+                entry.compiled[key] = compiled
+        entry.problems = tuple(sorted(problems))
+        return entry
+
+    def _compile_message(self, message: Message) -> tuple[_Compiled, list[TemplateProblem]]:
+        problems: list[TemplateProblem] = []
+        fields: dict[str, Part] = {}
+        for name, source in message.fields.items():
+            fields[name], found = compile_part(source, message.file, self._names)
+            problems += found
+        names = {**self._names, "subject": None, "preheader": None}
+        text, found = compile_part(message.text, message.file, names)
+        problems += found
+        html = None
+        if message.html is not None:
+            html, found = compile_part(message.html, message.file, names, html=True)
+            problems += found
+        return _Compiled(message, fields, text, html, message.locale or self.locale), problems
+
+    def _choose(self, entry: _Entry, channel: str, locale: str) -> _Compiled | RenderFailure:
+        """Return the variant nearest to the customer's locale; the workspace's own is the last resort."""
+        for near in (*chain(locale), *chain(self.locale)):
+            if (channel, near) in entry.template.messages:
+                return entry.compiled.get((channel, near)) or self._broken(entry)
+        name = entry.template.name
+        if not entry.template.messages:
+            return self._broken(entry)
+        return RenderFailure(
+            "no-variant",
+            f"The template {name!r} has no {channel} file for the locale {locale!r}.",
+            f"templates/{name}",
+        )
+
+    def _broken(self, entry: _Entry) -> RenderFailure:
+        first = entry.problems[0]
+        code = "broken-template" if entry.template.messages else "unknown-template"
+        return RenderFailure(code, first.message, first.file, first.line, first.column)
+
+
+class _Rendering:
+    """One message in the making."""
+
+    def __init__(self, compiled: _Compiled, variables: dict[str, Any]) -> None:
+        self._compiled = compiled
+        self._variables = variables
+
+    def result(self) -> Rendered | RenderFailure:
+        part = self._compiled.text
+        try:
+            fields: dict[str, str] = {}
+            for name, part in self._compiled.fields.items():
+                fields[name] = part.render(self._variables).strip()
+            self._variables["subject"] = fields.get("subject", "")
+            self._variables["preheader"] = fields.get("preheader", "")
+            part = self._compiled.text
+            text = part.render(self._variables)
+            html = ""
+            if self._compiled.html is not None:
+                part = self._compiled.html
+                html = part.render(self._variables)
+            return self._finished(fields, text, html)
+        except (Fault, TemplateError, ArithmeticError, TypeError, ValueError, LookupError, RecursionError,
+                AttributeError) as error:  # fmt: skip
+            return part.failure(error)
+
+    def _finished(self, fields: dict[str, str], text: str, html: str) -> Rendered | RenderFailure:
+        message = self._compiled.message
+        text = _GAP.sub(lambda gap: "\n" if gap[0][0] != "\n" else "\n\n", text).strip()
+        subject = _BLANK.sub(" ", fields.get("subject", ""))
+        empty = "subject" if message.channel == "email" and not subject else "" if text or html else "text"
+        if empty:
+            return RenderFailure(
+                "empty", f"The {empty} of this message is empty for this customer.", message.file
+            )
+        link = fields.get("link", "")
+        if link and not _APP_LINK.fullmatch(link):
+            raise Fault("unsafe-link", f"{link[:60]!r} is no address for a link.")
+        name, address = _sender(fields.get("from", ""))
+        return Rendered(
+            message.channel, text, subject, _BLANK.sub(" ", fields.get("preheader", "")), html, fields.get("title", ""),
+            link, name, address, message.category, self._compiled.locale,
+        )  # fmt: skip
+
+
+def _sender(value: str) -> tuple[str, str]:
+    """Return name and address of `Name <address>`, of a bare address, or of a bare name."""
+    found = _SENDER.fullmatch(value)
+    if found:
+        return found[1].strip().strip('"'), found[2].strip()
+    return ("", value) if _ADDRESS.fullmatch(value) else (value, "")

@@ -1,0 +1,101 @@
+"""What a condition needs to know about customers.
+
+A *fact* is one number or time per customer: how many orders in 90 days, when the last mail was opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from treue.clock import Duration
+from treue.segments.tree import (
+    Aggregate,
+    All,
+    AnyOf,
+    Attribute,
+    Condition,
+    Happened,
+    HasConsent,
+    InSegment,
+    MessageWas,
+    Not,
+    Property,
+)
+
+
+@dataclass(frozen=True)
+class EventFact:
+    """A number or time over a customer's events of one name."""
+
+    function: str
+    event: str
+    within: Duration | None
+    where: tuple[Property, ...]
+    since_entry: bool = False
+    property: str = ""
+    type: str = ""
+
+
+@dataclass(frozen=True)
+class MessageFact:
+    """When a message of a customer was last sent, opened and so on."""
+
+    leaf: MessageWas
+
+
+@dataclass(frozen=True)
+class ConsentFact:
+    """Since when a customer has agreed to a channel."""
+
+    channel: str
+
+
+Fact = EventFact | MessageFact | ConsentFact
+
+
+def facts_of(leaf: Condition) -> list[Fact]:
+    """Return the facts one leaf needs, in the order it states them."""
+    match leaf:
+        case Happened():
+            return [_of_happened(leaf, function) for function in _asked(leaf)]
+        case Aggregate():
+            return [of_aggregate(leaf)]
+        case HasConsent():
+            return [ConsentFact(leaf.channel)]
+        case MessageWas():
+            return [MessageFact(leaf)]
+    return []
+
+
+def _asked(leaf: Happened) -> list[str]:
+    count = ["count"] if leaf.ops or not (leaf.last or leaf.first) else []
+    return count + ["last"] * bool(leaf.last) + ["first"] * bool(leaf.first)
+
+
+def _of_happened(leaf: Happened, function: str) -> EventFact:
+    return EventFact(function, leaf.event, leaf.within, leaf.where, leaf.since_entry)
+
+
+def of_aggregate(leaf: Aggregate) -> EventFact:
+    """Return the fact an aggregate compares."""
+    return EventFact(leaf.function, leaf.event, leaf.within, leaf.where, False, leaf.property, leaf.type)
+
+
+def leaves(condition: Condition) -> Iterator[Condition]:
+    """Yield the leaves of a condition, those of carried segments as well."""
+    match condition:
+        case All() | AnyOf():
+            for part in condition.parts:
+                yield from leaves(part)
+        case Not():
+            yield from leaves(condition.part)
+        case InSegment():
+            yield from leaves(condition.condition)
+        case _:
+            yield condition
+
+
+def reads_customer(conditions: Iterable[Condition]) -> bool:
+    """Return whether a condition looks at the customer's own row."""
+    return any(isinstance(leaf, Attribute) for condition in conditions for leaf in leaves(condition))

@@ -1,0 +1,105 @@
+"""The 360° view: everything worth seeing about one customer, ready for JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, select
+
+from treue.errors import UsageError
+from treue.model.states import ADDRESS
+from treue.model.tables import consent, enrollment, event, journey, message, step
+from treue.store import customers, suppressions
+from treue.store.addresses import shown
+
+NEWEST = 100
+"""How many events, enrollments and messages are shown, the newest first."""
+
+
+def view(connection: Connection, key: str, newest: int = NEWEST) -> dict[str, Any]:
+    """Return a customer's attributes, addresses, consents with proof, events, enrollments and messages.
+
+    Times are ISO 8601 in UTC. Raises UsageError where nobody has this key.
+    """
+    found = customers.find(connection, key)
+    if found is None:
+        raise UsageError(f"There is no customer {shown(key)}.")
+    id_ = found["id"]
+    return {
+        "id": key,
+        "created_at": _iso(found["created_at"]),
+        "updated_at": _iso(found["updated_at"]),
+        "locale": found["locale"],
+        "timezone": found["timezone"],
+        "attributes": found["attributes"],
+        "addresses": {
+            channel: _address(connection, channel, found[column])
+            for channel, column in ADDRESS.items()
+            if found[column]
+        },
+        "consents": _rows(connection, _consents(id_)),
+        "timeline": _rows(connection, _events(id_).limit(newest)),
+        "enrollments": _rows(connection, _enrollments(id_).limit(newest)),
+        "messages": _rows(connection, _messages(id_).limit(newest)),
+    }
+
+
+def _address(connection: Connection, channel: str, address: str) -> dict[str, Any]:
+    return {"address": address, "suppressed": suppressions.is_suppressed(connection, channel, address)}
+
+
+def _consents(id_: int) -> Select[Any]:
+    c = consent.c
+    columns = (c.channel, c.given, c.basis, c.since, c.source, c.proof)
+    return select(*columns).where(c.customer_id == id_).order_by(c.channel)
+
+
+def _events(id_: int) -> Select[Any]:
+    c = event.c
+    columns = (c.at, c.name.label("event"), c.properties, c.source, c.key.label("id"))
+    return select(*columns).where(c.customer_id == id_).order_by(c.at.desc(), c.id.desc())
+
+
+def _enrollments(id_: int) -> Select[Any]:
+    c = enrollment.c
+    columns = (
+        journey.c.name.label("journey"),
+        c.outcome,
+        c.reason,
+        step.c.name.label("step"),
+        c.held_out,
+        c.entered_at,
+        c.due_at,
+        c.left_at,
+    )
+    tables = enrollment.join(journey, journey.c.id == c.journey_id).outerjoin(step, step.c.id == c.step_id)
+    found = select(*columns).select_from(tables).where(c.customer_id == id_)
+    return found.order_by(c.entered_at.desc(), c.id.desc())
+
+
+def _messages(id_: int) -> Select[Any]:
+    c = message.c
+    receipts = (
+        c.sent_at,
+        c.delivered_at,
+        c.opened_at,
+        c.clicked_at,
+        c.bounced_at,
+        c.complained_at,
+        c.failed_at,
+    )
+    told = (c.template, c.channel, c.category, c.state, c.reason, c.detail, c.queued_at, c.due_at)
+    columns = (journey.c.name.label("journey"), step.c.name.label("step"), *told, *receipts)
+    tables = message.outerjoin(journey, journey.c.id == c.journey_id).outerjoin(step, step.c.id == c.step_id)
+    found = select(*columns).select_from(tables).where(c.customer_id == id_)
+    return found.order_by(c.queued_at.desc(), c.id.desc())
+
+
+def _rows(connection: Connection, statement: Select[Any]) -> list[dict[str, Any]]:
+    rows = connection.execute(statement).mappings()
+    return [{name: _iso(value) for name, value in row.items()} for row in rows]
+
+
+def _iso(value: Any) -> Any:
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value

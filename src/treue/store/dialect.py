@@ -1,0 +1,141 @@
+"""Where SQLite and PostgreSQL differ: everything else in the store is one text for both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Connection,
+    Row,
+    Select,
+    String,
+    Subquery,
+    Table,
+    Text,
+    bindparam,
+    cast,
+    func,
+    select,
+    text,
+    true,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql import ColumnElement
+from sqlalchemy.types import TypeEngine
+
+from treue.clock import micros
+from treue.model.types import Instant
+
+BATCH = 5_000
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def is_postgresql(connection: Connection) -> bool:
+    """Say whether the connection leads to PostgreSQL (else it is SQLite)."""
+    return connection.dialect.name == "postgresql"
+
+
+def rows_as_table(
+    connection: Connection, types: Mapping[str, TypeEngine[Any]], rows: Sequence[Mapping[str, Any]]
+) -> Subquery:
+    """Return many rows as something to select from: one parameter a column (PostgreSQL) or one in all (SQLite).
+
+    Binding each value of each row by itself takes several times as long.
+    """
+    if is_postgresql(connection):
+        return _unnested(types, rows)
+    written = [[_bound(kind, row[name]) for name, kind in types.items()] for row in rows]
+    item = (
+        func.json_each(bindparam(None, _ENCODE(written), type_=String(), unique=True))
+        .table_valued("value")
+        .c.value
+    )
+    cells = [func.json_extract(item, f"$[{place}]").label(name) for place, name in enumerate(types)]
+    return select(*cells).subquery("given")
+
+
+def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> Any:
+    """Return an INSERT of many rows, all with the same columns; add `on_conflict_do_…` and `returning` to it."""
+    types = {name: table.c[name].type for name in rows[0]}
+    given = rows_as_table(connection, types, rows)
+    statement = postgresql.insert(table) if is_postgresql(connection) else sqlite.insert(table)
+    # Without a WHERE, SQLite takes the ON of ON CONFLICT for a join's.
+    return statement.from_select(list(types), select(*given.c).where(true()), include_defaults=False)
+
+
+def insert_new(
+    connection: Connection,
+    table: Table,
+    rows: Sequence[Mapping[str, Any]],
+    conflict: Sequence[str],
+    returning: Sequence[str],
+) -> list[Row[Any]]:
+    """Insert the rows whose `conflict` columns are not taken yet; return `returning` of those only.
+
+    Give the rows in the order of their keys: two transactions that insert the same keys then wait for one
+    another instead of deadlocking.
+    """
+    found: list[Row[Any]] = []
+    for start in range(0, len(rows), BATCH):
+        statement = insert_rows(connection, table, rows[start : start + BATCH])
+        statement = statement.on_conflict_do_nothing(index_elements=list(conflict))
+        found += connection.execute(statement.returning(*(table.c[name] for name in returning))).all()
+    return found
+
+
+def among(connection: Connection, column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+    """Return `column IN values` with one parameter for any number of texts or integers."""
+    listed = list(values)
+    if is_postgresql(connection):
+        return column == func.any(bindparam(None, listed, type_=postgresql.ARRAY(column.type), unique=True))
+    items = func.json_each(bindparam(None, json.dumps(listed), type_=String(), unique=True))
+    return column.in_(select(items.table_valued("value").c.value))
+
+
+def _unnested(types: Mapping[str, TypeEngine[Any]], rows: Sequence[Mapping[str, Any]]) -> Subquery:
+    arrays = [
+        bindparam(
+            None,
+            [_bound(kind, row[name]) for row in rows],
+            type_=postgresql.ARRAY(_plain_type(kind)),
+            unique=True,
+        )
+        for name, kind in types.items()
+    ]
+    table = func.unnest(*arrays).table_valued(*types, name="item").render_derived()
+    cells = [
+        (cast(table.c[name], postgresql.JSONB) if isinstance(kind, JSON) else table.c[name]).label(name)
+        for name, kind in types.items()
+    ]
+    return select(*cells).subquery("given")
+
+
+def _plain_type(kind: TypeEngine[Any]) -> TypeEngine[Any]:
+    if isinstance(kind, Instant):
+        return BigInteger()
+    return Text() if isinstance(kind, JSON) else kind
+
+
+def _bound(kind: TypeEngine[Any], value: Any) -> Any:
+    if value is None:
+        return None
+    if isinstance(kind, JSON):
+        return _ENCODE(value)
+    return micros(value) if isinstance(value, datetime) else value
+
+
+def claiming(statement: Select[Any]) -> Select[Any]:
+    """Lock the rows that are read and pass over those another worker has; SQLite's writer is alone anyway."""
+    return statement.with_for_update(skip_locked=True)
+
+
+def take_lock(connection: Connection, name: str) -> None:
+    """Wait for the lock called `name`, held to the transaction's end; SQLite's writer holds them all."""
+    if is_postgresql(connection):
+        key = text("SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '/' || :name, 0))")
+        connection.execute(key, {"name": name})

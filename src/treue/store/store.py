@@ -1,0 +1,185 @@
+"""The database: opened, checked, and entered through one writing or one reading transaction at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url
+from sqlalchemy.pool import QueuePool
+
+from treue.errors import StoreError
+from treue.store import dialect, migrations, sessions
+
+
+class Store:
+    """One workspace's database. `Store(url)` reaches it as it is; `Store.open` also holds it to this version.
+
+    `dialect` is `sqlite` or `postgresql`, `engine` SQLAlchemy's. Connections are pooled; a store may be used
+    from several threads, each transaction from one.
+    """
+
+    def __init__(self, url: str, *, create: bool = False) -> None:
+        self.url = normal_url(url)
+        self.dialect: str = self.url.get_backend_name()
+        if self.dialect == "sqlite":
+            _prepare_file(self.url, create)
+        self.engine: Engine = _engine(self.url)
+
+    @classmethod
+    def open(cls, url: str, *, create: bool = False) -> Store:
+        """Return the store at `url`, ready for work.
+
+        `create` makes the file and the tables where there are none yet; it never changes older tables.
+        Raises StoreError where the database cannot be reached, has no tables, or its schema is older or newer.
+        """
+        store = cls(url, create=create)
+        try:
+            if create and store.revision() is None:
+                store.upgrade()
+            store.check()
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Give one writing transaction: committed at the end, rolled back on an exception.
+
+        SQLite has one writer at a time, and this waits for its turn; PostgreSQL's isolation is READ COMMITTED.
+        Do not nest two: on SQLite the inner one would wait for the outer.
+        """
+        with self._plain_refusals(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give one transaction that sees a single state of the database and is rolled back at the end.
+
+        Only the temporary tables may be written in it.
+        """
+        with self._plain_refusals(), self.engine.connect() as plain:
+            connection = plain.execution_options(**sessions.READING[self.dialect])
+            yield connection
+
+    def lock(self, connection: Connection, *names: str) -> None:
+        """Hold the locks of these names until the transaction ends; waits while another one has any of them."""
+        for name in sorted(names):
+            dialect.take_lock(connection, name)
+
+    def revision(self) -> str | None:
+        """Return the schema's revision, or None where there is no schema yet."""
+        with self.reading() as connection:
+            return migrations.current(connection)
+
+    def check(self) -> None:
+        """Raise StoreError unless the schema is the one this version of Treue works with."""
+        found, known = self.revision(), migrations.revisions()
+        if found == known[-1]:
+            return
+        if found is None:
+            raise StoreError(f"The database {self} has no tables yet; run `treue db upgrade`.")
+        if found in known:
+            raise StoreError(
+                f"The database {self} is at revision {found}, this Treue needs {known[-1]}; "
+                "run `treue db upgrade`."
+            )
+        raise StoreError(
+            f"The database {self} is at revision {found}, newer than this Treue knows ({known[-1]}); "
+            "install the newer Treue."
+        )
+
+    def upgrade(self) -> None:
+        """Bring the schema to this version's, from nothing or from an older one.
+
+        Several processes may do so at once: one does it, the others wait and find it done.
+        """
+        with self._plain_refusals():
+            migrations.upgrade(self.engine)
+
+    def close(self) -> None:
+        """Close all pooled connections."""
+        self.engine.dispose()
+
+    def __str__(self) -> str:
+        return self.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def _plain_refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except (exc.DBAPIError, sqlite3.Error) as error:
+            if sentence := sessions.refusal(error):
+                raise StoreError(f"The database {self} {sentence}") from error
+            raise
+        except exc.TimeoutError as error:
+            raise StoreError(
+                f"The database {self} had no free connection for 30 seconds: too many transactions at once, "
+                "or one inside another."
+            ) from error
+
+
+def normal_url(url: str) -> URL:
+    """Return the database's address with its driver; raise StoreError where it is none Treue works with."""
+    try:
+        found = make_url(url)
+    except exc.ArgumentError:
+        raise StoreError(
+            "The database's address cannot be read; one looks like sqlite:///treue.db or "
+            "postgresql://user@host/name."
+        ) from None
+    drivers = {
+        "sqlite": "sqlite+pysqlite",
+        "postgres": "postgresql+psycopg",
+        "postgresql": "postgresql+psycopg",
+    }
+    name = drivers.get(found.drivername, found.drivername)
+    if name not in drivers.values():
+        raise StoreError(f"Treue keeps its data in SQLite or PostgreSQL, not in {found.drivername!r}.")
+    return found.set(drivername=name)
+
+
+def _prepare_file(url: URL, create: bool) -> None:
+    if url.database in (None, "", ":memory:") or str(url.database).startswith("file:"):
+        return
+    path = Path(str(url.database)).absolute()
+    if path.is_file():
+        return
+    if path.is_dir():
+        raise StoreError(f"{path} is a folder, not a database.")
+    if not create:
+        raise StoreError(f"There is no database {path}; run `treue db upgrade` to make one.")
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # customers' data: the owner's alone
+    except OSError as error:
+        raise StoreError(f"The database {path} cannot be made: {error.strerror}.") from error
+
+
+def _engine(url: URL) -> Engine:
+    options: dict[str, Any] = {"json_serializer": _json, "hide_parameters": True}
+    if url.get_backend_name() == "sqlite":
+        options["connect_args"] = {"timeout": sessions.BUSY_SECONDS, "check_same_thread": False}
+        if url.database in (None, "", ":memory:"):  # one connection is the database
+            options |= {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
+    else:
+        options |= {"isolation_level": "READ COMMITTED", "pool_pre_ping": True}
+    try:
+        engine = create_engine(url, **options)
+    except ModuleNotFoundError as error:
+        raise StoreError(
+            "PostgreSQL needs its driver, which is not installed: pip install 'treue[postgres]'."
+        ) from error
+    event.listen(engine, "connect", sessions.CONNECTED[engine.dialect.name])
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "begin", sessions.begin_sqlite)
+    return engine
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,1 @@
+"""What a third party's tests inherit: contract suites for the ports that Treue defines."""

@@ -1,0 +1,216 @@
+"""The contract of a channel adapter, as tests that use nothing but the port.
+
+Inherit, and supply a channel whose provider says yes:
+
+    class TestMyAdapter(ChannelContract):
+        secrets = ("the-api-key",)
+
+        @pytest.fixture
+        def channel(self, provider):
+            adapter = MyAdapter(url=provider.url, key="the-api-key")
+            yield adapter
+            adapter.close()
+
+        @pytest.fixture
+        def unreachable(self):
+            return MyAdapter(url="http://127.0.0.1:9", key="the-api-key")
+
+        def refused_message(self):
+            return replace(self.message(0), to="what the provider refuses for good")
+
+Where an adapter cannot be unreachable, or refuses nothing, leave that hook out; its tests are skipped by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+import pytest
+
+from treue.channel import Accepted, Channel, Kind, Outgoing, Receipt, Refused, Retry, Unknown
+
+
+@dataclass
+class Log:
+    """A `Progress` that remembers what it was told, in order."""
+
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    receipts: dict[str, Receipt] = field(default_factory=dict)
+
+    def started(self, key: str) -> None:
+        """Note the start."""
+        self.calls.append(("started", key))
+
+    def settled(self, key: str, receipt: Receipt) -> None:
+        """Note the answer."""
+        self.calls.append(("settled", key))
+        self.receipts[key] = receipt
+
+    def of(self, key: str) -> list[str]:
+        """Return what was said of one message, in order."""
+        return [what for what, about in self.calls if about == key]
+
+
+def example_message(kind: Kind, number: int) -> Outgoing:
+    """Return a harmless message; equal numbers give equal messages, keys included."""
+    key = f"contract-{number}"
+    if kind == "email":
+        to, sender = f"customer{number}@example.com", "bounces@example.com"
+        lines = (
+            f"From: Shop <{sender}>",
+            f"To: {to}",
+            f"Subject: Message {number}",
+            f"Message-ID: <{key}@example.com>",
+            "Date: Sun, 22 Nov 2026 09:00:00 +0000",
+            "MIME-Version: 1.0",
+            "Content-Type: text/plain; charset=utf-8",
+            "Content-Transfer-Encoding: 7bit",
+            "",
+            "Hello.",
+            "",
+        )
+        return Outgoing(key, to, sender=sender, raw="\r\n".join(lines).encode())
+    if kind == "sms":
+        return Outgoing(key, f"+4915110000{number:03d}", sender="Shop", text=f"Message {number}")
+    return Outgoing(
+        key, f"token-{number}", text=f"Message {number}", title="Shop", link="https://example.com/"
+    )
+
+
+class ChannelContract:
+    """What every adapter keeps. Supply the fixture `channel`; see the module for the other hooks."""
+
+    secrets: ClassVar[tuple[str, ...]] = ()
+    """Texts, such as the password, that no reason and no `repr` may show."""
+
+    @pytest.fixture
+    def channel(self) -> Any:
+        """Return the adapter, connected to a provider that accepts `message(n)` for every n."""
+        raise NotImplementedError("An adapter's tests supply the fixture `channel`.")
+
+    @pytest.fixture
+    def unreachable(self) -> Any:
+        """Return the adapter with the same secrets and a provider that cannot be reached."""
+        pytest.skip("this adapter has no provider that could be unreachable")
+
+    def message(self, number: int, kind: Kind = "email") -> Outgoing:
+        """Return a message that the provider accepts."""
+        return example_message(kind, number)
+
+    def refused_message(self) -> Outgoing | None:
+        """Return a message that the provider refuses for good, or None where it refuses nothing."""
+        return None
+
+    def batch(self, channel: Channel, count: int) -> list[Outgoing]:
+        """Return so many messages of the adapter's kind."""
+        return [self.message(number, channel.capabilities.kind) for number in range(count)]
+
+    def test_it_says_what_it_can_do(self, channel: Channel) -> None:
+        """Capabilities are declared, and plausible."""
+        assert isinstance(channel, Channel)
+        assert channel.capabilities.kind in ("email", "sms", "push")
+        assert channel.capabilities.batch >= 1
+        assert channel.capabilities.dedup_window >= 0
+
+    def test_every_message_of_a_batch_is_accepted_with_one_receipt_each(self, channel: Channel) -> None:
+        """As many receipts as messages."""
+        receipts = channel.send(self.batch(channel, 5), Log())
+        assert [type(receipt) for receipt in receipts] == [Accepted] * 5
+
+    def test_an_empty_batch_has_no_receipts(self, channel: Channel) -> None:
+        """Nothing in, nothing out."""
+        log = Log()
+        assert channel.send([], log) == []
+        assert log.calls == []
+
+    def test_a_refused_message_gets_its_own_receipt_and_does_not_stop_the_batch(
+        self, channel: Channel
+    ) -> None:
+        """Receipts come in the order of the messages, whatever became of each."""
+        refused = self.refused_message()
+        if refused is None:
+            pytest.skip("this adapter's provider refuses nothing")
+        first, second, third = self.batch(channel, 3)
+        receipts = channel.send([first, refused, second, refused, third], Log())
+        assert [type(r) for r in receipts] == [Accepted, Refused, Accepted, Refused, Accepted]
+
+    def test_progress_hears_of_every_message_before_and_after(self, channel: Channel) -> None:
+        """`started` once, then `settled` once, with the receipt that is returned."""
+        log, batch = Log(), self.batch(channel, 4)
+        receipts = channel.send(batch, log)
+        assert [log.of(message.key) for message in batch] == [["started", "settled"]] * 4
+        assert [log.receipts[message.key] for message in batch] == receipts
+
+    def test_progress_hears_of_the_messages_in_their_order(self, channel: Channel) -> None:
+        """The acceptance log reads like the batch."""
+        log, batch = Log(), self.batch(channel, 4)
+        channel.send(batch, log)
+        for what in ("started", "settled"):
+            assert [key for said, key in log.calls if said == what] == [message.key for message in batch]
+
+    def test_a_refused_message_is_settled_too(self, channel: Channel) -> None:
+        """No message stays open in the acceptance log."""
+        refused = self.refused_message()
+        if refused is None:
+            pytest.skip("this adapter's provider refuses nothing")
+        log = Log()
+        receipts = channel.send([refused], log)
+        assert log.of(refused.key)[-1:] == ["settled"]
+        assert log.of(refused.key).count("settled") == 1
+        assert [log.receipts[refused.key]] == receipts
+
+    def test_a_message_sent_again_inside_the_window_is_accepted_as_the_same_one(
+        self, channel: Channel
+    ) -> None:
+        """A provider that honours keys gives the same answer to the same key."""
+        if not channel.capabilities.dedup_window:
+            pytest.skip("this adapter's provider does not honour keys")
+        batch = self.batch(channel, 2)
+        first, again = channel.send(batch, Log()), channel.send(batch, Log())
+        assert all(isinstance(receipt, Accepted) for receipt in first)
+        assert first == again
+
+    @pytest.mark.parametrize(
+        "to", ["", "a\r\nb", "a@example.com\r\nRCPT TO:<b@example.com>", "a\0b", "a\x85b"]
+    )
+    def test_a_hostile_recipient_is_refused(self, channel: Channel, to: str) -> None:
+        """A line break in an address must not become a second command, header or recipient."""
+        hostile = replace(self.message(0, channel.capabilities.kind), to=to)
+        following = self.message(1, channel.capabilities.kind)
+        receipts = channel.send([hostile, following], Log())
+        assert [type(receipt) for receipt in receipts] == [Refused, Accepted]
+
+    def test_an_unreachable_provider_costs_a_retry_each_and_no_exception(self, unreachable: Channel) -> None:
+        """What was never sent is certain not to have been."""
+        log, batch = Log(), self.batch(unreachable, 3)
+        receipts = unreachable.send(batch, log)
+        unreachable.close()
+        assert [type(receipt) for receipt in receipts] == [Retry] * 3
+        assert [log.of(message.key).count("settled") for message in batch] == [1, 1, 1]
+
+    def test_no_secret_is_in_a_reason_or_in_the_adapters_own_description(self, unreachable: Channel) -> None:
+        """Reasons end in logs, traces and the console."""
+        receipts = unreachable.send(self.batch(unreachable, 2), Log())
+        shown = " ".join([*reasons(receipts), repr(unreachable), str(unreachable)])
+        assert reasons(receipts)
+        assert [secret for secret in self.secrets if secret in shown] == []
+
+    def test_closing_twice_is_fine(self, channel: Channel) -> None:
+        """Also where nothing has been sent."""
+        channel.close()
+        channel.close()
+
+    def test_it_sends_again_after_it_was_closed(self, channel: Channel) -> None:
+        """Closing lets go of connections, not of the adapter."""
+        batch = self.batch(channel, 2)
+        first = channel.send(batch[:1], Log())
+        channel.close()
+        second = channel.send(batch[1:], Log())
+        assert [type(receipt) for receipt in first + second] == [Accepted, Accepted]
+
+
+def reasons(receipts: Sequence[Receipt]) -> list[str]:
+    """Return the reasons of all receipts that have one."""
+    return [receipt.reason for receipt in receipts if isinstance(receipt, Retry | Refused | Unknown)]

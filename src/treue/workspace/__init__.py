@@ -1,0 +1,1 @@
+"""The folder a marketing team keeps in git, loaded."""

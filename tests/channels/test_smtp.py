@@ -1,0 +1,473 @@
+from __future__ import annotations
+
+import base64
+import smtplib
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from smtp_server import HANG_UP, SILENCE, Script, Server
+
+from treue.channel import Accepted, Outgoing, Receipt, Refused, Retry, Unknown
+from treue.errors import ChannelError
+from treue.testing.channel_contract import ChannelContract, Log, example_message
+from treue_channels.inbox import Inbox
+from treue_channels.smtp import Smtp
+
+PASSWORD = "s3cret/word&"
+IN_URL = "mailer%40example.com:s3cret%2Fword%26"
+
+
+def mail(number: int = 1, **changes: object) -> Outgoing:
+    return replace(example_message("email", number), **changes)
+
+
+def one(adapter: Smtp, message: Outgoing | None = None) -> Receipt:
+    return adapter.send([message or mail()], Log())[0]
+
+
+def with_body(body: bytes) -> Outgoing:
+    head = (
+        b"From: a@example.com\r\nTo: b@example.com\r\nSubject: x\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+    )
+    return mail(raw=head + body)
+
+
+class TestSmtpKeepsTheContract(ChannelContract):
+    secrets = (
+        PASSWORD,
+        "mailer@example.com",
+        "s3cret%2Fword%26",
+        base64.b64encode(PASSWORD.encode()).decode(),
+    )
+
+    @pytest.fixture
+    def channel(self, smtp: Smtp, script: Script) -> Smtp:
+        script.answers["rcpt gone@example.com"] = "550 5.1.1 no such user"
+        return smtp
+
+    @pytest.fixture
+    def unreachable(self, script: Script, server: Server) -> Smtp:
+        script.features = ("AUTH PLAIN LOGIN",)
+        auth = base64.b64encode(f"\0mailer@example.com\0{PASSWORD}".encode()).decode()
+        script.answers["auth"] = f"535 5.7.8 mailer@example.com may not use {PASSWORD} nor {auth}"
+        return Smtp(url=f"smtp://{IN_URL}@127.0.0.1:{server.port}?timeout=1")
+
+    def refused_message(self) -> Outgoing:
+        return mail(7, to="gone@example.com")
+
+
+class TestSmtpIntoTheInboxKeepsTheContract(ChannelContract):
+    @pytest.fixture
+    def channel(self, inbox: Inbox) -> Iterator[Smtp]:
+        adapter = Smtp(url=inbox.smtp_url)
+        yield adapter
+        adapter.close()
+
+    @pytest.fixture
+    def unreachable(self) -> Smtp:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            return Smtp(url=f"smtp://127.0.0.1:{taken.getsockname()[1]}?timeout=1")
+
+
+# What each answer means, stage by stage
+
+
+@pytest.mark.parametrize("stage", ["mail", "rcpt", "data", "dot"])
+@pytest.mark.parametrize("answer", ["450 4.2.0 greylisted", "451 4.3.0 later", "452 4.3.1 full"])
+def test_a_4xx_at_any_stage_is_a_retry(smtp: Smtp, script: Script, stage: str, answer: str) -> None:
+    script.answers[stage] = answer
+    receipt = one(smtp)
+    assert isinstance(receipt, Retry)
+    assert answer in receipt.reason
+    assert script.taken == []
+
+
+@pytest.mark.parametrize("stage", ["mail", "rcpt", "data", "dot"])
+@pytest.mark.parametrize("answer", ["550 5.7.1 no", "552 5.3.4 too big", "554 5.6.0 bad", "554 no"])
+def test_a_5xx_at_any_stage_is_a_refusal_that_spares_the_address(
+    smtp: Smtp, script: Script, stage: str, answer: str
+) -> None:
+    script.answers[stage] = answer
+    receipt = one(smtp)
+    assert isinstance(receipt, Refused)
+    assert answer in receipt.reason
+    assert not receipt.suppress
+
+
+@pytest.mark.parametrize("status", ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"])
+def test_a_status_that_says_the_address_is_dead_suppresses_it(
+    smtp: Smtp, script: Script, status: str
+) -> None:
+    script.answers["rcpt"] = f"550 {status} no"
+    assert one(smtp) == Refused(f"127.0.0.1 answered 550 {status} no to the recipient", suppress=True)
+
+
+@pytest.mark.parametrize(
+    "status", ["5.1.0", "5.1.7", "5.1.100", "5.2.2", "5.2.10", "5.3.4", "5.7.1", "5.7.26", "5.7.515"]
+)
+def test_any_other_status_does_not(smtp: Smtp, script: Script, status: str) -> None:
+    script.answers["rcpt"] = f"550 {status} no"
+    assert isinstance(receipt := one(smtp), Refused)
+    assert not receipt.suppress
+
+
+def test_a_dead_address_at_mail_from_is_the_senders_and_suppresses_nobody(smtp: Smtp, script: Script) -> None:
+    script.answers["mail"] = "550 5.1.1 unknown sender"
+    assert isinstance(receipt := one(smtp), Refused)
+    assert not receipt.suppress
+
+
+def test_the_status_of_an_answer_of_several_lines_counts(smtp: Smtp, script: Script) -> None:
+    script.answers["rcpt"] = "550-5.1.1 The account\r\n550-5.1.1 you tried\r\n550 5.1.1 is gone"
+    assert isinstance(receipt := one(smtp), Refused)
+    assert receipt.suppress
+    assert "The account 5.1.1 you tried" in receipt.reason
+
+
+def test_a_server_that_wants_a_login_first_costs_a_retry_not_the_message(smtp: Smtp, script: Script) -> None:
+    script.answers["mail"] = "530 5.7.0 authentication required"
+    assert isinstance(one(smtp), Retry)
+
+
+def test_the_queue_id_of_the_server_is_the_receipts_id(smtp: Smtp) -> None:
+    assert smtp.send([mail(1), mail(2)], Log()) == [Accepted("Q1"), Accepted("Q2")]
+
+
+def test_a_server_without_a_queue_id_is_fine(smtp: Smtp, script: Script) -> None:
+    script.answers["dot"] = "250 Message accepted for delivery"
+    assert one(smtp) == Accepted("")
+
+
+@pytest.mark.parametrize("stage", ["mail", "rcpt", "data"])
+@pytest.mark.parametrize("how", [HANG_UP, SILENCE])
+def test_a_connection_lost_before_the_final_dot_is_a_retry(
+    smtp: Smtp, script: Script, stage: str, how: str
+) -> None:
+    script.answers[stage] = how
+    assert isinstance(one(smtp), Retry)
+
+
+@pytest.mark.parametrize("how", [HANG_UP, SILENCE])
+def test_a_connection_lost_after_the_final_dot_is_a_doubt(smtp: Smtp, script: Script, how: str) -> None:
+    script.answers["dot"] = [how, "250 ok"]
+    receipts = smtp.send([mail(1), mail(2)], Log())
+    assert isinstance(receipts[0], Unknown)
+    assert receipts[1] == Accepted("")
+
+
+@pytest.mark.parametrize("answer", ["354 go on", "nonsense", "999 what", "250" + "x" * 9000])
+def test_an_answer_after_the_final_dot_that_means_nothing_is_a_doubt(
+    smtp: Smtp, script: Script, answer: str
+) -> None:
+    script.answers["dot"] = [answer, "250 ok"]
+    receipts = smtp.send([mail(1), mail(2)], Log())
+    assert isinstance(receipts[0], Unknown)
+    assert receipts[1] == Accepted("")
+
+
+def test_a_connection_lost_in_the_middle_of_the_message_is_a_retry() -> None:
+    def vanish(listener: socket.socket) -> None:
+        peer, _ = listener.accept()
+        with peer, peer.makefile("rb") as lines:
+            peer.sendall(b"220 ready\r\n")
+            for answer in (b"250 me\r\n", b"250 ok\r\n", b"250 ok\r\n", b"354 go on\r\n"):
+                lines.readline()
+                peer.sendall(answer)
+            peer.recv(1000)
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=vanish, args=(listener,))
+        thread.start()
+        adapter = Smtp(url=f"smtp://127.0.0.1:{listener.getsockname()[1]}?timeout=5")
+        receipt = one(adapter, with_body(b"x" * 70 * 1_000_000))
+        thread.join()
+    assert isinstance(receipt, Retry)
+    assert "broke off" in receipt.reason
+
+
+# One connection, many messages
+
+
+def test_a_batch_travels_over_one_connection(smtp: Smtp, script: Script) -> None:
+    smtp.send([mail(n) for n in range(20)], Log())
+    smtp.send([mail(n) for n in range(20, 40)], Log())
+    assert [taken.recipient for taken in script.taken] == [f"customer{n}@example.com" for n in range(40)]
+    assert script.connections == 1
+
+
+def test_every_message_has_one_recipient_and_its_own_envelope_sender(smtp: Smtp, script: Script) -> None:
+    smtp.send([mail(n, sender=f"bounce+{n}@example.com") for n in range(3)], Log())
+    assert [line.split("<")[1].split(">")[0] for line in script.heard if line.startswith(("MAIL", "RCPT"))] == [
+        "bounce+0@example.com", "customer0@example.com",
+        "bounce+1@example.com", "customer1@example.com",
+        "bounce+2@example.com", "customer2@example.com",
+    ]  # fmt: skip
+
+
+def test_a_refusal_is_followed_by_a_reset_and_the_connection_kept(smtp: Smtp, script: Script) -> None:
+    script.answers["rcpt customer1@example.com"] = "550 5.1.1 no"
+    receipts = smtp.send([mail(0), mail(1), mail(2)], Log())
+    assert [type(receipt) for receipt in receipts] == [Accepted, Refused, Accepted]
+    assert script.heard.count("rset") + script.heard.count("RSET") == 1
+    assert script.connections == 1
+
+
+@pytest.mark.parametrize("farewell", [HANG_UP, "421 4.4.2 idle for too long"])
+def test_a_connection_the_server_closed_meanwhile_is_opened_again(
+    smtp: Smtp, script: Script, farewell: str
+) -> None:
+    script.answers["mail"] = ["250 ok", farewell, "250 ok"]
+    log = Log()
+    assert smtp.send([mail(1), mail(2)], log) == [Accepted("Q1"), Accepted("Q2")]
+    assert log.of("contract-2") == ["started", "settled"]
+    assert script.connections == 2
+
+
+def test_a_server_that_cannot_be_reached_is_tried_once_a_batch(smtp: Smtp, script: Script) -> None:
+    script.answers["greeting"] = "421 4.3.2 closed for the night"
+    log = Log()
+    receipts = smtp.send([mail(n) for n in range(50)], log)
+    assert [type(receipt) for receipt in receipts] == [Retry] * 50
+    assert script.connections == 1
+    assert ("started", "contract-0") not in log.calls
+    del script.answers["greeting"]
+    assert one(smtp) == Accepted("Q1")
+
+
+def test_a_server_that_hangs_up_on_every_message_is_left_alone_after_three(
+    smtp: Smtp, script: Script
+) -> None:
+    script.answers["rcpt"] = HANG_UP
+    receipts = smtp.send([mail(n) for n in range(50)], Log())
+    assert [type(receipt) for receipt in receipts] == [Retry] * 50
+    assert script.connections == 3
+
+
+def test_a_name_that_does_not_exist_is_a_retry() -> None:
+    assert isinstance(one(Smtp(url="smtp://nowhere.invalid:25?timeout=2")), Retry)
+
+
+def test_an_interrupt_in_the_middle_of_a_message_leaves_no_half_open_transaction(
+    smtp: Smtp, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(wire: smtplib.SMTP, verb: str, arguments: str = "") -> tuple[int, bytes]:
+        if verb == "RCPT":
+            raise KeyboardInterrupt
+        wire.putcmd(verb, arguments)
+        return wire.getreply()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(smtplib.SMTP, "docmd", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            one(smtp)
+    assert one(smtp) == Accepted("Q1")
+    assert script.connections == 2
+
+
+# The bytes
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b".\r\n",
+        b"..\r\n.\r\n...\r\n",
+        b".one\r\n..two\r\nthree.\r\n",
+        b"\r\n\r\n.\r\n\r\n",
+        b"a\r\n.\r\nMAIL FROM:<x@example.com>\r\n",
+        "Grüße aus Köln für 20 €\r\n".encode(),
+        b"\x80\xff\x00latin or worse\r\n",
+        b"x" * 998 + b"\r\n",
+        b"line\r\n" * 100_000,
+    ],
+    ids=["dot", "dots", "leading", "blank", "smuggled", "utf8", "bytes", "longest", "long"],
+)
+def test_a_message_arrives_byte_for_byte(inbox: Inbox, smtp: Smtp, script: Script, body: bytes) -> None:
+    message = with_body(body)
+    assert isinstance(one(smtp, message), Accepted)
+    assert script.taken[-1].raw == message.raw
+    into_inbox = Smtp(url=inbox.smtp_url)
+    receipt = one(into_inbox, message)
+    into_inbox.close()
+    assert isinstance(receipt, Accepted)
+    stored = inbox.box.get(int(receipt.provider_id))
+    assert stored is not None
+    assert stored.raw == message.raw
+
+
+def test_a_message_without_a_last_line_end_gets_one(smtp: Smtp, script: Script) -> None:
+    assert isinstance(one(smtp, with_body(b"no end")), Accepted)
+    assert script.taken[0].raw.endswith(b"no end\r\n")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"a\nb\r\n", b"a\rb\r\n", b"a\r\n.\nb\r\n", b"a\n.\r\nMAIL FROM:<x@y.example>\r\n"]
+)
+def test_bare_line_ends_are_refused_before_anything_is_sent(smtp: Smtp, script: Script, body: bytes) -> None:
+    assert isinstance(one(smtp, mail(raw=body)), Refused)
+    assert script.heard == []
+
+
+def test_8bit_is_declared_where_offered(smtp: Smtp, script: Script) -> None:
+    one(smtp, with_body("ü\r\n".encode()))
+    one(smtp, with_body(b"u\r\n"))
+    declared = [line.endswith("BODY=8BITMIME") for line in script.heard if line.startswith("MAIL")]
+    assert declared == [True, False]
+
+
+def test_8bit_is_not_sent_to_a_server_that_does_not_take_it(smtp: Smtp, script: Script) -> None:
+    script.features = ()
+    assert isinstance(one(smtp, with_body("ü\r\n".encode())), Retry)
+    assert one(smtp, with_body(b"u\r\n")) == Accepted("Q1")
+
+
+def test_a_domain_with_an_umlaut_goes_out_in_ascii(smtp: Smtp, script: Script) -> None:
+    one(smtp, mail(to="anna@Straße-Köln.example"))
+    assert script.taken[0].recipient == "anna@xn--strae-kln-j1a0x.example"
+
+
+def test_a_mailbox_with_an_umlaut_needs_a_server_that_takes_it(smtp: Smtp, script: Script) -> None:
+    assert isinstance(receipt := one(smtp, mail(to="jürgen@example.com")), Refused)
+    assert not receipt.suppress
+    script.features = ("SMTPUTF8", "8BITMIME")
+    smtp.close()
+    assert one(smtp, mail(to="jürgen@example.com")) == Accepted("Q1")
+    assert one(smtp) == Accepted("Q2")
+    assert [taken.recipient for taken in script.taken] == ["jürgen@example.com", "customer1@example.com"]
+
+
+@pytest.mark.parametrize(
+    "to",
+    ["a@b@c.example", "a b@example.com", "<a@example.com>", "Anna <a@example.com>", "a@example.com,b@example.com",
+     "@example.com", "anna", "a@ü\u200b.example\n", "a@[127.0.0.1]", "a@" + "ü" * 80 + ".example"],
+)  # fmt: skip
+def test_what_is_not_one_plain_address_is_refused(smtp: Smtp, script: Script, to: str) -> None:
+    assert isinstance(one(smtp, mail(to=to)), Refused)
+    assert script.heard == []
+
+
+def test_a_hostile_sender_is_refused(smtp: Smtp, script: Script) -> None:
+    assert isinstance(one(smtp, mail(sender="a@example.com> SIZE=1\r\nRCPT TO:<b@example.com")), Refused)
+    assert script.heard == []
+
+
+def test_the_empty_sender_is_the_null_return_path(smtp: Smtp, script: Script) -> None:
+    assert isinstance(one(smtp, mail(sender="")), Accepted)
+    assert any(line.startswith("MAIL FROM:<>") for line in script.heard)
+
+
+def test_what_a_server_says_is_kept_to_one_short_printable_line(smtp: Smtp, script: Script) -> None:
+    script.answers["rcpt"] = "550-5.7.1 \x1b[2J<script>\r\n550 5.7.1 " + "x" * 2000
+    assert isinstance(receipt := one(smtp), Refused)
+    assert receipt.reason.isprintable()
+    assert len(receipt.reason) <= 300
+
+
+# Passwords and TLS
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("tls")
+    key, pem = folder / "key.pem", folder / "cert.pem"
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "30",
+        "-subj",
+        "/CN=localhost",
+    ]
+    names = ["-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run([*command, *names, "-keyout", str(key), "-out", str(pem)], check=True, capture_output=True)
+    return pem, key
+
+
+@pytest.fixture
+def tls(script: Script, certificate: tuple[Path, Path]) -> Script:
+    script.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    script.tls.load_cert_chain(*certificate)
+    script.features = ("AUTH PLAIN", "8BITMIME")
+    return script
+
+
+def test_a_login_on_this_machine_needs_no_tls(server: Server, script: Script) -> None:
+    script.features = ("AUTH PLAIN",)
+    adapter = Smtp(url=f"smtp://{IN_URL}@localhost:{server.port}?timeout=2")
+    assert isinstance(one(adapter), Accepted)
+    adapter.close()
+    login = base64.b64encode(f"\0mailer@example.com\0{PASSWORD}".encode()).decode()
+    assert f"AUTH PLAIN {login}" in script.heard
+
+
+def test_no_password_leaves_this_machine_in_the_open(server: Server, script: Script) -> None:
+    script.features = ("AUTH PLAIN",)
+    # 0.0.0.0 reaches the test's server, but is not an address that can only mean this machine.
+    receipt = one(Smtp(url=f"smtp://{IN_URL}@0.0.0.0:{server.port}?timeout=2"))
+    assert isinstance(receipt, Retry)
+    assert "STARTTLS" in receipt.reason
+    assert [line for line in script.heard if line.startswith("AUTH")] == []
+
+
+def test_a_certificate_nobody_vouches_for_ends_the_session_before_the_login(
+    server: Server, tls: Script
+) -> None:
+    receipt = one(Smtp(url=f"smtp://{IN_URL}@0.0.0.0:{server.port}?timeout=2"))
+    assert isinstance(receipt, Retry)
+    assert "certificate" in receipt.reason
+    assert [line for line in tls.heard if line.startswith(("AUTH", "MAIL"))] == []
+
+
+def test_starttls_with_a_certificate_of_the_given_authority(
+    server: Server, tls: Script, certificate: tuple[Path, Path]
+) -> None:
+    url = f"smtp://{IN_URL}@localhost:{server.port}?timeout=5&starttls=required&ca={certificate[0]}"
+    adapter = Smtp(url=url)
+    assert one(adapter) == Accepted("Q1")
+    adapter.close()
+    assert [line.split()[0].upper() for line in tls.heard][:4] == ["EHLO", "STARTTLS", "EHLO", "AUTH"]
+
+
+def test_required_starttls_is_not_done_without(server: Server, script: Script) -> None:
+    assert isinstance(one(Smtp(url=f"smtp://localhost:{server.port}?starttls=required&timeout=2")), Retry)
+    assert [line for line in script.heard if line.startswith("MAIL")] == []
+
+
+def test_smtps_speaks_tls_from_the_first_byte(certificate: tuple[Path, Path], tls: Script) -> None:
+    assert tls.tls is not None
+    context, tls.tls = tls.tls, None
+    with Server(tls) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        adapter = Smtp(url=f"smtps://{IN_URL}@localhost:{server.port}?timeout=5&ca={certificate[0]}")
+        assert one(adapter) == Accepted("Q1")
+        adapter.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "localhost:25", "http://u:hunter2@h", "smtp://", "smtp://u:hunter2@h:notaport", "smtp://u:hunter2@h/path",
+     "smtp://u:hunter2@[::1", "smtp://u:hunter2@h?starttls=never", "smtp://u:hunter2@h?timeout=soon",
+     "smtp://u:hunter2@h?timeout=nan", "smtp://u:hunter2@h?timeout=0", "smtp://u:hunter2@h?verify=no"],
+)  # fmt: skip
+def test_a_url_that_cannot_be_read_is_an_error_that_shows_no_password(url: str) -> None:
+    with pytest.raises(ChannelError) as caught:
+        Smtp(url=url)
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_the_smtp_adapter_sends_e_mail_only() -> None:
+    with pytest.raises(ChannelError, match="sends e-mail, not sms"):
+        Smtp(url="smtp://localhost", kind="sms")

@@ -1,0 +1,165 @@
+"""An explanation says what each leaf saw and wanted, in the customer's own figures."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from naive import Happening, Mail, Person
+from sqlalchemy import Connection
+from worlds import store
+
+from treue.clock import Duration
+from treue.segments.explain import Explanation, explain, explanation, words
+from treue.segments.sql import Moment
+from treue.segments.tree import (
+    Aggregate,
+    Ago,
+    All,
+    AnyOf,
+    Attribute,
+    Condition,
+    Happened,
+    HasConsent,
+    InSegment,
+    MessageWas,
+    Not,
+    Op,
+    Property,
+)
+
+NOW = datetime(2026, 3, 30, 10, 0, tzinfo=UTC)
+MOMENT = Moment(NOW, "Europe/Berlin")
+DAYS_90 = Duration(days=90)
+ADA = Person(
+    "c1",
+    NOW - timedelta(days=400),
+    attributes={"country": "FR", "vip": True, "größe": "XL", "age": 33, "tags": ["a"]},
+    events=[
+        Happening("order.placed", NOW - timedelta(days=3), {"total": 49.95}),
+        Happening("order.placed", NOW - timedelta(days=30), {"total": 50}),
+    ],
+    consents={"email": (True, NOW - timedelta(days=10))},
+    messages=[Mail("welcome", "email", "welcome", {"opened": NOW - timedelta(days=2)})],
+    entered_at=NOW - timedelta(days=5),
+)
+
+
+def at_least(number: float) -> tuple[Op, ...]:
+    return (Op("at_least", (number,)),)
+
+
+def told(connection: Connection, condition: Condition) -> Explanation:
+    store(connection, [ADA])
+    query = explain(condition, MOMENT, connection.dialect.name, 1, ADA.entered_at)
+    return explanation(condition, connection.execute(query).mappings().one(), MOMENT)
+
+
+CASES: list[tuple[Condition, bool, str]] = [
+    (
+        Happened("order.placed", at_least(3), within=DAYS_90),
+        False,
+        "order.placed within 90d: 2, wanted at least 3",
+    ),
+    (Happened("order.placed", since_entry=True), True, "order.placed since entry: 1, wanted at least 1"),
+    (Happened("cart.left"), False, "cart.left: 0, wanted at least 1"),
+    (
+        Happened("order.placed", last=(Op("before", (Ago(DAYS_90),)),)),
+        False,
+        "order.placed: last 2026-03-27 11:00, wanted before 90d ago",
+    ),
+    (
+        Happened("cart.left", at_least(1), first=(Op("after", ("2026-01-01",)),)),
+        False,
+        "cart.left: 0, wanted at least 1; first never, wanted after 2026-01-01",
+    ),
+    (
+        Attribute("country", "text", (Op("in", ("DE", "AT")),)),
+        False,
+        "country: FR, wanted one of DE, AT",
+    ),
+    (Attribute("city", "text", (Op("is", ("Köln",)),)), False, "city: missing, wanted Köln"),
+    (Attribute("größe", "text", (Op("is", ("XL",)),)), True, "größe: XL, wanted XL"),
+    (Attribute("vip", "bool", (Op("is", (True,)),)), True, "vip: true, wanted true"),
+    (Attribute("age", "number", (Op("between", (18, 30)),)), False, "age: 33, wanted between 18 and 30"),
+    (
+        Aggregate(
+            "sum", "order.placed", "total", "number", (Op("above", (500,)),), within=Duration(months=12)
+        ),
+        False,
+        "sum of order.placed.total within 1y: 99.95, wanted above 500",
+    ),
+    (
+        Aggregate("sum", "cart.left", "total", "number", at_least(1)),
+        False,
+        "sum of cart.left.total: 0, wanted at least 1",
+    ),
+    (
+        Aggregate("max", "order.placed", "total", "number", at_least(9)),
+        True,
+        "max of order.placed.total: 50, wanted at least 9",
+    ),
+    (HasConsent("email"), True, "has agreed to email: yes, since 2026-03-20 11:00"),
+    (HasConsent("sms"), False, "has agreed to sms: no"),
+    (
+        MessageWas("welcome", "opened", DAYS_90),
+        True,
+        "message welcome was opened within 90d: 2026-03-28 11:00",
+    ),
+    (MessageWas(None, "clicked"), False, "any message was clicked: never"),
+    (Not(HasConsent("sms")), True, "not: has agreed to sms: no"),
+    (InSegment("buyers", Happened("order.placed")), True, "in segment buyers"),
+    (All((HasConsent("sms"), HasConsent("email"))), False, "all of these: 1 of 2 hold"),
+    (AnyOf((HasConsent("sms"), HasConsent("email"))), True, "any of these: 1 of 2 hold"),
+]
+
+
+@pytest.mark.parametrize(("condition", "holds", "text"), CASES)
+def test_each_leaf_tells_what_it_saw_and_what_it_wanted(
+    connection: Connection, condition: Condition, holds: bool, text: str
+) -> None:
+    found = told(connection, condition)
+    assert (found.holds, found.text) == (holds, text)
+
+
+def test_an_explanation_has_the_shape_of_its_condition(connection: Connection) -> None:
+    consent = HasConsent("sms")
+    condition = All((consent, Not(InSegment("buyers", Happened("order.placed"))), consent))
+    found = told(connection, condition)
+    assert [part.condition for part in found.parts] == list(condition.parts)
+    assert found.parts[1].parts[0].parts[0].observed == 2
+    assert found.parts[0] == found.parts[2]
+
+
+def test_nobody_is_explained_where_there_is_no_such_customer(connection: Connection) -> None:
+    store(connection, [ADA])
+    query = explain(HasConsent("sms"), MOMENT, connection.dialect.name, 999)
+    assert connection.execute(query).all() == []
+
+
+def test_without_a_time_of_entry_nothing_has_happened_since(connection: Connection) -> None:
+    store(connection, [ADA])
+    condition = Happened("order.placed", since_entry=True)
+    row = connection.execute(explain(condition, MOMENT, connection.dialect.name, 1)).mappings().one()
+    assert explanation(condition, row, MOMENT).observed == 0
+
+
+def test_a_condition_reads_as_one_line_of_english() -> None:
+    where = (Property("total", "number", (Op("above", (50,)),)),)
+    condition = All(
+        (
+            Happened("order.placed", at_least(2), DAYS_90, where),
+            AnyOf(
+                (
+                    Attribute("country", "text", (Op("is", ("DE",)),)),
+                    MessageWas("welcome", "clicked", channel="sms"),
+                )
+            ),
+            Not(Happened("order.placed", last=(Op("before", (Ago(Duration(days=180)),)),))),
+        )
+    )
+    assert words(condition) == (
+        "order.placed where total is above 50 within 90d at least 2 times and "
+        "(country is DE or message welcome on sms was clicked) and "
+        "not (order.placed last time is before 180d ago)"
+    )

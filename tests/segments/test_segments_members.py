@@ -1,0 +1,250 @@
+"""What each kind of condition means, where the language's page says so or a marketer would expect it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from naive import Happening, Mail, Person
+from sqlalchemy import Connection, insert, select
+from worlds import agree, ids, store
+
+from treue.clock import Duration
+from treue.model import tables
+from treue.segments.sql import Moment, branches, event_fits, members
+from treue.segments.tree import (
+    Aggregate,
+    Ago,
+    All,
+    Attribute,
+    Condition,
+    Happened,
+    HasConsent,
+    InSegment,
+    MessageWas,
+    Not,
+    Op,
+    Property,
+)
+
+NOW = datetime(2026, 3, 30, 10, 0, tzinfo=UTC)
+MOMENT = Moment(NOW, "Europe/Berlin")
+TICK = timedelta(microseconds=1)
+DAYS_90 = Duration(days=90)
+EDGE = DAYS_90.before(NOW, "Europe/Berlin")
+
+
+def person(**parts: object) -> Person:
+    return Person(**({"key": "c1", "created_at": NOW - timedelta(days=400)} | parts))  # type: ignore[arg-type]
+
+
+def ordered(*times: datetime, **properties: object) -> list[Happening]:
+    return [Happening("order.placed", at, properties) for at in times]
+
+
+def holds(connection: Connection, condition: Condition, who: Person, moment: Moment = MOMENT) -> bool:
+    agree(connection, [who], [condition], moment)
+    return bool(ids(connection, members(condition, moment, connection.dialect.name, tables.cohort)))
+
+
+def attribute(name: str, kind: str, op: str, *values: object) -> Attribute:
+    return Attribute(name, kind, (Op(op, values),))  # type: ignore[arg-type]
+
+
+def test_an_order_exactly_90_days_old_has_left_a_window_of_90_days(connection: Connection) -> None:
+    within = Happened("order.placed", within=DAYS_90)
+    assert not holds(connection, within, person(events=ordered(EDGE)))
+    assert holds(connection, within, person(events=ordered(EDGE + TICK)))
+    assert holds(connection, within, person(events=ordered(NOW)))
+
+
+def test_90_days_count_back_on_the_workspace_clock_across_a_clock_change(connection: Connection) -> None:
+    assert timedelta(days=90) - timedelta(hours=1) == NOW - EDGE
+    midway = person(events=ordered(EDGE - timedelta(minutes=30)))
+    within = Happened("order.placed", within=DAYS_90)
+    assert not holds(connection, within, midway)
+    assert holds(connection, within, midway, Moment(NOW, "UTC"))
+
+
+def test_what_happens_after_now_is_not_known_yet(connection: Connection) -> None:
+    later = NOW + TICK
+    mail = Mail("welcome", "email", "welcome", {"opened": later})
+    who = person(events=ordered(later, total=50), messages=[mail], consents={"email": (True, later)})
+    total = Aggregate("sum", "order.placed", "total", "number", (Op("above", (0,)),))
+    for leaf in (Happened("order.placed"), total, HasConsent("email"), MessageWas("welcome", "opened")):
+        assert not holds(connection, leaf, who)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("number", "42"), ("text", 42), ("bool", 1), ("list", "a"), ("date", 7)]
+)
+def test_a_value_of_another_type_is_missing(connection: Connection, kind: str, value: object) -> None:
+    who = person(attributes={"a": value})
+    assert holds(connection, attribute("a", kind, "exists", False), who)
+    assert holds(connection, attribute("a", kind, "not", "x"), who)
+    assert not holds(connection, attribute("a", kind, "is", value), who)
+
+
+def test_not_of_a_comparison_with_a_missing_attribute_holds(connection: Connection) -> None:
+    above = attribute("age", "number", "above", 17)
+    assert not holds(connection, above, person())
+    assert holds(connection, Not(above), person())
+    assert holds(connection, Not(Not(Not(above))), person())
+
+
+def test_an_attribute_with_an_umlaut_in_its_name_is_found(connection: Connection) -> None:
+    assert holds(connection, attribute("größe", "text", "is", "XL"), person(attributes={"größe": "XL"}))
+
+
+def test_text_is_compared_case_by_case_and_percent_signs_are_letters(connection: Connection) -> None:
+    who = person(attributes={"a": "100% Ärger"})
+    assert holds(connection, attribute("a", "text", "contains", "0% Ä"), who)
+    assert holds(connection, attribute("a", "text", "ends_with", "Ärger"), who)
+    for wrong in ("ärger", "100%%", "1_0", "100% ärger"):
+        assert not holds(connection, attribute("a", "text", "contains", wrong), who)
+
+
+def test_a_list_contains_whole_values_of_the_same_type(connection: Connection) -> None:
+    who = person(attributes={"tags": ["vip", 7, True]})
+    for present in ("vip", 7, 7.0, True):
+        assert holds(connection, attribute("tags", "list", "contains", present), who)
+    for absent in ("vi", "7", 1, False, "true"):
+        assert not holds(connection, attribute("tags", "list", "contains", absent), who)
+
+
+def test_a_list_of_one_and_a_list_of_true_are_different_conditions(connection: Connection) -> None:
+    true_only = attribute("tags", "list", "contains", True)
+    who = person(attributes={"tags": [True]})
+    assert not holds(connection, All((true_only, attribute("tags", "list", "contains", 1))), who)
+
+
+def test_ten_cents_and_twenty_cents_are_thirty_cents(connection: Connection) -> None:
+    total = Aggregate("sum", "order.placed", "total", "number", (Op("is", (0.3,)),))
+    events = ordered(NOW, total=0.1) + ordered(NOW - TICK, total=0.2)
+    assert holds(connection, total, person(events=events))
+
+
+def test_without_any_event_a_sum_is_0_and_an_average_missing(connection: Connection) -> None:
+    at_most = (Op("at_most", (10,)),)
+    assert holds(connection, Aggregate("sum", "order.placed", "total", "number", at_most), person())
+    assert holds(connection, Aggregate("count_distinct", "order.placed", "sku", "text", at_most), person())
+    average = Aggregate("average", "order.placed", "total", "number", at_most)
+    assert not holds(connection, average, person())
+    assert holds(connection, Not(average), person())
+
+
+def test_numbers_beyond_64_bits_are_added_without_an_error(connection: Connection) -> None:
+    events = (
+        ordered(NOW, total=2**63 - 1) + ordered(NOW - TICK, total=2**63 - 1) + ordered(NOW, total=10**400)
+    )
+    store(connection, [person(events=events)])
+    total = Aggregate("sum", "order.placed", "total", "number", (Op("above", (1e18,)),))
+    assert ids(connection, members(total, MOMENT, connection.dialect.name)) == [1]
+
+
+def test_an_aggregate_of_a_type_it_does_not_know_finds_nothing(connection: Connection) -> None:
+    store(connection, [person(events=ordered(NOW, paid=True, items=[1]))])
+    for function in ("sum", "average", "min", "max"):
+        for kind, name in (("bool", "paid"), ("list", "items")):
+            leaf = Aggregate(function, "order.placed", name, kind, (Op("above", (0,)),))  # type: ignore[arg-type]
+            assert ids(connection, members(leaf, MOMENT, connection.dialect.name)) == []
+
+
+def test_last_before_180_days_ago_needs_an_order_at_all(connection: Connection) -> None:
+    lapsed = Happened("order.placed", last=(Op("before", (Ago(Duration(days=180)),)),))
+    assert not holds(connection, lapsed, person())
+    assert holds(connection, lapsed, person(events=ordered(NOW - timedelta(days=200))))
+    assert not holds(
+        connection, lapsed, person(events=ordered(NOW - timedelta(days=200), NOW - timedelta(days=9)))
+    )
+
+
+def test_after_a_date_means_from_the_next_local_day_on(connection: Connection) -> None:
+    after = Happened("order.placed", first=(Op("after", ("2026-03-28",)),))
+    midnight = datetime(2026, 3, 28, 23, 0, tzinfo=UTC)
+    assert not holds(connection, after, person(events=ordered(midnight - TICK)))
+    assert holds(connection, after, person(events=ordered(midnight)))
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01"])
+def test_the_ends_of_the_calendar_are_days_like_others(connection: Connection, day: str) -> None:
+    store(connection, [person(attributes={"until": day}, events=ordered(NOW))])
+    dialect = connection.dialect.name
+    assert ids(connection, members(attribute("until", "date", "is", day), MOMENT, dialect)) == [1]
+    first = Happened("order.placed", first=(Op("before" if day > "2" else "after", (day,)),))
+    assert ids(connection, members(first, MOMENT, dialect)) == [1]
+
+
+def test_a_window_longer_than_the_calendar_takes_in_everything(connection: Connection) -> None:
+    store(connection, [person(events=ordered(NOW))])
+    ever = Happened("order.placed", within=Duration(months=12 * 9000))
+    assert ids(connection, members(ever, MOMENT, connection.dialect.name)) == [1]
+
+
+def test_the_customers_own_columns_are_attributes(connection: Connection) -> None:
+    who = person(key="c-7", email="a@example.com", attributes={"email": "other@example.com"})
+    assert holds(connection, attribute("id", "text", "is", "c-7"), who)
+    assert holds(connection, attribute("email", "text", "ends_with", "a@example.com"), who)
+    assert holds(connection, attribute("created_at", "time", "before", Ago(Duration(months=12))), who)
+    assert holds(connection, attribute("phone", "text", "exists", False), who)
+
+
+def test_a_segment_means_its_condition(connection: Connection) -> None:
+    named = InSegment("buyers", Happened("order.placed"))
+    assert holds(connection, named, person(events=ordered(NOW)))
+    assert not holds(connection, named, person())
+
+
+def test_since_entry_is_counted_for_each_stay_by_itself(connection: Connection) -> None:
+    store(connection, [person(events=ordered(NOW - timedelta(days=2)), entered_at=NOW - timedelta(days=3))])
+    again = {"enrollment_id": 77, "customer_id": 1, "entered_at": NOW - timedelta(days=1)}
+    connection.execute(insert(tables.cohort), again)
+    bought = Happened("order.placed", since_entry=True)
+    query = branches([bought, None], MOMENT, connection.dialect.name, tables.cohort)
+    assert {row.enrollment_id: row.branch for row in connection.execute(query)} == {1: 0, 77: 1}
+
+
+def test_a_customer_with_two_stays_is_a_member_once(connection: Connection) -> None:
+    store(connection, [person(events=ordered(NOW))])
+    connection.execute(insert(tables.cohort), {"enrollment_id": 77, "customer_id": 1})
+    query = members(Happened("order.placed"), MOMENT, connection.dialect.name, tables.cohort)
+    assert ids(connection, query) == [1]
+
+
+def test_since_entry_without_a_time_of_entry_is_refused(connection: Connection) -> None:
+    with pytest.raises(ValueError, match="time of entry"):
+        members(Happened("order.placed", since_entry=True), MOMENT, connection.dialect.name)
+
+
+def test_where_no_branch_holds_the_branch_is_empty(connection: Connection) -> None:
+    store(connection, [person()])
+    query = branches([Happened("order.placed")], MOMENT, connection.dialect.name, tables.cohort)
+    assert [(row.customer_id, row.branch) for row in connection.execute(query)] == [(1, None)]
+
+
+def test_an_events_own_properties_fit_or_not_and_are_never_unknown(connection: Connection) -> None:
+    events = ordered(NOW, source="shop") + ordered(NOW - TICK, source="import") + ordered(NOW - 2 * TICK)
+    store(connection, [person(events=events)])
+    where = (
+        Property("source", "text", (Op("not", ("import",)),)),
+        Property("source", "text", (Op("exists", (True,)),)),
+    )
+    for properties, wanted in (
+        (where, [False, False, True]),
+        (where[:1], [True, False, True]),
+        ((), [True] * 3),
+    ):
+        fits = event_fits(properties, tables.event, connection.dialect.name, MOMENT)
+        query = select(fits).select_from(tables.event).order_by(tables.event.c.at)
+        assert [bool(one) for one in connection.scalars(query)] == wanted
+
+
+def test_one_table_read_serves_all_conditions_on_the_same_events() -> None:
+    leaves = (
+        Happened("order.placed", (Op("at_least", (2,)),), within=DAYS_90),
+        Happened("order.placed", last=(Op("after", (Ago(DAYS_90),)),)),
+        Aggregate("sum", "order.placed", "total", "number", (Op("above", (500,)),), within=DAYS_90),
+    )
+    both = str(members(All((*leaves, Not(InSegment("same", All(leaves))))), MOMENT, "sqlite"))
+    assert both.count("FROM event") == 1
+    assert both.count("count(*)") == 1

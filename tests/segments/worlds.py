@@ -1,0 +1,130 @@
+"""Customers for tests: written as `naive.Person`, stored in the real tables."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from naive import Mail, Naive, Person
+from sqlalchemy import Connection, delete, insert
+
+from treue.model import tables
+from treue.segments.explain import explain, explanation
+from treue.segments.sql import Moment, branches, members
+from treue.segments.tree import Condition
+
+START = datetime(2020, 1, 1, tzinfo=UTC)
+JOURNEYS = ("welcome", "win-back")
+
+
+def store(connection: Connection, people: Sequence[Person]) -> dict[int, Person]:
+    """Store people in the tables and in the cohort; return them by their customer id."""
+    delete_all(connection)
+    found: dict[int, Person] = {}
+    for number, person in enumerate(people, start=1):
+        connection.execute(insert(tables.customer), customer_row(number, person))
+        found[number] = person
+        events = [event_row(number, happening) for happening in person.events]
+        if events:
+            connection.execute(insert(tables.event), events)
+        for channel, (given, since) in person.consents.items():
+            connection.execute(insert(tables.consent), consent_row(number, channel, given, since))
+        entry = {"enrollment_id": number, "customer_id": number, "entered_at": person.entered_at}
+        connection.execute(insert(tables.cohort), entry)
+    store_messages(connection, found)
+    return found
+
+
+def delete_all(connection: Connection) -> None:
+    connection.execute(delete(tables.cohort))
+    for table in reversed(tables.metadata.sorted_tables):
+        connection.execute(delete(table))
+
+
+def customer_row(number: int, person: Person) -> dict[str, Any]:
+    columns = ("key", "email", "phone", "push_token", "locale", "timezone", "attributes", "created_at")
+    row = {name: getattr(person, name) for name in columns}
+    return row | {"id": number, "draw": 0, "updated_at": person.created_at}
+
+
+def event_row(customer_id: int, happening: Any) -> dict[str, Any]:
+    return {
+        "key": uuid.uuid4().hex,
+        "customer_id": customer_id,
+        "name": happening.name,
+        "at": happening.at,
+        "properties": happening.properties,
+        "source": "test",
+        "received_at": happening.at,
+    }
+
+
+def consent_row(customer_id: int, channel: str, given: bool, since: datetime) -> dict[str, Any]:
+    fixed = {"basis": "consent", "source": "test", "proof": {}}
+    return fixed | {"customer_id": customer_id, "channel": channel, "given": given, "since": since}
+
+
+def store_messages(connection: Connection, people: dict[int, Person]) -> None:
+    if not any(person.messages for person in people.values()):
+        return
+    for i, name in enumerate(JOURNEYS, start=1):
+        connection.execute(insert(tables.journey), {"id": i, "name": name, "live_since": START})
+        version = {"id": i, "journey_id": i, "hash": name, "plan": {}, "source": "", "since": START}
+        connection.execute(insert(tables.journey_version), version)
+    count = 0
+    for customer_id, person in people.items():
+        for mail in person.messages:
+            count += 1
+            connection.execute(insert(tables.step), {"id": count, "journey_id": 1, "name": f"s{count}"})
+            store_message(connection, count, customer_id, mail)
+
+
+def store_message(connection: Connection, number: int, customer_id: int, mail: Mail) -> None:
+    journey = JOURNEYS.index(mail.journey) + 1
+    stay = {"id": number, "journey_id": journey, "version_id": journey, "customer_id": customer_id}
+    times = dict.fromkeys(("entered_at", "arrived_at", "due_at"), START)
+    rest = {"per": "", "held_out": False, "outcome": "finished"}
+    connection.execute(insert(tables.enrollment), stay | times | rest)
+    row = {"enrollment_id": number, "step_id": number, "channel": mail.channel, "template": mail.template}
+    row |= dict.fromkeys(("queued_at", "due_at", "ready_at", "send_by"), START)
+    row |= {"category": "relational", "state": "sent"} | {f"{was}_at": at for was, at in mail.times.items()}
+    connection.execute(insert(tables.message), stay | row)
+
+
+def ids(connection: Connection, query: Any) -> list[int]:
+    return sorted(connection.scalars(query))
+
+
+def agree(
+    connection: Connection, people: Sequence[Person], conditions: Sequence[Condition], moment: Moment
+) -> None:
+    """Assert that the database and the naive evaluator agree on every person and condition, in every way."""
+    stored = store(connection, people)
+    dialect, naive = connection.dialect.name, Naive(moment.now, moment.zone)
+    for condition in conditions:
+        wanted = [number for number, person in stored.items() if naive.holds(condition, person)]
+        assert ids(connection, members(condition, moment, dialect, tables.cohort)) == wanted
+        if "since_entry=True" not in repr(condition):
+            assert ids(connection, members(condition, moment, dialect)) == wanted
+        number = next(iter(stored))
+        assert explained(connection, condition, moment, number, stored[number]) is (number in wanted)
+    asked = [*conditions, None]
+    chosen = connection.execute(branches(asked, moment, dialect, tables.cohort))
+    assert {row.customer_id: row.branch for row in chosen} == {
+        number: first(naive, conditions, person) for number, person in stored.items()
+    }
+
+
+def first(naive: Naive, conditions: Sequence[Condition], person: Person) -> int:
+    held = (i for i, condition in enumerate(conditions) if naive.holds(condition, person))
+    return next(held, len(conditions))
+
+
+def explained(
+    connection: Connection, condition: Condition, moment: Moment, number: int, person: Person
+) -> bool:
+    query = explain(condition, moment, connection.dialect.name, number, person.entered_at)
+    row = connection.execute(query).mappings().one()
+    return explanation(condition, row, moment).holds

@@ -1,0 +1,258 @@
+"""Opening a store, its schema, and what is said when it cannot be opened."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, insert, inspect, select, text
+
+from treue.errors import StoreError
+from treue.model.tables import caller, cohort, metadata
+from treue.store import migrations
+from treue.store.store import Store, normal_url
+
+
+def schema_of(store: Store) -> list[tuple[str, ...]]:
+    """Everything the database itself says about its tables and indexes, in its own words."""
+    sqlite_sql = "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'"
+    postgres_sql = """
+        SELECT 'index', indexname, regexp_replace(indexdef, ' ON \\S+\\.', ' ON ')
+        FROM pg_indexes WHERE schemaname = current_schema()
+        UNION ALL SELECT table_name, column_name, concat_ws(' ', data_type, is_nullable, regexp_replace(
+            column_default, '''\\S+\\.', ''''), character_maximum_length)
+        FROM information_schema.columns WHERE table_schema = current_schema()
+        UNION ALL SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+        FROM pg_constraint WHERE connamespace = current_schema()::regnamespace
+    """
+    with store.reading() as connection:
+        rows = connection.execute(text(sqlite_sql if store.dialect == "sqlite" else postgres_sql))
+        return sorted(
+            (kind, name, *foreign_keys_last(re.sub(r'["\s]', "", str(sql)))) for kind, name, sql in rows
+        )
+
+
+def foreign_keys_last(sql: str) -> list[str]:
+    """The order of foreign keys means nothing; that of all else does."""
+    first, *keys = re.split(r",(?=FOREIGNKEY)", sql.removesuffix(")"))
+    return [first, *sorted(keys)]
+
+
+def empty_out(store: Store) -> None:
+    with store.transaction() as connection:
+        metadata.drop_all(connection)
+        connection.execute(text("DROP TABLE IF EXISTS alembic_version"))
+
+
+def migrate_from_nothing(store: Store) -> None:
+    empty_out(store)
+    with store.transaction() as connection:
+        migrations.migrate(connection)
+
+
+@pytest.fixture
+def own_store(store: Store):
+    """A store whose tables a test may drop; they are back afterwards for the others."""
+    yield store
+    empty_out(store)
+    store.upgrade()
+
+
+def test_the_migrated_schema_is_the_one_made_from_the_tables_in_every_index_column_and_constraint(own_store):
+    made_at_once = schema_of(own_store)
+    migrate_from_nothing(own_store)
+    assert len(made_at_once) > 25
+    assert schema_of(own_store) == made_at_once
+
+
+def test_alembic_sees_no_difference_between_the_migrated_schema_and_the_tables(own_store):
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    migrate_from_nothing(own_store)
+    with own_store.reading() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
+        assert compare_metadata(context, metadata) == []
+
+
+def test_alembics_head_is_the_last_revision_file(store):
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    assert ScriptDirectory.from_config(config).get_heads() == [migrations.revisions()[-1]]
+    assert store.revision() == migrations.revisions()[-1]
+
+
+def test_a_new_sqlite_file_is_made_for_the_owner_alone_and_open_again_without_create(tmp_path):
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    Store.open(url, create=True).close()
+    assert (tmp_path / "new.db").stat().st_mode & 0o077 == 0
+    reopened = Store.open(url)
+    with reopened.reading() as connection:
+        assert set(metadata.tables) <= set(inspect(connection).get_table_names())
+    reopened.close()
+
+
+def test_without_create_a_missing_file_is_named_and_not_made(tmp_path):
+    with pytest.raises(StoreError, match=r"no database .*none\.db; run `treue db upgrade`"):
+        Store.open(f"sqlite:///{tmp_path / 'none.db'}")
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_a_missing_folder_a_folder_and_a_file_that_is_no_database_are_each_said(tmp_path):
+    with pytest.raises(StoreError, match="cannot be made: No such file"):
+        Store.open(f"sqlite:///{tmp_path}/no/such/treue.db", create=True)
+    with pytest.raises(StoreError, match="is a folder"):
+        Store.open(f"sqlite:///{tmp_path}", create=True)
+    (tmp_path / "letter.txt").write_text("Liebe Ada, dies ist keine Datenbank, sondern ein Brief. " * 50)
+    with pytest.raises(StoreError, match="is not a database"):
+        Store.open(f"sqlite:///{tmp_path}/letter.txt")
+
+
+def test_an_older_a_newer_and_an_empty_schema_each_say_what_helps(own_store, monkeypatch):
+    monkeypatch.setattr(migrations, "revisions", lambda: ("0001", "0002"))
+    with pytest.raises(StoreError, match=r"revision 0001, this Treue needs 0002; run `treue db upgrade`"):
+        own_store.check()
+    monkeypatch.undo()
+    with own_store.transaction() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StoreError, match="9999, newer than this Treue knows"):
+        own_store.check()
+    empty_out(own_store)
+    with pytest.raises(StoreError, match=r"has no tables yet; run `treue db upgrade`"):
+        own_store.check()
+
+
+def test_without_the_driver_postgresql_says_how_to_get_it(monkeypatch):
+    real = builtins.__import__
+
+    def refusing(name, *rest, **named):
+        if name.startswith("psycopg"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return real(name, *rest, **named)
+
+    monkeypatch.setattr(builtins, "__import__", refusing)
+    with pytest.raises(StoreError, match=r"pip install 'treue\[postgres\]'"):
+        Store("postgres://ada@localhost/none")
+
+
+def test_an_unreachable_server_is_said_without_its_password():
+    pytest.importorskip("psycopg")
+    with pytest.raises(StoreError, match="cannot be reached") as caught:
+        Store.open("postgresql://ada:geheim@127.0.0.1:1/none")
+    assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "driver"),
+    [
+        ("postgres://u@h/d", "postgresql+psycopg"),
+        ("postgresql://u@h/d", "postgresql+psycopg"),
+        ("postgresql+psycopg://u@h/d", "postgresql+psycopg"),
+        ("sqlite:///treue.db", "sqlite+pysqlite"),
+    ],
+)
+def test_each_usual_spelling_of_an_address_gets_its_driver(given, driver):
+    assert normal_url(given).drivername == driver
+
+
+@pytest.mark.parametrize("given", ["mysql://u@h/d", "treue.db"])
+def test_other_databases_are_refused(given):
+    with pytest.raises(StoreError):
+        normal_url(given)
+
+
+def test_every_connection_has_its_own_empty_temporary_tables(store):
+    with store.transaction() as connection:
+        connection.execute(insert(cohort).values(enrollment_id=1, customer_id=1))
+        assert connection.scalar(select(func.count()).select_from(cohort)) == 1
+        with store.reading() as other:
+            assert other.scalar(select(func.count()).select_from(cohort)) == 0
+            assert other.scalar(select(func.count()).select_from(caller)) == 0
+        connection.execute(cohort.delete())
+
+
+def test_a_reading_transaction_may_fill_the_temporary_tables(store):
+    with store.reading() as connection:
+        connection.execute(insert(caller).values(arrival_id=1, customer_id=1))
+        assert connection.scalar(select(func.count()).select_from(caller)) == 1
+
+
+def test_sqlite_syncs_every_commit_and_keeps_foreign_keys(sqlite_url):
+    store = Store.open(sqlite_url)
+    with store.transaction() as connection:
+        found = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "temp_store")
+        }
+    assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "temp_store": 2}
+    store.close()
+
+
+@pytest.mark.postgres
+def test_postgresql_sessions_have_more_memory_and_no_jit(postgres_url):
+    store = Store.open(postgres_url)
+    with store.transaction() as connection:
+        shown = [connection.exec_driver_sql(f"SHOW {name}").scalar() for name in ("work_mem", "jit")]
+        isolation = connection.exec_driver_sql("SHOW transaction_isolation").scalar()
+    assert (shown, isolation) == (["64MB", "off"], "read committed")
+    store.close()
+
+
+def test_a_store_in_memory_lives_as_long_as_it_is_open():
+    store = Store.open("sqlite://", create=True)
+    with store.transaction() as connection:
+        connection.execute(text("INSERT INTO receiving VALUES ('a', 'b', 0)"))
+    with store.reading() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM receiving")) == 1
+    store.close()
+
+
+def test_two_processes_upgrading_an_empty_database_at_once_both_end_well(own_store):
+    empty_out(own_store)
+    code = "import sys; from treue.store.store import Store; Store(sys.argv[1]).upgrade()"
+    url = own_store.url.render_as_string(hide_password=False)
+    both = [subprocess.Popen([sys.executable, "-c", code, url]) for _ in range(2)]
+    assert [process.wait(60) for process in both] == [0, 0]
+    own_store.check()
+
+
+def test_a_full_disk_is_said_and_nothing_of_the_transaction_stays(sqlite_url):
+    store = Store.open(sqlite_url)
+
+    def fill() -> None:
+        with store.transaction() as connection:
+            connection.exec_driver_sql("PRAGMA max_page_count = 60")
+            for number in range(10_000):
+                connection.execute(
+                    text("INSERT INTO receiving VALUES ('disk', :key, 0)"), {"key": f"{number}" * 50}
+                )
+
+    with pytest.raises(StoreError, match="the disk is full; nothing of this transaction was kept"):
+        fill()
+    with store.reading() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM receiving")) == 0
+    store.close()
+
+
+def test_a_file_that_may_only_be_read_is_said(sqlite_url):
+    path = Path(sqlite_url.removeprefix("sqlite:///"))
+    sqlite3.connect(path).execute("PRAGMA journal_mode = DELETE").close()
+    if os.geteuid() == 0:
+        store = Store(f"sqlite:///file:{path}?mode=ro&uri=true")
+    else:
+        path.chmod(0o400)
+        store = Store(sqlite_url)
+    with pytest.raises(StoreError, match="may not be written to"), store.transaction():
+        pass
+    store.close()
