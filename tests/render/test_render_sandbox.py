@@ -155,7 +155,9 @@ BOMBS = [
     "{{ range(1000000000)|length }}",
     "{{ range(0, 9999999999, 1)|join }}",
     "{% for a in range(1000) %}" + "{{ 'x' * 3 }}" * 100 + "{% endfor %}",
-    "{% for a in range(900) %}" + "{{ customer.first_name|upper|lower|title|replace('a', 'bb') }}" * 200 + "{% endfor %}",
+    "{% for a in range(900) %}"
+    + "{{ customer.first_name|upper|lower|title|replace('a', 'bb') }}" * 200
+    + "{% endfor %}",
     "{% for a in range(1000) %}{{ event.total|money ~ event.at|date ~ event.total|number(2) }}{% for b in range(9) %}{{ event.total|money }}{% endfor %}{% endfor %}",
     doubled("@ ~ @", 40),
     doubled("@ + @", 40),
@@ -165,7 +167,11 @@ BOMBS = [
     "{{ 'x'|replace('', 'y' ~ 'z')|replace('', 'a' ~ 'b')|default('1')|truncate(5) * 5 }}",
     "{% for a in range(1000) %}" + "x" * 2000 + "{% endfor %}",
     "{% for a in range(1000) %}{{ '" + "x" * 2000 + "' }}{% endfor %}",
-    ("{{ '<' ~ '" + "<" * 30000 + "' }}") * 8 + "{{ '" + "<" * 9000 + "' }}" + "{% for a in range(99) %}{{ 'x' * 1 }}{% endfor %}",
+    ("{{ '<' ~ '" + "<" * 30000 + "' }}") * 8
+    + "{{ '"
+    + "<" * 9000
+    + "' }}"
+    + "{% for a in range(99) %}{{ 'x' * 1 }}{% endfor %}",
     "{% for a in range(9) %}{{ '" + "<" * 90000 + "' }}{% endfor %}",
     "{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}",
     "{{ " + "-" * 5000 + "1 }}",
@@ -209,7 +215,9 @@ def test_a_bomb_costs_only_its_own_customer(make: Make) -> None:
 
 
 def test_the_same_template_and_data_always_end_the_same_way(make: Make) -> None:
-    renderer = make({"x/sms.txt": "{% for a in range(1000) %}{% for b in range(9) %}x{% endfor %}{% endfor %}"})
+    renderer = make(
+        {"x/sms.txt": "{% for a in range(1000) %}{% for b in range(9) %}x{% endfor %}{% endfor %}"}
+    )
     results = {renderer.render("sms", "x", context()) for _ in range(5)}
     assert len(results) == 1
     assert rendered(results.pop()).text == "x" * 9000
@@ -283,7 +291,9 @@ def test_data_behind_the_author_s_own_address_is_no_link_of_its_own(make: Make) 
     assert 'href="mailto:hallo@laden.example.com"' in html
 
 
-@pytest.mark.parametrize("source", ["<script>x</script>", '<p onclick="x">y</p>', '<a href="javascript:x">y</a>'])
+@pytest.mark.parametrize(
+    "source", ["<script>x</script>", '<p onclick="x">y</p>', '<a href="javascript:x">y</a>']
+)
 def test_active_content_of_the_author_s_own_is_reported(make: Make, source: str) -> None:
     renderer = make({"x/email.html": f"---\nsubject: s\n---\n<html><body>\n{source}</body></html>"})
     assert [(one.line, one.code) for one in renderer.problems("x")] == [(5, "T401")]

@@ -59,6 +59,9 @@ class Balance(HTMLParser):
         if tag not in VOID:
             self.stack.append(tag)
 
+    def handle_startendtag(self, tag: str, attrs: object) -> None:
+        """An element that closes itself."""
+
     def handle_endtag(self, tag: str) -> None:
         assert self.stack, tag
         assert self.stack.pop() == tag
@@ -68,7 +71,11 @@ def balanced(html: str) -> bool:
     parser = Balance()
     parser.feed(re.sub(r"<!--.*?-->", "", html, flags=re.DOTALL))
     outlook = Balance()
-    outlook.feed(re.sub(r"<!--\[if mso[^\]]*\]>(?!<!-->)|<!\[endif\]-->|<!--\[if !mso[^>]*>(<!-->)?|<!--|-->", "", html))
+    outlook.feed(
+        re.sub(
+            r"<!--\[if mso[^\]]*\]>(?!<!-->)|<!\[endif\]-->|<!--\[if !mso[^>]*>(<!-->)?|<!--|-->", "", html
+        )
+    )
     return not parser.stack and not outlook.stack
 
 
@@ -78,7 +85,7 @@ def test_mjml_with_loops_and_conditions_is_compiled_and_stays_balanced(make: Mak
     message = rendered(renderer.render("email", "order", context()))
     html = message.html
     assert html.count("Buy ") == 2
-    assert "Tee &amp; Kekse: 4,50" in html
+    assert "Tee &amp; Kekse: €\N{NO-BREAK SPACE}4,50" in html
     assert html.count("(precious)") == 1
     assert html.count("raw ") == 2
     assert "Few points" not in html
@@ -121,14 +128,10 @@ def test_a_loop_works_wherever_mjml_lets_components_stand(make: Make, body: str)
 def test_the_text_part_follows_the_html(make: Make) -> None:
     renderer = make({"_layout/email.mjml": LAYOUT, "order/email.mjml": BODY})
     text = rendered(renderer.render("email", "order", context())).text
-    assert text.split("\n") == [
-        "Tee & Kekse: 4,50 €".replace(" €", "\N{NO-BREAK SPACE}€") if False else text.split("\n")[0],
-        *text.split("\n")[1:],
-    ]
     lines = [line for line in text.replace("\N{NO-BREAK SPACE}", " ").split("\n") if line]
-    assert lines[0].startswith("Tee & Kekse: ")
+    assert lines[0] == "Tee & Kekse: € 4,50"
     assert "Buy Tee & Kekse (https://shop.example.com/1)" in lines
-    assert "Kaffee (precious): € 1.234,50" in lines or "Kaffee (precious): 1.234,50 €" in lines
+    assert "Kaffee (precious): € 1.234,50" in lines
     assert [line for line in lines if line.startswith("raw")] == ["raw 0", "raw 1"]
     assert lines[-1] == "Unsubscribe (https://u.example.com/u/abc)"
     assert "\n\n\n" not in text
@@ -178,12 +181,20 @@ def test_front_matter_gives_the_fields_of_each_channel(make: Make) -> None:
     push = rendered(renderer.render("push", "order", context()))
     assert (push.title, push.link, push.text) == ("Ada, look", "shop://orders/1", "New things")
     assert rendered(renderer.render("sms", "order", context())).text == "Hi Ada"
-    assert [renderer.category("order", one) for one in ("email", "push", "sms")] == ["relational", "transactional", ""]
+    assert [renderer.category("order", one) for one in ("email", "push", "sms")] == [
+        "relational",
+        "transactional",
+        "",
+    ]
     assert sorted(renderer.channels("order")) == ["email", "push", "sms"]
 
 
 def test_a_preheader_that_no_one_prints_is_put_first_in_the_body_unseen(make: Make) -> None:
-    renderer = make({"x/email.html": "---\nsubject: s\npreheader: A & {{ customer.first_name }}\n---\n<html><body><p>B</p></body></html>"})
+    renderer = make(
+        {
+            "x/email.html": "---\nsubject: s\npreheader: A & {{ customer.first_name }}\n---\n<html><body><p>B</p></body></html>"
+        }
+    )
     message = rendered(renderer.render("email", "x", context()))
     assert re.search(r"<body><div style=\"display:none[^\"]*\">A &amp; Ada</div><p>B</p>", message.html)
     assert message.text == "B"
@@ -191,7 +202,15 @@ def test_a_preheader_that_no_one_prints_is_put_first_in_the_body_unseen(make: Ma
 
 @pytest.mark.parametrize(
     ("customer", "greeting"),
-    [("de-AT", "Servus"), ("de_AT", "Servus"), ("de-CH", "Hallo"), ("de", "Hallo"), ("en-GB", "Hello"), ("fr", "Hello"), ("", "Hello")],
+    [
+        ("de-AT", "Servus"),
+        ("de_AT", "Servus"),
+        ("de-CH", "Hallo"),
+        ("de", "Hallo"),
+        ("en-GB", "Hello"),
+        ("fr", "Hello"),
+        ("", "Hello"),
+    ],
 )
 def test_the_nearest_locale_is_taken(make: Make, customer: str, greeting: str) -> None:
     renderer = make({"x/sms.txt": "Hello", "x/sms.de.txt": "Hallo", "x/sms.de-AT.txt": "Servus"})
@@ -242,10 +261,10 @@ def test_all_problems_of_all_files_come_at_once_with_their_places(make: Make) ->
         ("email.mjml", 3, 1, "T402"),
         ("email.mjml", 4, 11, "T402"),
         ("email.mjml", 7, 13, "T401"),
-        ("email.mjml", 7, 37, "T401"),
+        ("email.mjml", 7, 30, "T401"),
         ("push.txt", 1, 1, "T401"),
         ("sms.de.txt", 1, 1, "T401"),
-        ("sms.de.txt", 2, 41, "T401"),
+        ("sms.de.txt", 2, 36, "T401"),
         ("sms.txt", 1, 4, "T401"),
     ]
     assert "Did you mean mj-column?" in [one.suggestion for one in renderer.problems("x")]
@@ -253,7 +272,9 @@ def test_all_problems_of_all_files_come_at_once_with_their_places(make: Make) ->
 
 
 def test_a_misspelt_name_is_found_in_line_and_column_of_the_source_that_was_compiled(make: Make) -> None:
-    body = BODY.replace("{{ item.name }}{%", "{{ itm.name }}{%").replace("customer.points_total", "customer.pionts_total")
+    body = BODY.replace("{{ item.name }}{%", "{{ itm.name }}{%").replace(
+        "customer.points_total", "customer.pionts_total"
+    )
     renderer = make({"_layout/email.mjml": LAYOUT, "x/email.mjml": body})
     problems = renderer.problems("x")
     assert places(renderer) == [("email.mjml", 9, 17, "T403"), ("email.mjml", 14, 16, "T403")]
@@ -261,8 +282,12 @@ def test_a_misspelt_name_is_found_in_line_and_column_of_the_source_that_was_comp
 
 
 def test_a_mistake_in_the_layout_is_shown_in_the_layout(make: Make) -> None:
-    renderer = make({"_layout/email.mjml": LAYOUT.replace("links.unsubscribe", "links.unsubscrib"), "x/email.mjml": BODY})
-    assert [(one.file, one.line, one.column) for one in renderer.problems("x")] == [("templates/_layout/email.mjml", 8, 60)]
+    renderer = make(
+        {"_layout/email.mjml": LAYOUT.replace("links.unsubscribe", "links.unsubscrib"), "x/email.mjml": BODY}
+    )
+    assert [(one.file, one.line, one.column) for one in renderer.problems("x")] == [
+        ("templates/_layout/email.mjml", 8, 55)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -273,7 +298,10 @@ def test_a_mistake_in_the_layout_is_shown_in_the_layout(make: Make) -> None:
         ("<mj-section><mj-column>", "<mj-column> is never closed"),
         ("</mj-section>", "closes nothing"),
         ("<mj-section>{{ customer.first_name }}</mj-section>", "has no text of its own"),
-        ("<mj-section><mj-column><mj-text><b {% if 1 %}class='x'{% endif %}>x</b></mj-text></mj-column></mj-section>", "among the attributes"),
+        (
+            "<mj-section><mj-column><mj-text><b {% if 1 %}class='x'{% endif %}>x</b></mj-text></mj-column></mj-section>",
+            "among the attributes",
+        ),
         ("{% raw %}x{% endraw %}", "raw"),
     ],
 )
@@ -283,7 +311,13 @@ def test_what_mjml_would_swallow_is_reported(make: Make, source: str, words: str
 
 
 def test_front_matter_that_is_no_yaml_names_its_line(make: Make) -> None:
-    renderer = make({"x/sms.txt": "---\ntitle: a: b\n---\nx", "y/sms.txt": "---\ntitle: [a]\n---\nx", "z/sms.txt": "---\nlink: a\nlink: b\n---\nx"})
+    renderer = make(
+        {
+            "x/sms.txt": "---\ntitle: a: b\n---\nx",
+            "y/sms.txt": "---\ntitle: [a]\n---\nx",
+            "z/sms.txt": "---\nlink: a\nlink: b\n---\nx",
+        }
+    )
     assert places(renderer, "x")[0][1:] == (2, 9, "T402")
     assert places(renderer, "y") == [("sms.txt", 2, 1, "T402")]
     assert places(renderer, "z") == [("sms.txt", 3, 1, "T402")]
@@ -310,7 +344,9 @@ def test_unused_folders_and_misnamed_files_are_told_apart(make: Make) -> None:
     assert failed(renderer.render("email", "x", context())).code == "no-variant"
 
 
-def test_a_changed_file_is_compiled_anew_and_an_unchanged_one_is_not(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_file_is_compiled_anew_and_an_unchanged_one_is_not(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     renderer = make({"_layout/email.mjml": LAYOUT, "x/email.mjml": BODY, "y/sms.txt": "one"})
     calls: list[str] = []
     monkeypatch.setattr(mjml_file, "compile_mjml", lambda source: calls.append(source) or "<html></html>")
@@ -328,7 +364,13 @@ def test_a_changed_file_is_compiled_anew_and_an_unchanged_one_is_not(make: Make,
 def test_names_used_tell_what_the_engine_must_fetch(make: Make) -> None:
     renderer = make({"_layout/email.mjml": LAYOUT, "x/email.mjml": BODY, "x/sms.txt": "Hi"})
     used = renderer.names_used("x", "email")
-    assert {"orders", "customer.first_name", "event.items", "links.unsubscribe", "customer.points_total"} <= used
+    assert {
+        "orders",
+        "customer.first_name",
+        "event.items",
+        "links.unsubscribe",
+        "customer.points_total",
+    } <= used
     assert renderer.names_used("x", "sms") == frozenset()
 
 
@@ -340,6 +382,10 @@ def test_no_web_font_and_nothing_else_is_loaded_from_strangers(make: Make) -> No
 
 def test_an_include_of_a_local_file_reads_nothing(make: Make, tmp_path: Path) -> None:
     (tmp_path / "secret.mjml").write_text("<mj-text>secret</mj-text>")
-    renderer = make({"x/email.mjml": f'---\nsubject: s\n---\n<mjml><mj-body><mj-include path="file://{tmp_path}/secret.mjml" /></mj-body></mjml>'})
+    renderer = make(
+        {
+            "x/email.mjml": f'---\nsubject: s\n---\n<mjml><mj-body><mj-include path="file://{tmp_path}/secret.mjml" /></mj-body></mjml>'
+        }
+    )
     assert renderer.problems("x")
     assert failed(renderer.render("email", "x", context())).code == "broken-template"

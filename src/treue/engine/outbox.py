@@ -25,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 
-from treue.engine.statements import refusal
+from treue.engine.statements import refusal, suppresses
 from treue.model.states import ADDRESS, Decision, MessageState, Outcome, Reason
 from treue.model.tables import (
     consent,
@@ -152,7 +152,7 @@ def _with_all(connection: Connection, channel: str, ids: Sequence[int], now: dat
         .join(step, step.c.id == message.c.step_id)
         .outerjoin(event, event.c.id == enrollment.c.event_id)
         .outerjoin(consent, and_(consent.c.customer_id == customer.c.id, consent.c.channel == channel))
-        .outerjoin(suppression, and_(suppression.c.channel == channel, suppression.c.address == address))
+        .outerjoin(suppression, suppresses(suppression, channel, address))
     )
     columns = [
         message.c.id, message.c.fence, message.c.journey_id, journey.c.name.label("journey"),

@@ -350,6 +350,12 @@ def refusal(
     )
 
 
+def suppresses(listed: Any, channel: str, address: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Return the join condition of the suppression list, where e-mail addresses are also kept in small letters."""
+    written = func.lower(address) if channel == "email" else address
+    return and_(listed.c.channel == channel, listed.c.address == written)
+
+
 def _offers(scene: Scene, stage: Send) -> Any:
     """Return a subquery with, for each of the cohort, the reason against each channel (NULL: reachable)."""
     source: Any = cohort.join(customer, customer.c.id == cohort.c.customer_id)
@@ -359,7 +365,7 @@ def _offers(scene: Scene, stage: Send) -> Any:
         agreed, listed = consent.alias(f"agreed_{n}"), suppression.alias(f"listed_{n}")
         source = source.outerjoin(
             agreed, and_(agreed.c.customer_id == customer.c.id, agreed.c.channel == channel)
-        ).outerjoin(listed, and_(listed.c.channel == channel, listed.c.address == address))
+        ).outerjoin(listed, suppresses(listed, channel, address))
         basis = literal(scene.version.plan.basis or "consent", Text)
         reason = refusal(literal(stage.categories[n], Text), basis, address, agreed, listed)
         columns.append(reason.label(f"reason_{n}"))

@@ -82,7 +82,9 @@ def _walk(tree: nodes.Template, found: list[Finding]) -> Iterator[nodes.Node]:
             )
             return
         if count > NODES:
-            found.append(Finding(node.lineno or 0, "T401", "This template has too many tags.", "Make it shorter."))
+            found.append(
+                Finding(node.lineno or 0, "T401", "This template has too many tags.", "Make it shorter.")
+            )
             return
         yield node
         stack.extend((child, depth + 1, loops) for child in node.iter_child_nodes())
@@ -194,7 +196,9 @@ def _call(node: nodes.Call, parts: Mapping[str, frozenset[str] | None]) -> Itera
     called = node.node
     if isinstance(called, nodes.Name) and called.name in (*LATER, "range"):
         if node.dyn_args is not None or node.dyn_kwargs is not None or node.kwargs:
-            yield Finding(node.lineno or 0, "T401", f"{called.name} takes plain arguments only.", "", called.name)
+            yield Finding(
+                node.lineno or 0, "T401", f"{called.name} takes plain arguments only.", "", called.name
+            )
         return
     name = called.name if isinstance(called, nodes.Name) else getattr(called, "attr", "")
     suggestion = f"Write {{{{ … | {name} }}}}." if name in filters.ALL else ""

@@ -30,14 +30,12 @@ def check_template(
     None where that is not known. Problems with a code of `problem.WARNINGS` do not stop anything.
     """
     found = set(renderer.problems(name))
-    entry = renderer._entry(name)
-    for channel, locale in entry.compiled:
+    for channel, locale in renderer.sound(name):
         found.update(_Check(renderer, name, channel, locale, events, data).problems())
-        message = entry.template.messages[channel, locale]
+        message = renderer.message(name, channel, locale)
         if channel == "email" and not message.fields.get("subject"):
-            found.add(TemplateProblem(
-                message.file, 1, 1, "T406", "This e-mail has no subject.", 'Begin the file with ---, subject: "…" and ---.'
-            ))  # fmt: skip
+            advice = 'Begin the file with ---, subject: "…" and ---.'
+            found.add(TemplateProblem(message.file, 1, 1, "T406", "This e-mail has no subject.", advice))
     found.update(_without_fallback(renderer, name))
     return sorted(found)
 
@@ -61,6 +59,7 @@ class _Check:
         events: Mapping[str, Mapping[str, str]] | None, data: Mapping[str, Any] | None,
     ) -> None:  # fmt: skip
         self._renderer, self._name, self._channel, self._locale = renderer, name, channel, locale
+        self._message = renderer.message(name, channel, locale)
         schema = renderer.schema
         self._attributes = schema.attributes
         declared = events if events is not None else schema.events
@@ -71,7 +70,10 @@ class _Check:
         self._used = renderer.names_used(name, channel)
 
     def problems(self) -> Iterator[TemplateProblem]:
-        yield from self._foreign_properties()
+        foreign = list(self._foreign_properties())
+        yield from foreign
+        if foreign:
+            return
         failure = self._render(frozenset())
         if failure:
             yield self._problem(failure, "T404")
@@ -83,12 +85,13 @@ class _Check:
         if self._properties is None or self._renderer.schema.events is None:
             return
         known = {*self._properties, "id", "name", "at"}
-        message = self._renderer._entry(self._name).template.messages[self._channel, self._locale]
+        message = self._message
         for name in sorted(one for one in self._used if one.startswith("event.") and one.count(".") == 1):
             word = name.removeprefix("event.")
             if word not in known:
-                tags = [*message.text.tags, *(tag for one in message.fields.values() for tag in one.tags)]
-                tag = next((one for one in tags if name in one.text), None)
+                sources = [*message.fields.values(), message.text, *([message.html] if message.html else [])]
+                tags = (tag for source in sources for tag in source.tags)
+                tag = next((tag for tag in tags if name in tag.text), None)
                 place = (tag.file, *tag.place_of(name)) if tag else (message.file, 1, 1)
                 near = nearest(word, known) or f"It has {', '.join(sorted(known))}."
                 yield TemplateProblem(
@@ -135,7 +138,9 @@ class _Check:
             self._channel, self._name, self._context(gone), self._locale, locale
         )
         if isinstance(result, RenderFailure):
-            return None if gone and result.code == "empty" else result
+            # Nothing left to say without the optional values, or the missing subject that is reported anyway.
+            expected = result.code == "empty" and (gone or not self._message.fields.get("subject"))
+            return None if expected else result
         return None
 
     def _context(self, gone: frozenset[str]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import Template as JinjaTemplate
-from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError, nodes
+from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError
 
 from treue.render import audit, sandbox
 from treue.render.problem import Fault, RenderFailure, TemplateProblem
@@ -92,6 +92,9 @@ def compile_part(
     if source.constant:
         return Part(source, file, constant=source.text), []
     environment = HTML if html else TEXT
+    raw = [tag for tag in source.tags if tag.word in ("raw", "endraw")]
+    if raw:
+        return Part(source, file), [_raw(tag) for tag in raw]
     try:
         tree = environment.parse(source.text)
     except (TemplateSyntaxError, *_BROKEN_BY) as error:
@@ -128,6 +131,13 @@ def _syntax(
     return [TemplateProblem(tag.file if tag else file, line, column, "T401", _sentence(error))]
 
 
+def _raw(tag: Tag) -> TemplateProblem:
+    return TemplateProblem(
+        tag.file, tag.line, tag.column, "T401", f"{tag.word!r} is not part of Treue's templates.",
+        "Write braces as {{ '{{' }}.",
+    )  # fmt: skip
+
+
 def _alone(tag: Tag, environment: sandbox.Environment) -> list[TemplateProblem]:
     try:
         environment.parse(tag.text)
@@ -151,8 +161,3 @@ def _sentence(error: BaseException) -> str:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
-
-
-def parse_only(text: str) -> nodes.Template:
-    """Return the syntax tree of a text without tags masked; for tests of `audit`."""
-    return TEXT.parse(text)

@@ -105,7 +105,8 @@ def address(value: str) -> str:
     except (EmailNotValidError, UnicodeError, ValueError) as error:
         raise Fault("bad-address", f"{value[:80]!r} is not one usable address: {error}") from None
     ascii_email = found.ascii_email
-    if not ascii_email or not ascii_email.isascii() or len(ascii_email) > 254:
+    # `=?utf-8?b?…?=@example.com` is a valid local part, and readers decode it to whatever it hides.
+    if not ascii_email or not ascii_email.isascii() or len(ascii_email) > 254 or "=?" in ascii_email:
         raise Fault("bad-address", f"{value[:80]!r} is not one usable address.")
     return ascii_email
 

@@ -22,7 +22,8 @@ from treue.render.template import Message, Template, chain, load_template
 _SENDER = re.compile(r"(.*?)\s*<([^<>]*)>\s*", re.DOTALL)
 _ADDRESS = re.compile(r"[^\s@<>]+@[^\s@<>]+")
 _BLANK = re.compile(r"\s+")
-_GAP = re.compile(r"[ \t]+\n|\n{3,}")
+_TRAILING = re.compile(r"(?<![ \t])[ \t]+(?=\n)")
+_GAP = re.compile(r"\n{3,}")
 _APP_LINK = re.compile(r"(?!javascript:|data:|vbscript:|file:)[a-z][a-z0-9+.-]*:\S+", re.IGNORECASE)
 
 
@@ -146,6 +147,14 @@ class Renderer:
             *(part.names for (name, _), one in compiled.items() if name == channel for part in one.parts())
         )
 
+    def sound(self, template: str) -> tuple[tuple[str, str], ...]:
+        """Return channel and locale of each of the template's files that can be rendered."""
+        return tuple(self._entry(template).compiled)
+
+    def message(self, template: str, channel: str, variant: str) -> Message:
+        """Return one file's sources as loaded. Raises KeyError where there is none."""
+        return self._entry(template).template.messages[channel, variant]
+
     def version(self, template: str) -> str:
         """Return a hash of what the template's files mean together with their layout."""
         return self._entry(template).template.version
@@ -169,7 +178,9 @@ class Renderer:
         for key, message in template.messages.items():
             compiled, found = self._compile_message(message)
             problems.update(found)
-            if not any(part.template is None and part.constant is None for part in compiled.parts()):
+            if not message.broken and not any(
+                part.template is None and part.constant is None for part in compiled.parts()
+            ):
                 entry.compiled[key] = compiled
         entry.problems = tuple(sorted(problems))
         return entry
@@ -237,7 +248,7 @@ class _Rendering:
 
     def _finished(self, fields: dict[str, str], text: str, html: str) -> Rendered | RenderFailure:
         message = self._compiled.message
-        text = _GAP.sub(lambda gap: "\n" if gap[0][0] != "\n" else "\n\n", text).strip()
+        text = _without_gaps(text)
         subject = _BLANK.sub(" ", fields.get("subject", ""))
         empty = "subject" if message.channel == "email" and not subject else "" if text or html else "text"
         if empty:
@@ -252,6 +263,13 @@ class _Rendering:
             message.channel, text, subject, _BLANK.sub(" ", fields.get("preheader", "")), html, fields.get("title", ""),
             link, name, address, message.category, self._compiled.locale,
         )  # fmt: skip
+
+
+def _without_gaps(text: str) -> str:
+    """Return the text without blanks at line ends and more than one empty line, which conditions leave behind."""
+    if " \n" in text or "\t\n" in text:
+        text = _TRAILING.sub("", text)
+    return (_GAP.sub("\n\n", text) if "\n\n\n" in text else text).strip()
 
 
 def _sender(value: str) -> tuple[str, str]:

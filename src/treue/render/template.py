@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -34,6 +34,7 @@ class Message:
     text: Source
     html: Source | None = None
     category: str = ""
+    broken: bool = False
     places: Mapping[str, Value] = field(default_factory=dict)
 
 
@@ -184,7 +185,8 @@ class _Builder:
             assert file is not None
             self._report(file, f"A message by {channel} is plain text.", f"Call the file {channel}.txt.")
         values = self._values(channel, locale, [file], None)
-        return self._message(channel, locale, file, values, plain(file.pieces, tidy=True), None)
+        message = self._message(channel, locale, file, values, plain(file.pieces, tidy=True), None)
+        return replace(message, broken=file.form != "txt" or any(one.code == "T401" for one in file.problems))
 
     def _email(self, locale: str) -> Message:
         html, html_distance = self._find("email", locale, ("mjml", "html"))
@@ -197,8 +199,10 @@ class _Builder:
         layout = None if html.whole else self._layout(html, locale)
         values = self._values("email", locale, [html, *([own_text] if own_text else [])], layout)
         compiled = self._compile(html, layout, values, locale)
+        broken = compiled is None
+        compiled = compiled or (Source("", ()), Source("", ()))
         body = plain(own_text.pieces, tidy=True) if own_text else compiled[1]
-        return self._message("email", locale, html, values, body, compiled[0])
+        return replace(self._message("email", locale, html, values, body, compiled[0]), broken=broken)
 
     def _message(
         self,
@@ -213,7 +217,7 @@ class _Builder:
             name: plain(value.pieces) for name, value in values.items() if name not in ("category", "layout")
         }
         category = values["category"].text if "category" in values else ""
-        return Message(channel, locale, file.name, fields, text, html, category, values)
+        return Message(channel, locale, file.name, fields, text, html, category, places=values)
 
     def _values(self, channel: str, locale: str, files: list[File], layout: File | None) -> dict[str, Value]:
         values: dict[str, Value] = dict(layout.front.values) if layout else {}
@@ -245,12 +249,11 @@ class _Builder:
 
     def _compile(
         self, file: File, layout: File | None, values: dict[str, Value], locale: str
-    ) -> tuple[Source | None, Source]:
-        """Return the HTML and the text derived from it; nothing of either where the source is broken."""
-        nothing = None, Source("", ())
+    ) -> tuple[Source, Source] | None:
+        """Return the HTML and the text derived from it; None where the source is broken."""
         used = [file, *([layout] if layout else [])]
         if any(one.problems for one in used) or not (file.whole or layout):
-            return nothing
+            return None
         mask = Mask(file.front.body, layout.front.body if layout else "")
         masked = self._lay_out(file, layout, mask)
         try:
@@ -259,11 +262,11 @@ class _Builder:
             self._report(
                 file, f"This is no valid {file.form.upper()}: {error}.", "Check that every element is closed."
             )
-            return nothing
+            return None
         lost = markup.lost_tags(mask, masked, html, file.name)
         self.problems += lost
         if lost:
-            return nothing
+            return None
         html = _with_preheader(html, mask, values.get("preheader"))
         html = html.replace('<html lang="und"', f'<html lang="{locale or self._locale}"', 1)
         text = mask.unmask(markup.derive_text(html, mask))

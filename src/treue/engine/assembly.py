@@ -1,0 +1,167 @@
+"""A workspace put together for running: database, templates, channels, outbox, engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from treue.channel import Channel, Kind, channel_factory, service_factory
+from treue.engine.composing import Writer
+from treue.engine.delivering import Delivery
+from treue.engine.engine import Engine
+from treue.engine.personal import Personal
+from treue.engine.versions import Published, Version, publish
+from treue.errors import ChannelError
+from treue.language.settings import ChannelSettings, Settings
+from treue.plan.build import build
+from treue.plan.stages import Plan, Send
+from treue.render.links import Links, workspace_secret
+from treue.render.names import Schema
+from treue.render.renderer import Renderer
+from treue.store import zones
+from treue.store.store import Store
+from treue.workspace.files import state_folder
+from treue.workspace.loading import Workspace
+
+INBOX_FILE = "inbox.db"
+
+
+@dataclass
+class Assembly:
+    """Everything a command or a server works with. Made by `assembled`."""
+
+    workspace: Workspace
+    store: Store
+    renderer: Renderer
+    links: Links
+    engine: Engine
+    state: Path
+
+    @property
+    def settings(self) -> Settings:
+        """The workspace's settings."""
+        return self.workspace.settings
+
+    @property
+    def inbox_path(self) -> Path:
+        """The file in which the built-in inbox keeps what it gets."""
+        return self.state / INBOX_FILE
+
+    def publish(self, now: datetime) -> Published:
+        """Make the files' journeys the live ones."""
+        sources = {
+            name: self.workspace.texts.get(f"journeys/{name}.yaml", "") for name in self.workspace.journeys
+        }
+        with self.store.transaction() as connection:
+            zones.ensure(connection, [self.settings.timezone])
+        return publish(self.store, plans(self.workspace, self.renderer), sources, now)
+
+
+def database_url(workspace: Workspace) -> str:
+    """Return the database's address; a relative SQLite file lies in the workspace."""
+    url = workspace.settings.database.value()
+    prefix = "sqlite:///"
+    if url.startswith(prefix) and not url.startswith(prefix + "/") and ":memory:" not in url:
+        return prefix + str(workspace.root / url.removeprefix(prefix))
+    return url
+
+
+def make_renderer(workspace: Workspace) -> Renderer:
+    """Return the renderer of a workspace's templates."""
+    settings = workspace.settings
+    schema = Schema(settings.schema.attributes, settings.schema.events)
+    return Renderer(
+        workspace.root / "templates", locale=settings.locale, timezone=settings.timezone, schema=schema
+    )
+
+
+def plans(workspace: Workspace, renderer: Renderer) -> list[Plan]:
+    """Return the plans of all journeys."""
+    return [
+        build(journey, lambda t, c: renderer.category(t, c) or None)
+        for journey in workspace.journeys.values()
+    ]
+
+
+class _Stages(Mapping[tuple[int, str], Send]):
+    """The send stages of all versions in use, looked up when first asked for."""
+
+    def __init__(self) -> None:
+        self.engine: Engine | None = None
+        self._known: dict[tuple[int, str], Send] = {}
+
+    def learn(self, versions: list[Version]) -> None:
+        for version in versions:
+            for stage in version.plan.stages:
+                if isinstance(stage, Send):
+                    self._known[version.version_id, stage.id] = stage
+
+    def __getitem__(self, key: tuple[int, str]) -> Send:
+        if key not in self._known and self.engine is not None:
+            self.learn(self.engine.versions())
+        return self._known[key]
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+@contextmanager
+def assembled(workspace: Workspace, *, deliver: bool = True) -> Iterator[Assembly]:
+    """Put a workspace together; with `deliver`, also its channels. Everything is let go of at the end.
+
+    Where e-mail has no server, the built-in inbox is started and takes the mail. Raises WorkspaceError where
+    the files have problems, SettingsError, StoreError and ChannelError where the surroundings do not fit.
+    """
+    workspace.require()
+    settings, state = workspace.settings, state_folder(workspace.root)
+    with ExitStack() as stack:
+        store = Store.open(database_url(workspace), create=True)
+        stack.callback(store.close)
+        renderer = make_renderer(workspace)
+        links = Links(settings.public_url.value(), workspace_secret(state))
+        stages = _Stages()
+        delivery = None
+        if deliver:
+            channels = {
+                name: _channel(name, channel, state, stack)  # type: ignore[arg-type]
+                for name, channel in settings.channels.items()
+            }
+            for channel in channels.values():
+                stack.callback(channel.close)
+            writer = Writer(store, renderer, links, settings.sender, settings.workspace, stages)
+            delivery = Delivery(store, channels, writer, state)
+            stack.callback(delivery.close)
+        personal = Personal(settings.schema.attributes, settings.schema.events)
+        engine = Engine(store, settings.timezone, settings.workspace, delivery, state, personal)
+        stages.engine = engine
+        yield Assembly(workspace, store, renderer, links, engine, state)
+
+
+def _channel(kind: Kind, settings: ChannelSettings, state: Path, stack: ExitStack) -> Channel:
+    options: dict[str, Any] = {
+        name: value if isinstance(value, (bool, int, float)) else value.value()
+        for name, value in settings.options.items()
+    }
+    if settings.adapter == "inbox":
+        options["box"] = state / INBOX_FILE
+    if settings.adapter == "smtp" and not options.get("url"):
+        inbox = service_factory("inbox")(state / INBOX_FILE)
+        inbox.start()
+        stack.callback(inbox.stop)
+        options["url"] = inbox.smtp_url
+    if settings.adapter == "file":
+        options["path"] = Path(options.get("path") or state / "sent")
+    try:
+        channel: Channel = channel_factory(settings.adapter)(kind=kind, **options)
+    except TypeError as error:
+        raise ChannelError(
+            f"The channel `{kind}` in treue.yaml does not fit the adapter {settings.adapter}: {error}."
+        ) from error
+    return channel

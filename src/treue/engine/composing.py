@@ -1,0 +1,149 @@
+"""Claimed messages to ready ones: the context a template sees, the rendering, the mail around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from treue.channel import Outgoing
+from treue.engine.delivering import Unwritable
+from treue.engine.outbox import Claimed
+from treue.language.settings import Sender
+from treue.model.states import Reason
+from treue.model.tables import event
+from treue.plan.stages import Send
+from treue.render import mail
+from treue.render.links import Links
+from treue.render.problem import RenderFailure
+from treue.render.renderer import Rendered, Renderer
+from treue.store import dialect
+from treue.store.store import Store
+
+ORDER_EVENT = "order.placed"
+ORDERS_SHOWN = 20
+
+StageOf = Mapping[tuple[int, str], Send]
+"""The send stage of (version number, step id)."""
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Writes messages of one workspace: the `Composer` of delivery."""
+
+    store: Store
+    renderer: Renderer
+    links: Links
+    sender: Sender
+    workspace: str
+    stages: StageOf
+
+    def compose(self, messages: Sequence[Claimed], now: datetime) -> list[Outgoing | Unwritable]:
+        """Return each message ready for the wire, or why it cannot be written. Never raises."""
+        orders = self._orders(messages, now)
+        return [self._compose(message, orders.get(message.customer_id, []), now) for message in messages]
+
+    def context(self, message: Claimed, orders: list[dict[str, Any]], now: datetime) -> dict[str, Any]:
+        """Return what a template sees."""
+        stage = self.stages.get((message.version_id, message.step))
+        who = {
+            "name": self.sender.name,
+            "email": self.sender.email,
+            "postal_address": self.sender.postal_address,
+        }
+        return {
+            "customer": message.customer,
+            "event": message.event or {},
+            "journey": {"name": message.journey},
+            "step": {"id": message.step},
+            "data": dict(stage.data) if stage else {},
+            "now": now,
+            "links": {
+                "unsubscribe": self.links.url("unsubscribe", message.id, message.channel),
+                "preferences": self.links.url("preferences", message.id, message.channel),
+                "view": self.links.url("view", message.id, message.channel),
+            },
+            "orders": orders,
+            "sender": who,
+            "workspace": who,
+        }
+
+    def _compose(
+        self, message: Claimed, orders: list[dict[str, Any]], now: datetime
+    ) -> Outgoing | Unwritable:
+        context = self.context(message, orders, now)
+        rendered = self.renderer.render(message.channel, message.template, context)
+        if isinstance(rendered, RenderFailure):
+            return Unwritable(Reason.render_failed, rendered.message)
+        if message.channel != "email":
+            return Outgoing(
+                message.key,
+                message.address,
+                self.sender.name,
+                text=rendered.text,
+                title=rendered.title,
+                link=rendered.link,
+            )
+        raw = self._mail(message, rendered, context["links"]["unsubscribe"], now)
+        if isinstance(raw, RenderFailure):
+            reason = Reason.no_address if raw.code == "bad-address" else Reason.render_failed
+            return Unwritable(reason, raw.message)
+        return Outgoing(message.key, message.address, self.sender.email, raw)
+
+    def _mail(
+        self, message: Claimed, rendered: Rendered, unsubscribe: str, now: datetime
+    ) -> bytes | RenderFailure:
+        stage = self.stages.get((message.version_id, message.step))
+        name = rendered.from_name or (stage.sender if stage and stage.sender else self.sender.name)
+        address = rendered.from_address or self.sender.email
+        sender = mail.Sender(name, address, self.workspace, message.journey, message.category)
+        full_name = " ".join(
+            str(message.customer[part]) for part in ("first_name", "last_name") if message.customer.get(part)
+        )
+        letter = mail.Letter(
+            message.key,
+            message.address,
+            rendered.subject,
+            rendered.text,
+            rendered.html,
+            full_name,
+            "" if message.category == "transactional" else unsubscribe,
+        )
+        return mail.compose(sender, letter, now)
+
+    def _orders(self, messages: Sequence[Claimed], now: datetime) -> dict[int, list[dict[str, Any]]]:
+        wanting = [
+            message.customer_id
+            for message in messages
+            if "orders" in self.renderer.names_used(message.template, message.channel)
+        ]
+        if not wanting:
+            return {}
+        with self.store.reading() as connection:
+            return recent_orders(connection, wanting, now)
+
+
+def recent_orders(
+    connection: Connection, customer_ids: Sequence[int], now: datetime
+) -> dict[int, list[dict[str, Any]]]:
+    """Return each customer's latest orders up to `now`, newest first."""
+    newest = func.row_number().over(
+        partition_by=event.c.customer_id, order_by=(event.c.at.desc(), event.c.id.desc())
+    )
+    ranked = (
+        select(event.c.customer_id, event.c.at, event.c.properties, newest.label("rank"))
+        .where(
+            event.c.name == ORDER_EVENT,
+            event.c.at <= now,
+            dialect.among(connection, event.c.customer_id, sorted(set(customer_ids))),
+        )
+        .subquery()
+    )
+    query = select(ranked).where(ranked.c.rank <= ORDERS_SHOWN).order_by(ranked.c.customer_id, ranked.c.rank)
+    found: dict[int, list[dict[str, Any]]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.customer_id, []).append({**row.properties, "at": row.at})
+    return found
