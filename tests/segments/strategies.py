@@ -233,16 +233,20 @@ def people(draw: st.DrawFn, moment: Moment, number: int) -> Person:
     mail = st.builds(
         Mail, st.sampled_from(TEMPLATES), st.sampled_from(CHANNELS), st.sampled_from(JOURNEYS), seen
     )
+    events = draw(st.lists(happening, max_size=6))
+    entered_at = draw(
+        st.sampled_from([event.at for event in events]) if events and draw(st.booleans()) else at
+    )
     return Person(
         key=f"{draw(texts)}{number}",
         created_at=draw(at),
         email=draw(st.none() | texts),
         locale=draw(st.none() | texts),
         attributes=draw(documents),
-        events=draw(st.lists(happening, max_size=6)),
+        events=events,
         consents=draw(given),
         messages=draw(st.lists(mail, max_size=2)),
-        entered_at=draw(at),
+        entered_at=entered_at,
     )
 
 

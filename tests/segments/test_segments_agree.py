@@ -39,7 +39,7 @@ def look(engine: Engine, world: World) -> None:
         agree(connection, people, conditions, moment)  # closing the connection rolls back
 
 
-@examples(int(os.environ.get("N", "300")))
+@examples(300)
 @given(world=worlds())
 def test_sqlite_and_plain_python_agree_on_any_condition_and_customer(
     sqlite_engine: Engine, world: World

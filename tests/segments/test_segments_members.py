@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from naive import Happening, Mail, Person
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Engine, insert, select
 from worlds import agree, ids, store
 
 from treue.clock import Duration
@@ -204,6 +204,25 @@ def test_since_entry_is_counted_for_each_stay_by_itself(connection: Connection) 
     assert {row.enrollment_id: row.branch for row in connection.execute(query)} == {1: 0, 77: 1}
 
 
+def test_an_event_at_the_very_moment_of_entry_is_not_since_entry(connection: Connection) -> None:
+    bought = Happened("order.placed", since_entry=True)
+    assert not holds(connection, bought, person(events=ordered(NOW - TICK), entered_at=NOW - TICK))
+    assert holds(connection, bought, person(events=ordered(NOW), entered_at=NOW - TICK))
+
+
+def test_a_sum_of_nothing_is_one_of_0_and_more(connection: Connection) -> None:
+    for op in (Op("in", (0, 5)), Op("between", (0, 5)), Op("not", (5,)), Op("is", (0,)), Op("below", (1,))):
+        assert holds(connection, Aggregate("sum", "order.placed", "total", "number", (op,)), person())
+    for op in (
+        Op("in", (1, 5)),
+        Op("between", (1, 5)),
+        Op("not", (0,)),
+        Op("not_in", (0,)),
+        Op("above", (0,)),
+    ):
+        assert not holds(connection, Aggregate("sum", "order.placed", "total", "number", (op,)), person())
+
+
 def test_a_customer_with_two_stays_is_a_member_once(connection: Connection) -> None:
     store(connection, [person(events=ordered(NOW))])
     connection.execute(insert(tables.cohort), {"enrollment_id": 77, "customer_id": 1})
@@ -248,3 +267,15 @@ def test_one_table_read_serves_all_conditions_on_the_same_events() -> None:
     both = str(members(All((*leaves, Not(InSegment("same", All(leaves))))), MOMENT, "sqlite"))
     assert both.count("FROM event") == 1
     assert both.count("count(*)") == 1
+
+
+@pytest.mark.parametrize("since", [False, True])
+def test_sqlite_looks_up_a_cohorts_events_by_name_and_customer(sqlite_engine: Engine, since: bool) -> None:
+    query = branches([Happened("order.placed", since_entry=since)], MOMENT, "sqlite", tables.cohort)
+    shown = str(query.compile(sqlite_engine, compile_kwargs={"literal_binds": True}))
+    with sqlite_engine.connect() as connection:
+        tables.cohort.create(connection, checkfirst=True)
+        plan = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {shown}")]
+    looked_up = [line for line in plan if line.startswith("SEARCH event")]
+    assert len(looked_up) == 1
+    assert "event_name_customer (name=? AND customer_id=?" in looked_up[0]

@@ -6,23 +6,57 @@ fault of ours. Results go to stdout, progress and problems to stderr.
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
+from typer.core import TyperGroup
 
 from treue import __version__
-from treue.errors import TreueError, WorkspaceError
+from treue.errors import TreueError, UsageError, WorkspaceError
+from treue.language.problems import did_you_mean
 
-VERBS = ("init", "demo", "check", "schema", "compile", "graph", "preview", "import_", "customer", "segment", "enroll",
-         "run", "serve", "status", "why", "pause", "db")  # fmt: skip
-"""The modules of this package that add verbs, in the order of the help page."""
+VERBS = {
+    "init": "init", "demo": "demo", "check": "check", "schema": "schema", "compile": "compile", "graph": "graph",
+    "preview": "preview", "import": "import_", "customer": "customer", "segment": "segment", "enroll": "enroll",
+    "run": "run", "web": "serve", "up": "serve", "status": "status", "why": "why", "pause": "pause",
+    "resume": "pause", "stop": "pause", "db": "db",
+}  # fmt: skip
+"""Each verb and the module of this package that adds it, in the order of the help page."""
+
+
+class Verbs(TyperGroup):
+    """The verbs, each imported when it is called (or when the help page lists them all)."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the verbs in the order of the help page."""
+        return [verb for verb, module in VERBS.items() if find_spec(f"treue.cli.{module}")]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return one verb, or None where there is none of this name."""
+        if cmd_name not in self.commands and cmd_name in self.list_commands(ctx):
+            part = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+            import_module(f"treue.cli.{VERBS[cmd_name]}").register(part)
+            self.commands |= typer.main.get_group(part).commands
+        return self.commands.get(cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the verb that is meant, or say which are near."""
+        known = self.list_commands(ctx)
+        if args[0] not in known and not args[0].startswith("-"):
+            near = did_you_mean(args[0], known) or "`treue --help` lists what there is."
+            raise UsageError(f"There is no command `{args[0]}`. {near}")
+        return super().resolve_command(ctx, args)
+
 
 app = typer.Typer(
+    cls=Verbs,
     name="treue",
     help="Marketing journeys as files: planned, tested, explained, and sent at most once.",
     no_args_is_help=True,
@@ -64,29 +98,26 @@ def options(
     context.obj = Options(workspace)
 
 
-def _register() -> None:
-    for verb in VERBS:
-        import_module(f"treue.cli.{verb}").register(app)
+def execute(arguments: Sequence[str] | None = None) -> int:
+    """Run one command (by default this process's own) and return its exit code; a TreueError becomes a sentence."""
+    try:
+        app(list(arguments) if arguments is not None else None, prog_name="treue")
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else 0
+    except WorkspaceError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except TreueError as error:
+        print(f"treue: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on; end quietly
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
 
 
 def run() -> None:
-    """Run the command; a TreueError becomes a sentence and an exit code."""
-    _register()
-    try:
-        code = app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        code = 2
-    except click.exceptions.Abort:
-        code = 130
-    except WorkspaceError as error:
-        print(error, file=sys.stderr)
-        code = 1
-    except TreueError as error:
-        print(f"treue: {error}", file=sys.stderr)
-        code = 2
-    except BrokenPipeError:
-        code = 1
-    except KeyboardInterrupt:
-        code = 130
-    sys.exit(code or 0)
+    """Run the command of this process and end with its exit code."""
+    sys.exit(execute())

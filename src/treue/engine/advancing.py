@@ -7,12 +7,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, literal, select, union_all
+from sqlalchemy import Connection, Select, bindparam, literal, select, union_all
 
-from treue.engine.statements import Scene, Statement, arm, play
+from treue.engine.statements import Scene, Statement, arm, is_constant, play
 from treue.engine.versions import Version
 from treue.model.states import Outcome
 from treue.model.tables import enrollment
+from treue.model.types import Instant
 from treue.plan.stages import Stage, Wait
 from treue.store.store import Store
 
@@ -22,15 +23,19 @@ Personal = Callable[[Scene, Stage], None]
 
 def due_stages(connection: Connection, version: Version, now: datetime, after: int = 0) -> list[Stage]:
     """Return the stages somebody is due at, in order, from the stage of index `after` on."""
-    stages = version.plan.stages[after:]
-    asked = [_anyone(version, stage, n, now).subquery() for n, stage in enumerate(stages)]
-    if not asked:
-        return []
-    found = connection.scalars(union_all(*(select(sub.c.n) for sub in asked))).all()
-    return [stages[n] for n in sorted(set(found))]
+    if "due" not in version.memo:
+        version.memo["due"] = _due_query(version)
+    found = set(connection.scalars(version.memo["due"], {"now": now}))
+    return [stage for n, stage in enumerate(version.plan.stages) if n >= after and n in found]
 
 
-def _anyone(version: Version, stage: Stage, n: int, now: datetime) -> Select[Any]:
+def _due_query(version: Version) -> Select[Any]:
+    """Return one look into the index for each stage: the cost does not grow with the customers who wait."""
+    looks = [_anyone(version, stage, n).subquery() for n, stage in enumerate(version.plan.stages)]
+    return select(union_all(*(select(look.c.n) for look in looks)).subquery().c.n)
+
+
+def _anyone(version: Version, stage: Stage, n: int) -> Select[Any]:
     return (
         select(literal(n).label("n"))
         .select_from(enrollment)
@@ -38,7 +43,7 @@ def _anyone(version: Version, stage: Stage, n: int, now: datetime) -> Select[Any
             enrollment.c.version_id == version.version_id,
             enrollment.c.step_id == version.number(stage),
             enrollment.c.outcome == Outcome.inside.value,
-            enrollment.c.due_at <= now,
+            enrollment.c.due_at <= bindparam("now", type_=Instant()),
         )
         .limit(1)
     )
@@ -55,9 +60,11 @@ def advance(
     total = 0
     scripts = [arm, play] if isinstance(stage, Wait) else [play]
     for script in scripts:
-        while moved := _batch(store, scene, stage, script, personal):  # type: ignore[arg-type]
+        moved = scene.batch
+        while moved == scene.batch:
+            moved = _batch(store, scene, stage, script, personal)  # type: ignore[arg-type]
             total += moved
-            if progress:
+            if progress and moved:
                 progress(moved)
     return total
 
@@ -74,6 +81,19 @@ def _batch(
         return _perform(connection, replace(scene, connection=connection), stage, script, personal)
 
 
+def _script(
+    scene: Scene, stage: Stage, script: Callable[[Scene, Stage], Sequence[Statement]]
+) -> Sequence[Statement]:
+    """Return a batch's statements; those that look at nothing but the plan are made once for each version."""
+    if not is_constant(stage):
+        return script(scene, stage)
+    key = (script.__name__, stage.id)
+    if key not in scene.version.memo:
+        scene.version.memo[key] = script(scene, stage)
+    found: Sequence[Statement] = scene.version.memo[key]
+    return found
+
+
 def _perform(
     connection: Connection,
     scene: Scene,
@@ -82,8 +102,8 @@ def _perform(
     personal: Personal | None,
 ) -> int:
     taken = 0
-    for statement in script(scene, stage):
-        result = connection.execute(statement.sql)
+    for statement in _script(scene, stage, script):
+        result = connection.execute(statement.sql, {"now": scene.now})
         if statement.takes:
             taken = result.rowcount
             if not taken:

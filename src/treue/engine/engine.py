@@ -151,8 +151,10 @@ def run_pass(
         if sense and round_ == 0:
             engine.sense(versions, now)
         passed.routed += routed
+        if round_ and not routed:
+            break
         due = engine.due(versions, now, names)
-        if not due or (round_ and not routed):
+        if not due:
             break
         for journey in due:
             _run_journey(engine, journey, now, passed, progress)

@@ -6,14 +6,18 @@ takes effect in the order it happened, while a round is a handful of statements 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Connection,
+    Executable,
+    Insert,
     Text,
     and_,
+    bindparam,
     case,
     cast,
     delete,
@@ -33,17 +37,19 @@ from sqlalchemy.sql.elements import ColumnElement
 from treue.clock import Duration
 from treue.engine.draws import holdout_purpose, place_sql
 from treue.engine.local_time import later
-from treue.engine.statements import insert_new
+from treue.engine.statements import NOW, insert_new
 from treue.engine.versions import Version
 from treue.model.states import ArrivalKind, Decision, Outcome
 from treue.model.tables import arrival, caller, customer, enrollment, event, trace
 from treue.model.types import Instant, Json
-from treue.plan.stages import Goal
+from treue.plan.stages import Exit
 from treue.segments.sql import Moment, event_fits, members
-from treue.segments.tree import Property
+from treue.segments.tree import Ago, Property
 from treue.store.store import Store
 
 CALLERS_A_ROUND = 5_000
+
+_ASKING = (ArrivalKind.segment.value, ArrivalKind.schedule.value, ArrivalKind.manual.value)
 
 _other = arrival.alias("other")
 _before = enrollment.alias("before")
@@ -67,20 +73,19 @@ def _round(store: Store, versions: Sequence[Version], now: datetime, zone: str, 
         store.lock(connection, f"journey {journey_id}")
         if not (called := _call(connection, journey_id, now)):
             return 0
+        errands = _errands(connection)
         for version in versions:
-            _leave(connection, version, moment)
-            _convert(connection, version, moment)
+            _leave(connection, version, moment, errands)
+            _convert(connection, version, moment, errands)
         live = next((version for version in versions if version.live), None)
-        if live is not None:
+        if live is not None and errands & {*_ASKING, live.plan.entry.event}:
             _judge(connection, live, moment)
             _enter(connection, live, zone, salt)
-        connection.execute(delete(arrival).where(arrival.c.id.in_(select(caller.c.arrival_id))))
+        connection.execute(_DEALT)
     return called
 
 
-def _call(connection: Connection, journey_id: int, now: datetime) -> int:
-    """Take each customer's earliest arrival."""
-    connection.execute(delete(caller))
+def _calling() -> Insert:
     earlier = exists().where(
         _other.c.journey_id == arrival.c.journey_id,
         _other.c.customer_id == arrival.c.customer_id,
@@ -95,36 +100,58 @@ def _call(connection: Connection, journey_id: int, now: datetime) -> int:
             arrival.c.at,
             arrival.c.detail,
         )
-        .where(arrival.c.journey_id == journey_id, arrival.c.at <= now, ~earlier)
+        .where(arrival.c.journey_id == bindparam("which"), arrival.c.at <= NOW, ~earlier)
         .order_by(arrival.c.at, arrival.c.id)
         .limit(CALLERS_A_ROUND)
     )
     columns = ["arrival_id", "customer_id", "kind", "event_id", "at", "detail"]
-    calling = insert(caller).from_select(columns, first).execution_options(preserve_rowcount=True)
-    return connection.execute(calling).rowcount
+    return insert(caller).from_select(columns, first).execution_options(preserve_rowcount=True)
 
 
-def _matching(
-    connection: Connection, name: str, where: tuple[Property, ...], moment: Moment
-) -> ColumnElement[bool]:
+_CALL = _calling()
+_WHAT = case((caller.c.event_id.is_(None), caller.c.kind), else_=event.c.name)
+_ERRANDS = select(_WHAT).select_from(caller.outerjoin(event, event.c.id == caller.c.event_id)).distinct()
+_DEALT = delete(arrival).where(arrival.c.id.in_(select(caller.c.arrival_id)))
+
+
+def _call(connection: Connection, journey_id: int, now: datetime) -> int:
+    """Take each customer's earliest arrival."""
+    connection.execute(delete(caller))
+    return connection.execute(_CALL, {"which": journey_id, "now": now}).rowcount
+
+
+def _once(version: Version, key: Any, make: Callable[[], Any], *, constant: bool = True) -> Any:
+    """Return what `make` makes, made once for each version where it is constant."""
+    if not constant:
+        return make()
+    if key not in version.memo:
+        version.memo[key] = make()
+    return version.memo[key]
+
+
+def _is_constant(where: tuple[Property, ...]) -> bool:
+    return not any(isinstance(value, Ago) for part in where for op in part.ops for value in op.values)
+
+
+def _errands(connection: Connection) -> set[str | None]:
+    """Return what this round's callers came for: names of events, and kinds of the other arrivals."""
+    return set(connection.scalars(_ERRANDS))
+
+
+def _matching(dialect: str, name: str, where: tuple[Property, ...], moment: Moment) -> ColumnElement[bool]:
     """Say which callers came with an event of this name that fits."""
-    fits = (
-        select(event.c.id)
-        .join(caller, caller.c.event_id == event.c.id)
-        .where(event.c.name == name, event_fits(where, event, connection.dialect.name, moment))
-    )
-    return caller.c.event_id.in_(fits)
+    fits = event_fits(where, event, dialect, moment)
+    return exists().where(event.c.id == caller.c.event_id, event.c.name == name, fits)
 
 
-def _end(
-    connection: Connection,
+def _ending(
     version: Version,
     outcome: Outcome,
     which: ColumnElement[bool],
     reason: ColumnElement[str],
     stays: ColumnElement[bool],
-) -> None:
-    """End the stays of callers, note it, for those whose arrival came after they entered."""
+) -> list[Executable]:
+    """Return what notes and ends the stays of callers whose arrival came after they entered."""
     # Compared with the entry event too: an event must not end the very stay it starts.
     concerned = and_(
         enrollment.c.version_id == version.version_id,
@@ -149,36 +176,48 @@ def _end(
         reason,
     ).where(concerned)
     columns = ["customer_id", "journey_id", "enrollment_id", "step_id", "at", "decision", "reason"]
-    connection.execute(insert(trace).from_select(columns, noted))
-    connection.execute(
-        update(enrollment)
-        .values(outcome=outcome.value, reason=reason, left_at=caller.c.at, step_id=None)
-        .where(concerned)
-    )
+    left = {"outcome": outcome.value, "reason": reason, "left_at": caller.c.at, "step_id": None}
+    return [insert(trace).from_select(columns, noted), update(enrollment).values(left).where(concerned)]
 
 
-def _leave(connection: Connection, version: Version, moment: Moment) -> None:
+def _leave(connection: Connection, version: Version, moment: Moment, errands: set[str | None]) -> None:
     inside = enrollment.c.outcome == Outcome.inside.value
-    for exit_ in version.plan.exits:
-        if exit_.event:
-            which = _matching(connection, exit_.event, exit_.where, moment)
-            _end(connection, version, Outcome.exited, which, literal(exit_.name, Text), inside)
-    asked = caller.c.kind == ArrivalKind.leave.value
-    _end(connection, version, Outcome.exited, asked, type_coerce(caller.c.detail, Text), inside)
+    dialect = connection.dialect.name
+    for n, exit_ in enumerate(version.plan.exits):
+        if exit_.event is None or exit_.event not in errands:
+            continue
+
+        def by_event(exit_: Exit = exit_, name: str = exit_.event) -> list[Executable]:
+            which = _matching(dialect, name, exit_.where, moment)
+            return _ending(version, Outcome.exited, which, literal(exit_.name, Text), inside)
+
+        _run(connection, _once(version, ("exit", n), by_event, constant=_is_constant(exit_.where)))
+    if ArrivalKind.leave.value in errands:
+        asked, why = caller.c.kind == ArrivalKind.leave.value, type_coerce(caller.c.detail, Text)
+        _run(
+            connection, _once(version, "leave", lambda: _ending(version, Outcome.exited, asked, why, inside))
+        )
 
 
-def _convert(connection: Connection, version: Version, moment: Moment) -> None:
-    goal: Goal | None = version.plan.goal
-    if goal is None:
+def _convert(connection: Connection, version: Version, moment: Moment, errands: set[str | None]) -> None:
+    goal = version.plan.goal
+    if goal is None or goal.event not in errands:
         return
-    inside = enrollment.c.outcome == Outcome.inside.value
-    if goal.within:
-        counted = enrollment.c.outcome.in_((Outcome.inside.value, Outcome.finished.value))
-        stays = and_(counted, enrollment.c.convert_by >= caller.c.at)
-    else:
-        stays = inside
-    which = _matching(connection, goal.event, goal.where, moment)
-    _end(connection, version, Outcome.converted, which, literal(goal.event, Text), stays)
+
+    def by_goal() -> list[Executable]:
+        stays: ColumnElement[bool] = enrollment.c.outcome == Outcome.inside.value
+        if goal.within:
+            counted = enrollment.c.outcome.in_((Outcome.inside.value, Outcome.finished.value))
+            stays = and_(counted, enrollment.c.convert_by >= caller.c.at)
+        which = _matching(connection.dialect.name, goal.event, goal.where, moment)
+        return _ending(version, Outcome.converted, which, literal(goal.event, Text), stays)
+
+    _run(connection, _once(version, "goal", by_goal, constant=_is_constant(goal.where)))
+
+
+def _run(connection: Connection, statements: Sequence[Executable]) -> None:
+    for statement in statements:
+        connection.execute(statement)
 
 
 # --- entries ------------------------------------------------------------------------------------------------
@@ -187,12 +226,14 @@ def _convert(connection: Connection, version: Version, moment: Moment) -> None:
 def _judge(connection: Connection, version: Version, moment: Moment) -> None:
     """Give each caller who asks to enter a verdict: `enter`, or why not."""
     entry = version.plan.entry
-    asks: ColumnElement[bool] = caller.c.kind.in_(
-        (ArrivalKind.segment.value, ArrivalKind.schedule.value, ArrivalKind.manual.value)
-    )
-    if entry.event:
-        asks = or_(asks, _matching(connection, entry.event, entry.where, moment))
-    connection.execute(update(caller).values(verdict="enter", per="").where(asks))
+
+    def asking() -> list[Executable]:
+        asks: ColumnElement[bool] = caller.c.kind.in_(_ASKING)
+        if entry.event:
+            asks = or_(asks, _matching(connection.dialect.name, entry.event, entry.where, moment))
+        return [update(caller).values(verdict="enter", per="").where(asks)]
+
+    _run(connection, _once(version, "asking", asking, constant=_is_constant(entry.where)))
     if entry.per:
         _set_per(connection, entry.per)
     if entry.when is not None:
@@ -202,7 +243,8 @@ def _judge(connection: Connection, version: Version, moment: Moment) -> None:
         found = members(entry.when, moment, connection.dialect.name, candidates.subquery("candidates"))
         outside = caller.c.customer_id.not_in(select(found.subquery("found").c.customer_id))
         connection.execute(update(caller).values(verdict="if").where(caller.c.verdict == "enter", outside))
-    _refuse_again(connection, version, entry.again, moment.zone)
+    again = lambda: _again(connection, version, entry.again, moment.zone)  # noqa: E731
+    _run(connection, _once(version, "again", again, constant=not (entry.again and entry.again.months)))
 
 
 def _set_per(connection: Connection, name: str) -> None:
@@ -211,7 +253,8 @@ def _set_per(connection: Connection, name: str) -> None:
     connection.execute(update(caller).values(per=query).where(caller.c.event_id.is_not(None)))
 
 
-def _refuse_again(connection: Connection, version: Version, again: Duration | None, zone: str) -> None:
+def _again(connection: Connection, version: Version, again: Duration | None, zone: str) -> list[Executable]:
+    """Return what turns away those who are inside, or who were and may not come again yet."""
     same = and_(
         _before.c.journey_id == version.journey_id,
         _before.c.customer_id == caller.c.customer_id,
@@ -219,9 +262,9 @@ def _refuse_again(connection: Connection, version: Version, again: Duration | No
     )
     wants = caller.c.verdict == "enter"
     inside = exists().where(same, _before.c.outcome == Outcome.inside.value)
-    connection.execute(update(caller).values(verdict="inside").where(wants, inside))
+    found: list[Executable] = [update(caller).values(verdict="inside").where(wants, inside)]
     if again is None:
-        connection.execute(update(caller).values(verdict="again").where(wants, exists().where(same)))
+        found.append(update(caller).values(verdict="again").where(wants, exists().where(same)))
     elif again:
         stays = (
             select(_before.c.id, _before.c.customer_id, _before.c.left_at, caller.c.at, caller.c.arrival_id)
@@ -231,10 +274,22 @@ def _refuse_again(connection: Connection, version: Version, again: Duration | No
         )
         until = later(connection, stays, stays.c.left_at, again, zone, stays.c.arrival_id).subquery("until")
         soon = exists().where(until.c.key == caller.c.arrival_id, until.c.due > caller.c.at)
-        connection.execute(update(caller).values(verdict="again").where(wants, soon))
+        found.append(update(caller).values(verdict="again").where(wants, soon))
+    return found
 
 
 def _enter(connection: Connection, version: Version, zone: str, salt: str) -> None:
+    goal = version.plan.goal
+    entering = _once(version, "enter", lambda: [_entering(connection.dialect.name, version, salt)])
+    _run(connection, entering)
+    if goal and goal.within:
+        within = goal.within
+        window = lambda: [_window(connection, version, within, zone)]  # noqa: E731
+        _run(connection, _once(version, "window", window, constant=not within.months))
+    _run(connection, _once(version, "verdicts", lambda: [_verdicts(version)]))
+
+
+def _entering(dialect: str, version: Version, salt: str) -> Executable:
     plan = version.plan
     held_out = place_sql(customer.c.draw, holdout_purpose(salt, version.name), 10_000) < plan.holdout
     query = (
@@ -258,10 +313,7 @@ def _enter(connection: Connection, version: Version, zone: str, salt: str) -> No
         "journey_id", "version_id", "customer_id", "event_id", "per", "held_out", "entered_at", "step_id",
         "arrived_at", "due_at", "outcome",
     ]  # fmt: skip
-    connection.execute(insert_new(connection.dialect.name, enrollment, columns, query))
-    if plan.goal and plan.goal.within:
-        _set_window(connection, version, plan.goal.within, zone)
-    _note_verdicts(connection, version)
+    return insert_new(dialect, enrollment, columns, query)
 
 
 def _just_entered(version: Version) -> ColumnElement[bool]:
@@ -275,8 +327,8 @@ def _just_entered(version: Version) -> ColumnElement[bool]:
     )
 
 
-def _set_window(connection: Connection, version: Version, within: Duration, zone: str) -> None:
-    """Set until when reaching the goal counts, on each customer's own calendar."""
+def _window(connection: Connection, version: Version, within: Duration, zone: str) -> Executable:
+    """Return what sets until when reaching the goal counts, on each customer's own calendar."""
     new = (
         select(enrollment.c.id, enrollment.c.customer_id, enrollment.c.entered_at)
         .join(caller, _just_entered(version))
@@ -284,12 +336,10 @@ def _set_window(connection: Connection, version: Version, within: Duration, zone
         .subquery("new")
     )
     until = later(connection, new, new.c.entered_at, within, zone, new.c.id).subquery("until")
-    connection.execute(
-        update(enrollment).values(convert_by=until.c.due).where(enrollment.c.id == until.c.key)
-    )
+    return update(enrollment).values(convert_by=until.c.due).where(enrollment.c.id == until.c.key)
 
 
-def _note_verdicts(connection: Connection, version: Version) -> None:
+def _verdicts(version: Version) -> Executable:
     entered = caller.c.verdict == "enter"
     query = (
         select(
@@ -306,4 +356,4 @@ def _note_verdicts(connection: Connection, version: Version) -> None:
         .where(or_(entered, caller.c.verdict == "if", caller.c.verdict == "again"))
     )
     columns = ["customer_id", "journey_id", "enrollment_id", "at", "decision", "reason", "detail"]
-    connection.execute(insert(trace).from_select(columns, query))
+    return insert(trace).from_select(columns, query)

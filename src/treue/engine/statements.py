@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    bindparam,
     case,
     cast,
     delete,
@@ -48,6 +49,9 @@ from treue.plan.stages import Choose, Emit, Send, Set, Split, Stage, Stop, Wait,
 from treue.segments.sql import Moment, branches
 
 SKIP = "skip"
+
+NOW = bindparam("now", type_=Instant())
+"""The pass's time, given when a statement is run: so that most statements are made once for each version."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ def take(scene: Scene, stage: Stage, *extra: ColumnElement[bool]) -> Statement:
             enrollment.c.version_id == scene.version.version_id,
             enrollment.c.step_id == scene.version.number(stage),
             enrollment.c.outcome == Outcome.inside.value,
-            enrollment.c.due_at <= scene.now,
+            enrollment.c.due_at <= NOW,
             *extra,
         )
         .order_by(enrollment.c.due_at, enrollment.c.id)
@@ -193,6 +197,13 @@ def arm(scene: Scene, stage: Wait) -> list[Statement]:
 def release(scene: Scene, stage: Wait) -> list[Statement]:
     """Let those go on whose time has come."""
     return [clear(), take(scene, stage, enrollment.c.due_at > enrollment.c.arrived_at), *go_on(scene, stage)]
+
+
+def is_constant(stage: Stage) -> bool:
+    """Whether a stage's statements are the same at every pass: no condition looks back from now, no month to count."""
+    if stage.when is not None or isinstance(stage, Choose):
+        return False
+    return not (isinstance(stage, Wait) and stage.duration.months)
 
 
 def play(scene: Scene, stage: Stage) -> list[Statement]:
@@ -383,7 +394,7 @@ def _messages(scene: Scene, stage: Send, offers: Any, which: Sequence[int] | ran
     reason = case(
         (~reachable, offers.c[f"reason_{first}"]),
         (offers.c.held_out, Reason.held_out.value),
-        (send_by < literal(scene.now, Instant), Reason.stale.value),
+        (send_by < NOW, Reason.stale.value),
         else_=cast(null(), Text),
     )
     version = scene.version
@@ -399,7 +410,7 @@ def _messages(scene: Scene, stage: Send, offers: Any, which: Sequence[int] | ran
         literal(version.plan.basis, Text),
         case((reason.is_(None), MessageState.queued.value), else_=MessageState.refused.value),
         reason,
-        literal(scene.now, Instant),
+        NOW,
         offers.c.at,
         offers.c.at,
         send_by,
@@ -443,7 +454,7 @@ def _set(scene: Scene, stage: Set) -> list[Statement]:
         else func.json_patch(customer.c.attributes, added)
     )
     who = select(cohort.c.customer_id).where(cohort.c.note.is_(None))
-    write = update(customer).values(attributes=merged, updated_at=scene.now).where(customer.c.id.in_(who))
+    write = update(customer).values(attributes=merged, updated_at=NOW).where(customer.c.id.in_(who))
     return [Statement("write the attributes", write), Statement("note what was set", note)]
 
 
@@ -461,7 +472,7 @@ def _emit(scene: Scene, stage: Emit) -> list[Statement]:
         cohort.c.at,
         constant_json(scene, dict(stage.data)),
         literal(f"journey:{scene.version.name}"),
-        literal(scene.now, Instant),
+        NOW,
     ).where(cohort.c.note.is_(None))
     columns = ["key", "customer_id", "name", "at", "properties", "source", "received_at"]
     record = insert_new(scene.dialect, event, columns, query)

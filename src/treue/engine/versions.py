@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 
 from treue.plan.stages import Plan, Stage
 from treue.plan.stored import from_json, plan_hash, to_json
 from treue.store import journeys
+from treue.store.journeys import StoredVersion
 from treue.store.store import Store
 
 
 @dataclass(frozen=True)
 class Version:
-    """One version of a journey with its numbers in the store. Only a `live` one lets customers in."""
+    """One version of a journey with its numbers in the store. Only a `live` one lets customers in.
+
+    `memo` keeps statements made for it.
+    """
 
     plan: Plan
     hash: str
@@ -27,6 +31,7 @@ class Version:
     live: bool = True
     live_since: datetime | None = None
     paused: bool = False
+    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -76,32 +81,27 @@ def publish(store: Store, plans: Iterable[Plan], sources: Mapping[str, str], now
 
 
 class Versions:
-    """The versions in use, each plan parsed once per process."""
+    """The versions in use, each read and parsed once per process."""
 
     def __init__(self) -> None:
-        self._plans: dict[tuple[str, str], Plan] = {}
+        self._known: dict[StoredVersion, Version] = {}
 
     def load(self, connection: Connection) -> list[Version]:
         """Return all versions in use: the live ones, and those that still have customers or messages."""
-        steps: dict[int, dict[str, int]] = {}
-        found = []
-        for row in journeys.in_use(connection):
-            if row.journey_id not in steps:
-                steps[row.journey_id] = journeys.step_ids(connection, row.journey_id)
-            key = (row.name, row.hash)
-            if key not in self._plans:
-                document = row.plan if isinstance(row.plan, dict) else json.loads(row.plan)
-                self._plans[key] = from_json(document)
-            found.append(
-                Version(
-                    self._plans[key],
-                    row.hash,
-                    row.journey_id,
-                    row.version_id,
-                    steps[row.journey_id],
-                    row.live,
-                    row.live_since,
-                    row.paused,
-                )
-            )
-        return found
+        found = journeys.in_use(connection)
+        for row in found:
+            if row not in self._known:
+                self._known[row] = self._read(connection, row)
+        return [self._known[row] for row in found]
+
+    def _read(self, connection: Connection, row: StoredVersion) -> Version:
+        return Version(
+            from_json(journeys.plan(connection, row.version_id)),
+            row.hash,
+            row.journey_id,
+            row.version_id,
+            journeys.step_ids(connection, row.journey_id),
+            row.live,
+            row.live_since,
+            row.paused,
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from collections.abc import Mapping as MappingType
 from typing import Any
 
@@ -76,13 +77,24 @@ LATER_OPERATORS = ("matches", "anniversary_in")
 COUNTS = {"at_least": "at_least", "at_most": "at_most", "exactly": "is"}
 MESSAGE_STATES = ("sent", "delivered", "opened", "clicked", "bounced", "complained", "failed")
 
-_VALUE = Raw("a value", {})
+_ONE = {"type": ["string", "number", "boolean"]}
+_ARITIES: dict[str, dict[str, Any]] = {
+    "one": _ONE,
+    "many": {"type": "array", "items": _ONE, "minItems": 1},
+    "two": {"type": "array", "items": _ONE, "minItems": 2, "maxItems": 2},
+    "flag": {"type": "boolean"},
+    "moment": {"type": "string"},
+}
+_NOUNS = {"bool": "`true` or `false`"} | {
+    name: f"a {name}" for name in ("text", "number", "date", "time", "list")
+}
 
 
-def operator_keys() -> tuple[Key, ...]:
-    """Return the rows of all operators."""
-    known = tuple(Key(name, _VALUE, doc) for name, (_, _, doc) in OPERATORS.items())
-    return known + tuple(Key(name, Later(), "") for name in LATER_OPERATORS)
+def operator_keys(names: Iterable[str] = OPERATORS) -> tuple[Key, ...]:
+    """Return the rows of some operators."""
+    return tuple(
+        Key(name, Raw("a value", _ARITIES[OPERATORS[name][0]]), OPERATORS[name][2]) for name in names
+    )
 
 
 def parse_ops(
@@ -103,8 +115,8 @@ def _parse_op(node: Mapping, name: str, type_: str, what: str, context: Context)
         return context.say(
             key,
             "T309",
-            f"`{name}` does not fit {what}, which is a {type_}.",
-            f"For a {type_} there are {listing(fitting)}.",
+            f"`{name}` does not fit {what}, which is {_NOUNS[type_]}.",
+            f"For {_NOUNS[type_]} there are {listing(fitting)}.",
         )
     values = _operands(value, arity, name, type_, context)
     return INVALID if values is INVALID else Op(name, values)  # type: ignore[arg-type]
@@ -146,13 +158,18 @@ def _several(value: Node, arity: str, name: str, type_: str, context: Context) -
         else context.say(item, "T203", f"`{name}` takes plain values, not {shown(item)}.")
         for item in value.nodes
     ]
+    if arity == "two" and INVALID not in found and type(found[0]) is type(found[1]) and found[0] > found[1]:
+        message = f"`{name}` goes from the least to the most; nothing lies in between here."
+        return context.say(value, "T206", message, "Turn the two round.")
     return INVALID if INVALID in found else tuple(found)
 
 
 def scalar(node: Scalar, type_: str, context: Context) -> Any:
     """Return a scalar as a value of the declared type, or INVALID after saying why."""
     value = node.value
-    if type_ in ("text", UNDECLARED) and value is not None:
+    if value is None:
+        return context.say(node, "T203", f"Here belongs {_NOUNS.get(type_, 'a value')}, not nothing.")
+    if type_ in ("text", UNDECLARED):
         return node.text
     if type_ == "number" and isinstance(value, (int, float)) and not isinstance(value, bool):
         return value
@@ -163,24 +180,22 @@ def scalar(node: Scalar, type_: str, context: Context) -> Any:
     if type_ == "time" and (found := as_time(node.text)):
         return found
     form = {
-        "date": " Dates are written `2026-03-01`.",
-        "time": " Times are written `2026-03-01T10:00:00Z`.",
-    }.get(type_, "")
-    return context.say(node, "T312", f"{shown(node)} is not a {type_}.{form}")
+        "date": "Dates are written `2026-03-01`.",
+        "time": "Times are written `2026-03-01T10:00:00Z`.",
+    }.get(type_)
+    return context.say(node, "T312", f"{shown(node)} is not {_NOUNS[type_]}.", form)
 
 
 def _moment(node: Scalar, context: Context, type_: str) -> Any:
     match = re.fullmatch(r"(.+) ago", node.text.strip())
     if match:
-        duration = parse_duration(match[1])
-        if duration:
-            return Ago(duration)
-        return context.say(node, "T205", f"`{match[1]}` is not a duration.", "Write `30d ago`.")
+        length = Length().parse(Scalar(node.place, match[1], match[1]), context)
+        return INVALID if length is INVALID else Ago(length)
     if parse_duration(node.text):
         return context.say(
             node, "T312", f"{shown(node)} is a length, not a moment.", f"Did you mean `{node.text} ago`?"
         )
-    if found := as_time(node.text) if type_ == "time" else as_date(node.text):
+    if found := as_time(node.text) if type_ in ("time", UNDECLARED) else as_date(node.text):
         return found
     return context.say(node, "T312", f"{shown(node)} is not a date.", "Write `2026-03-01` or `30d ago`.")
 
@@ -195,8 +210,9 @@ def _attribute(fields: Fields) -> Any:
     name = name_node.text
     type_ = context.schema.attributes.get(name)
     if type_ is None:
-        hint = did_you_mean(name, context.schema.attributes) or "Declare it under `customer` in treue.yaml."
-        return context.say(name_node, "T304", f"There is no attribute `{name}`.", hint)
+        declare = "Declare it under `customer` in treue.yaml."
+        hint = did_you_mean(name, context.schema.attributes, declare)
+        return context.say(name_node, "T304", f"There is no attribute {shown(name_node)}.", hint)
     names = [key for key in node.names() if key in OPERATORS]
     if not names:
         return context.say(
@@ -226,21 +242,37 @@ def _property(key: Scalar, value: Node, event: str | None, context: Context) -> 
     declared: MappingType[str, str] = context.schema.events.get(event, {}) if event else {}
     type_ = declared.get(key.text)
     if type_ is None:
-        hint = did_you_mean(key.text, declared) or f"Declare it under `events: {event}` in treue.yaml."
-        return context.say(key, "T305", f"The event `{event}` has no property `{key.text}`.", hint)
+        hint = did_you_mean(key.text, declared, f"Declare it under `events: {event}` in treue.yaml.")
+        return context.say(key, "T305", f"The event `{event}` has no property {shown(key)}.", hint)
     if isinstance(value, Mapping):
-        unknown = [k for k, _ in value.entries if k.text not in OPERATORS]
-        for k in unknown:
-            code = "T211" if k.text in LATER_OPERATORS else "T201"
-            context.say(k, code, f"There is no comparison `{k.text}`.", did_you_mean(k.text, OPERATORS))
-        ops = parse_ops(value, [k for k in value.names() if k in OPERATORS], type_, f"`{key.text}`", context)
-        return INVALID if unknown or ops is INVALID else Property(key.text, type_, ops)
+        ops = _comparisons(value, type_, f"`{key.text}`", context)
+        return INVALID if ops is INVALID else Property(key.text, type_, ops)
     name = "in" if isinstance(value, Items) else "is"
     if type_ == "list" and isinstance(value, Scalar):
         name = "contains"
     short = Mapping(value.place, [(Scalar(value.place, name, name), value)])
     ops = parse_ops(short, [name], type_, f"`{key.text}`", context)
     return INVALID if ops is INVALID else Property(key.text, type_, ops)
+
+
+def _comparisons(node: Mapping, type_: str, what: str, context: Context) -> Any:
+    if not node.entries:
+        return context.say(node, "T203", "A comparison is missing here.", "Such as `{above: 50}`.")
+    unknown = [key for key, _ in node.entries if key.text not in OPERATORS]
+    for key in unknown:
+        if key.text in LATER_OPERATORS:
+            Later().parse(key, context)
+        else:
+            hint = did_you_mean(key.text, OPERATORS)
+            context.say(key, "T201", f"There is no comparison {shown(key)}.", hint)
+    ops = parse_ops(node, [name for name in node.names() if name in OPERATORS], type_, what, context)
+    return INVALID if unknown else ops
+
+
+def check_where(fields: Fields) -> None:
+    """Say what is wrong with `where`, even if something else in the mapping is wrong, too."""
+    if "event" in fields and "where" in fields:
+        parse_where(fields.get("where"), fields.get("event"), fields.context)
 
 
 def _where_of(fields: Fields, event: str | None) -> Any:
@@ -264,7 +296,7 @@ def _times(fields: Fields, name: str) -> Any:
         fields.context.say(
             key,
             "T201",
-            f"There is no comparison `{key.text}` for a time.",
+            f"There is no comparison {shown(key)} for a time.",
             did_you_mean(key.text, ("before", "after")),
         )
     return INVALID if wrong else parse_ops(node, node.names(), "time", f"`{name}`", fields.context)
@@ -290,7 +322,7 @@ def _aggregate(function: str) -> Any:
     def build(fields: Fields) -> Any:
         context, node = fields.context, fields.node
         target = fields.get(function)
-        if not isinstance(target, Scalar) or "." not in target.text:
+        if not isinstance(target, Scalar) or "." not in target.text.strip("."):
             return context.say(
                 target,
                 "T203",
@@ -299,15 +331,14 @@ def _aggregate(function: str) -> Any:
             )
         event, _, prop = target.text.rpartition(".")
         if event not in context.schema.events:
-            return context.say(
-                target, "T303", f"There is no event `{event}`.", did_you_mean(event, context.schema.events)
-            )
+            hint = did_you_mean(event, context.schema.events)
+            return context.say(target, "T303", f"There is no event `{event[:40]}`.", hint)
         type_ = context.schema.events[event].get(prop)
         if type_ is None:
             hint = did_you_mean(prop, context.schema.events[event])
-            return context.say(target, "T305", f"The event `{event}` has no property `{prop}`.", hint)
-        if type_ != "number" and function != "count_distinct":
-            return context.say(target, "T309", f"`{function}` needs a number; `{prop}` is a {type_}.")
+            return context.say(target, "T305", f"The event `{event}` has no property `{prop[:40]}`.", hint)
+        if type_ not in ("number", UNDECLARED) and function != "count_distinct":
+            return context.say(target, "T309", f"`{function}` needs a number; `{prop}` is {_NOUNS[type_]}.")
         names = [key for key in node.names() if key in OPERATORS]
         if not names:
             return context.say(
@@ -353,10 +384,7 @@ _WITHIN = Key("within", Length(), "Only what happened in this time before now.")
 _WHERE = Key(
     "where", Raw("an event's properties", {"type": "object"}), "Only events whose own properties fit."
 )
-_COMPARED = tuple(
-    Key(name, _VALUE, OPERATORS[name][2])
-    for name in ("is", "not", "in", "not_in", "above", "at_least", "below", "at_most", "between")
-)
+_COMPARED = operator_keys(("is", "not", "in", "not_in", "above", "at_least", "below", "at_most", "between"))
 
 
 def _aggregate_shape(function: str, doc: str) -> Shape:
@@ -382,6 +410,7 @@ CONDITIONS: dict[str, Kind] = {
                 required=True,
             ),
             *operator_keys(),
+            *(Key(name, Later(), "") for name in LATER_OPERATORS),
         ),
         _attribute,
     ),
@@ -409,6 +438,7 @@ CONDITIONS: dict[str, Kind] = {
             Key("same", Later(), ""),
         ),
         _happened,
+        check=check_where,
     ),
     "sum": _aggregate_shape("sum", "The sum of an event's property, such as `order.placed.total`."),
     "average": _aggregate_shape("average", "The average of an event's property."),

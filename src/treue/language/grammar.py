@@ -14,8 +14,9 @@ from datetime import date
 from typing import Any, Protocol
 
 from treue.clock import known_zone, parse_duration, parse_instant
-from treue.language.problems import Place, Problems, did_you_mean, listing
+from treue.language.problems import Place, Problems, did_you_mean, listing, nearest
 from treue.language.source import Items, Mapping, Node, Scalar
+from treue.model.states import CHANNELS
 from treue.segments.tree import Condition
 
 
@@ -39,6 +40,24 @@ class Reference:
     name: str
     place: Place
     detail: str = ""
+
+
+class Anything(dict[str, Any]):
+    """Declarations of which some cannot be told: every name is there, those not declared as `else_`."""
+
+    def __init__(self, known: MappingType[str, Any], else_: Any) -> None:
+        super().__init__(known)
+        self.else_ = else_
+
+    def __missing__(self, name: str) -> Any:
+        return self.else_
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return what is declared, or what stands for the unknown."""
+        return self[name]
 
 
 @dataclass(frozen=True)
@@ -79,10 +98,25 @@ class Kind(Protocol):
         """Return the JSON Schema; shared shapes go into `defs`."""
 
 
+def reshaped(text: str, pattern: str) -> str | None:
+    """Return a suggestion: the text in small letters, with dashes or underscores, where that fits the pattern."""
+    for joint in ".-_":
+        name = re.sub(r"[^a-z0-9]+", joint, text[:80].lower()).strip(joint)
+        if re.fullmatch(pattern, name):
+            return f"Did you mean `{name}`?"
+    return None
+
+
+def say_empty(node: Node, context: Context) -> Any:
+    """Say that a list is empty and return INVALID."""
+    return context.say(node, "T203", "This list is empty.", "Put something into it, or leave the key out.")
+
+
 def shown(node: Node) -> str:
     """Return what stands at a node, short enough for a sentence."""
     if isinstance(node, Scalar):
-        return f"`{node.text[:40]}`" if node.text else "nothing"
+        text = " ".join(node.text[:200].split())
+        return "nothing" if not text else f"`{text[:40]}…`" if len(text) > 40 else f"`{text}`"
     return "a list" if isinstance(node, Items) else "a mapping"
 
 
@@ -92,13 +126,15 @@ class Text:
 
     noun: str = "a text"
     pattern: str | None = None
+    may_be_empty: bool = False
 
     def parse(self, node: Node, context: Context) -> Any:
         """Return the text as it was written."""
-        if not isinstance(node, Scalar) or node.value is None:
+        if not isinstance(node, Scalar) or node.value is None or not (node.text.strip() or self.may_be_empty):
             return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.")
         if self.pattern and not re.fullmatch(self.pattern, node.text):
-            return context.say(node, "T208", f"{shown(node)} is not {self.noun}.")
+            hint = reshaped(node.text, self.pattern)
+            return context.say(node, "T208", f"{shown(node)} is not {self.noun}.", hint)
         return node.text
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
@@ -157,9 +193,11 @@ class Whole:
     def parse(self, node: Node, context: Context) -> Any:
         """Return the integer."""
         if not isinstance(node, Scalar) or not isinstance(node.value, int) or isinstance(node.value, bool):
-            return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.")
+            digits = re.match(r"\d{1,9}(?= *%?$)", node.text) if isinstance(node, Scalar) else None
+            hint = f"Write `{int(digits[0])}`." if digits else None
+            return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.", hint)
         if not self.least <= node.value <= self.most:
-            return context.say(node, "T206", f"{node.value} is out of range: {self.least} to {self.most}.")
+            return context.say(node, "T206", f"{shown(node)} is out of range: {self.least} to {self.most}.")
         return node.value
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
@@ -206,7 +244,7 @@ class Share:
             return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.", hint)
         parts = round(float(match[1]) * 100)
         if parts > 10_000:
-            return context.say(node, "T206", f"{node.text} is out of range: 0% to 100%.")  # type: ignore[union-attr]
+            return context.say(node, "T206", f"{shown(node)} is out of range: 0% to 100%.")
         return parts
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
@@ -222,7 +260,9 @@ class Length:
 
     def parse(self, node: Node, context: Context) -> Any:
         """Return the Duration."""
-        found = parse_duration(node.text) if isinstance(node, Scalar) else None
+        if not isinstance(node, Scalar) or node.value is None or not node.text.strip():
+            return context.say(node, "T205", f"Here belongs {self.noun}, not {shown(node)}.")
+        found = parse_duration(node.text)
         if found is None:
             return context.say(node, "T205", f"{shown(node)} is not a duration.", _duration_hint(node))
         if not found:
@@ -242,19 +282,25 @@ class Length:
         }
 
 
-_SPELT = {"sec": "s", "min": "m", "hour": "h", "hr": "h", "day": "d", "week": "w", "month": "mo", "year": "y"}
+_SPELT = {"sec": "s", "min": "m", "ho": "h", "hr": "h", "da": "d", "we": "w", "mo": "mo", "ye": "y"}
 
 
-def _duration_hint(node: Node) -> str:
-    plain = "Write a number and one of `s`, `m`, `h`, `d`, `w`, `mo`, `y`, such as `2d` or `1d 12h`."
-    if not isinstance(node, Scalar):
-        return plain
-    if re.fullmatch(r"\d+", node.text):
+def _duration_hint(node: Scalar) -> str:
+    if re.fullmatch(r"\d{1,6}", node.text):
         return f"Name the unit: `{node.text}d` for days, `{node.text}h` for hours."
-    match = re.fullmatch(r"(\d+) *([a-zA-Z]+?)s?", node.text.strip())
-    if match and (unit := next((u for word, u in _SPELT.items() if match[2].lower().startswith(word)), None)):
-        return f"Write `{match[1]}{unit}`."
-    return plain
+    words = re.sub(r",| and ", " ", node.text[:60])
+    spelt = re.findall(r"(\d{1,6}) *([a-zA-Z]+)", words)
+    units = [_unit(word.lower()) for _, word in spelt]
+    if spelt and all(units) and not re.sub(r"\d{1,6} *[a-zA-Z]+", "", words).strip():
+        together = " ".join(f"{count}{unit}" for (count, _), unit in zip(spelt, units, strict=True))
+        return f"Write `{together}`."
+    return "Write a number and one of `s`, `m`, `h`, `d`, `w`, `mo`, `y`, such as `2d` or `1d 12h`."
+
+
+def _unit(word: str) -> str | None:
+    if word in _SPELT.values():
+        return word
+    return next((unit for start, unit in _SPELT.items() if word.startswith(start)), None)
 
 
 @dataclass(frozen=True)
@@ -268,14 +314,14 @@ class Word:
         """Return the word."""
         if isinstance(node, Scalar) and node.text in self.words:
             return node.text
-        if isinstance(node, Scalar):
-            return context.say(
-                node,
-                "T204",
-                f"{shown(node)} is not one of {listing(self.words)}.",
-                did_you_mean(node.text, self.words),
-            )
-        return context.say(node, "T203", f"Here belongs one of {listing(self.words)}, not {shown(node)}.")
+        if isinstance(node, Scalar) and node.text:
+            near = nearest(node.text, self.words)
+            hint = f"Did you mean `{near}`?" if near else None
+            return context.say(node, "T204", f"{shown(node)} is not {self._words()}.", hint)
+        return context.say(node, "T203", f"Here belongs {self._words()}, not {shown(node)}.")
+
+    def _words(self) -> str:
+        return f"{'one of ' if len(self.words) > 1 else ''}{listing(self.words)}"
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
         """Return the JSON Schema."""
@@ -291,7 +337,7 @@ class Name:
 
     def parse(self, node: Node, context: Context) -> Any:
         """Return the name, and remember to check that it exists."""
-        if not isinstance(node, Scalar) or not isinstance(node.value, str):
+        if not isinstance(node, Scalar) or node.value is None:
             return context.say(node, "T203", f"Here belongs the name of a {self.to}, not {shown(node)}.")
         context.references.append(Reference(self.to, node.text, node.place))
         return node.text
@@ -312,10 +358,9 @@ class EventName:
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
             return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.")
         if node.text not in context.schema.events:
-            hint = (
-                did_you_mean(node.text, context.schema.events) or "Declare it under `events` in treue.yaml."
-            )
-            return context.say(node, "T303", f"There is no event `{node.text}`.", hint)
+            declare = "Declare it under `events` in treue.yaml."
+            hint = did_you_mean(node.text, context.schema.events, declare)
+            return context.say(node, "T303", f"There is no event {shown(node)}.", hint)
         return node.text
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
@@ -331,12 +376,12 @@ class ChannelName:
 
     def parse(self, node: Node, context: Context) -> Any:
         """Return the name."""
-        if not isinstance(node, Scalar):
+        if not isinstance(node, Scalar) or node.value is None:
             return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.")
         if node.text not in context.schema.channels:
-            known = context.schema.channels
-            hint = did_you_mean(node.text, known) or "Set it up under `channels` in treue.yaml."
-            return context.say(node, "T307", f"There is no channel `{node.text}`.", hint)
+            set_up = "Set it up under `channels` in treue.yaml." if node.text in CHANNELS else None
+            hint = did_you_mean(node.text, context.schema.channels, set_up)
+            return context.say(node, "T307", f"There is no channel {shown(node)}.", hint)
         return node.text
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
@@ -352,11 +397,13 @@ class Zone:
 
     def parse(self, node: Node, context: Context) -> Any:
         """Return the zone's name."""
-        if isinstance(node, Scalar) and known_zone(node.text):
+        if not isinstance(node, Scalar) or node.value is None or not node.text.strip():
+            return context.say(node, "T210", f"Here belongs {self.noun}, not {shown(node)}.")
+        if known_zone(node.text):
             return node.text
         from zoneinfo import available_timezones
 
-        hint = did_you_mean(node.text, available_timezones()) if isinstance(node, Scalar) else None
+        hint = did_you_mean(node.text, available_timezones())
         return context.say(
             node, "T210", f"{shown(node)} is not a time zone.", hint or "Use a name such as `Europe/Berlin`."
         )
@@ -378,11 +425,13 @@ class Cron:
 
         from cronsim import CronSim, CronSimError
 
-        if isinstance(node, Scalar) and len(node.text.split()) == 5:
+        if not isinstance(node, Scalar) or node.value is None or not node.text.strip():
+            return context.say(node, "T209", f"Here belongs {self.noun}, not {shown(node)}.")
+        if len(node.text) < 200 and len(node.text.split()) == 5:
             try:
                 next(CronSim(node.text, datetime(2024, 1, 1, tzinfo=UTC)))
-            except (CronSimError, StopIteration):
-                pass
+            except (CronSimError, StopIteration, ValueError, AssertionError, TypeError):
+                pass  # cronsim lets some of these through where a field is nonsense
             else:
                 return node.text
         hint = (
@@ -405,12 +454,12 @@ class ListOf:
     noun: str = "a list"
 
     def parse(self, node: Node, context: Context) -> Any:
-        """Return a tuple of values; invalid ones are left out after being reported."""
+        """Return a tuple of values."""
         if isinstance(node, Items):
             if len(node.nodes) < self.least:
-                return context.say(node, "T203", "This list is empty.")
+                return say_empty(node, context)
             values = [self.of.parse(item, context) for item in node.nodes]
-            return tuple(value for value in values if value is not INVALID)
+            return INVALID if INVALID in values else tuple(values)
         if self.single:
             value = self.of.parse(node, context)
             return INVALID if value is INVALID else (value,)
@@ -425,30 +474,32 @@ class ListOf:
         return {"anyOf": [items, many]} if self.single else many
 
 
+_COUNTS = ("none", "one", "two")
+
+
 @dataclass(frozen=True)
 class MapOf:
     """A mapping from names of one's own choosing to one kind."""
 
     of: Kind
-    key_pattern: str = r".+"
+    key_pattern: str = r"(?s).+"
+    key_noun: str = "a name"
     least: int = 0
     noun: str = "a mapping"
 
     def parse(self, node: Node, context: Context) -> Any:
-        """Return a dict; invalid values are left out after being reported."""
+        """Return a dict."""
         if not isinstance(node, Mapping):
             return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.")
         if len(node.entries) < self.least:
-            return context.say(node, "T203", f"This needs at least {self.least} entries.")
-        found = {}
+            return context.say(node, "T203", f"Here belongs {self.noun}, at least {_COUNTS[self.least]}.")
+        found: dict[str, Any] = {}
         for key, value in node.entries:
+            found[key.text] = self.of.parse(value, context)
             if not re.fullmatch(self.key_pattern, key.text):
-                context.say(key, "T208", f"`{key.text}` is not a usable name here.")
-                continue
-            parsed = self.of.parse(value, context)
-            if parsed is not INVALID:
-                found[key.text] = parsed
-        return found
+                hint = reshaped(key.text, self.key_pattern)
+                found[key.text] = context.say(key, "T208", f"{shown(key)} is not {self.key_noun}.", hint)
+        return INVALID if INVALID in found.values() else found
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
         """Return the JSON Schema."""
@@ -473,13 +524,17 @@ class Raw:
 
 @dataclass(frozen=True)
 class Later:
-    """A part of the language whose engine is not there yet: said plainly instead of being ignored."""
+    """A part of the language whose engine is not there yet: said plainly instead of being ignored.
 
+    A key that only goes with another one, `beside`, is not said again where that stands beside it.
+    """
+
+    beside: str = ""
     noun: str = "something that comes later"
 
     def parse(self, node: Node, context: Context) -> Any:
-        """Say that it comes later."""
-        return context.say(node, "T211", "This part of the language comes with a later version of Treue.")
+        """Say that it comes later; `node` is the key that stands for it."""
+        return context.say(node, "T211", f"{shown(node)} comes with a later version of Treue.")
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
         """Return the JSON Schema."""
@@ -521,6 +576,7 @@ class Fields:
 
 
 Build = Callable[[Fields], Any]
+Check = Callable[[Fields], None]
 
 
 @dataclass(frozen=True)
@@ -531,44 +587,55 @@ class Shape:
     doc: str
     keys: tuple[Key, ...]
     build: Build
-    noun: str = "a mapping"
+    noun: str = ""
+    check: Check = lambda fields: None  # noqa: ARG005
+    """Says what is wrong between the keys; also called where some of them are wrong, and so not in `fields`."""
 
     def parse(self, node: Node, context: Context) -> Any:
         """Check the keys, parse each value, and build."""
         if not isinstance(node, Mapping):
-            return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.", self._example())
+            noun = self.noun or self.doc_name
+            return context.say(node, "T203", f"Here belongs {noun}, not {shown(node)}.", self._example(node))
+        before = len(context.problems)
+        fields = Fields(node, self._values(node, context), context)
+        self.check(fields)
+        valid = len(fields.values) == len(node.entries) and len(context.problems) == before
+        return self.build(fields) if valid else INVALID
+
+    def _values(self, node: Mapping, context: Context) -> dict[str, Any]:
         rows = {key.name: key for key in self.keys}
-        values: dict[str, Any] = {}
-        valid = True
-        for key, value in node.entries:
-            if key.text not in rows:
-                valid = context.say(
-                    key,
-                    "T201",
-                    f"There is no key `{key.text}` in {self.doc_name}.",
-                    did_you_mean(key.text, rows),
-                )
-                continue
-            parsed = rows[key.text].kind.parse(value, context)
-            if parsed is INVALID:
-                valid = INVALID
-            else:
-                values[key.text] = parsed
+        unknown = [key for key, _ in node.entries if key.text not in rows]
+        for key in unknown:
+            message = f"There is no key {shown(key)} in {self.doc_name}."
+            context.say(key, "T201", message, did_you_mean(key.text, rows))
+        self._say_missing(node, {nearest(key.text, rows) for key in unknown}, context)
+        parsed = {
+            key.text: self._value(rows[key.text].kind, key, value, node, context)
+            for key, value in node.entries
+            if key.text in rows
+        }
+        return {name: value for name, value in parsed.items() if value is not INVALID}
+
+    def _value(self, kind: Kind, key: Scalar, value: Node, node: Mapping, context: Context) -> Any:
+        if not isinstance(kind, Later):
+            return kind.parse(value, context)
+        return INVALID if node.key(kind.beside) is not None else kind.parse(key, context)
+
+    def _say_missing(self, node: Mapping, misspelt: set[str | None], context: Context) -> None:
         for row in self.keys:
-            if row.required and node.key(row.name) is None:
-                valid = context.say(
-                    node, "T202", f"The key `{row.name}` is missing in {self.doc_name}.", row.doc
-                )
-        return self.build(Fields(node, values, context)) if valid is not INVALID else INVALID
+            if row.required and node.key(row.name) is None and row.name not in misspelt:
+                hint = f"`{row.name}:` {row.doc[:1].lower()}{row.doc[1:]}"
+                context.say(node, "T202", f"The key `{row.name}` is missing in {self.doc_name}.", hint)
 
     @property
     def doc_name(self) -> str:
         """The shape's name with its article, as sentences need it."""
         return f"{'an' if self.name[0] in 'aeiou' else 'a'} {self.name}"
 
-    def _example(self) -> str | None:
-        first = next((key for key in self.keys if key.required), None)
-        return f"It begins with `{first.name}:`." if first else None
+    def _example(self, node: Node) -> str:
+        first = next((key for key in self.keys if key.required), self.keys[0])
+        written = node.text if isinstance(node, Scalar) and 0 < len(node.text) < 40 else "…"
+        return f"Such as `{first.name}: {written}`."
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
         """Return a reference to the shape in `defs`."""
@@ -599,29 +666,42 @@ class OneOf:
     def parse(self, node: Node, context: Context) -> Any:
         """Find the shape by its leading key and let it parse."""
         if isinstance(node, Items) and self.bare_list is not None:
-            values = [self.parse(item, context) for item in node.nodes]
-            return INVALID if INVALID in values or not values else self.bare_list(values)
+            return self._all(node, self.bare_list, context)
         shapes = self.shapes()
         if not isinstance(node, Mapping):
-            return context.say(
-                node,
-                "T203",
-                f"Here belongs {self.noun}, not {shown(node)}.",
-                f"It begins with {_either(shapes)}.",
-            )
-        leading = [name for name in shapes if node.key(name) is not None]
-        if leading:
-            return shapes[leading[0]].parse(node, context)
+            hint = self._colon(node, shapes) or f"It begins with {_either(shapes)}."
+            return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.", hint)
+        leading = [key for key, _ in node.entries if key.text in shapes]
+        if not leading:
+            return self._unknown(node, shapes, context)
+        first = min(leading, key=lambda key: list(shapes).index(key.text))
+        shape = shapes[first.text]
+        rows = {key.name for key in shape.keys} if isinstance(shape, Shape) else set(shapes)
+        for other in leading:
+            if other.text not in rows:
+                message = f"`{first.text}` and `{other.text}` cannot stand in one {self.name}."
+                return context.say(other, "T207", message, "Make a list of them, each with its own `- `.")
+        return shape.parse(first if isinstance(shape, Later) else node, context)
+
+    def _all(self, node: Items, build: Callable[[Sequence[Any]], Any], context: Context) -> Any:
+        if not node.nodes:
+            return say_empty(node, context)
+        values = [self.parse(item, context) for item in node.nodes]
+        return INVALID if INVALID in values else build(values)
+
+    def _colon(self, node: Node, shapes: MappingType[str, Kind]) -> str | None:
+        first, _, rest = node.text[:80].partition(" ") if isinstance(node, Scalar) else ("", "", "")
+        near = nearest(first, shapes) if first else None
+        value = rest.strip(" :") or ("true" if near == "stop" else "…")
+        return f"Write `{near}: {value}`." if near else None
+
+    def _unknown(self, node: Mapping, shapes: MappingType[str, Kind], context: Context) -> Any:
         for key, _ in node.entries:
-            hint = did_you_mean(key.text, shapes)
-            if hint and hint.startswith("Did you mean"):
-                return context.say(key, "T201", f"There is no {self.name} `{key.text}`.", hint)
-        return context.say(
-            node.entries[0][0] if node.entries else node,
-            "T201",
-            f"This is not {self.noun}.",
-            f"It needs one of {listing(shapes)}.",
-        )
+            if near := nearest(key.text, shapes):
+                message = f"There is no {self.name} {shown(key)}."
+                return context.say(key, "T201", message, f"Did you mean `{near}`?")
+        at = node.entries[0][0] if node.entries else node
+        return context.say(at, "T201", f"This is not {self.noun}.", f"It begins with {_either(shapes)}.")
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
         """Return a reference to the union in `defs`."""
@@ -637,7 +717,8 @@ class OneOf:
 
 
 def _either(shapes: MappingType[str, Kind]) -> str:
-    return listing(list(shapes)[:6]).replace(" and ", " or ") + (" …" if len(shapes) > 6 else "")
+    names = [f"`{name}`" for name, shape in shapes.items() if not isinstance(shape, Later)]
+    return f"{', '.join(names[:6])} or {'another' if len(names) > 6 else 'nothing else'}"
 
 
 def as_date(text: str) -> str | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from treue.clock import Duration
-from treue.language.conditions import CONDITION, parse_where
+from treue.language.conditions import CONDITION, UNDECLARED, check_where, parse_where, scalar
 from treue.language.grammar import (
     INVALID,
     ChannelName,
@@ -24,20 +25,24 @@ from treue.language.grammar import (
     Name,
     OneOf,
     Raw,
+    Reference,
     Shape,
     Share,
     Text,
     Whole,
     Word,
+    say_empty,
     shown,
 )
-from treue.language.problems import Place, Problems
-from treue.language.source import Mapping, Node, Scalar
+from treue.language.problems import Place, did_you_mean, nearest
+from treue.language.source import Items, Mapping, Node, Scalar
+from treue.model.states import BUILT_IN_ATTRIBUTES
 from treue.segments.tree import Condition, Happened, InSegment, Property
 from treue.segments.tree import Scalar as Plain
 
 STEP_ID = r"[a-z0-9]+(?:[-_][a-z0-9]+)*"
 DEFAULT_VALID_FOR = Duration(days=1)
+WAIT_FORMS = ("for", "until")
 
 
 @dataclass(frozen=True)
@@ -180,19 +185,18 @@ class Journey:
 
 
 def _again(node: Node, context: Any) -> Any:
-    if isinstance(node, Scalar) and node.text == "never":
-        return None
-    if isinstance(node, Scalar) and node.text == "always":
-        return Duration()
-    found = Length().parse(node, context) if isinstance(node, Scalar) and node.text[:1].isdigit() else INVALID
-    if found is INVALID and not (isinstance(node, Scalar) and node.text[:1].isdigit()):
-        return context.say(
-            node,
-            "T204",
-            f"{shown(node)} is not `never`, `always` or a duration.",
-            "Such as `again: 90d`: how long after leaving.",
-        )
-    return found
+    text = node.text if isinstance(node, Scalar) else ""
+    if text in ("never", "always"):
+        return None if text == "never" else Duration()
+    if text[:1].isdigit():
+        return Length().parse(node, context)
+    near = nearest(text, ("never", "always"))
+    return context.say(
+        node,
+        "T204",
+        f"Here belongs `never`, `always` or a duration, not {shown(node)}.",
+        f"Did you mean `{near}`?" if near else "Such as `again: 90d`: how long after leaving.",
+    )
 
 
 class _Again:
@@ -219,10 +223,11 @@ def _enter(fields: Fields) -> Any:
             "`enter` needs `event`, `segment`, `schedule` with `segment`, or `manual: true`.",
         )
     if len(kinds) > 1 and kinds != ["schedule", "segment"]:
+        first, other = kinds[0], kinds[-1]
         return context.say(
-            fields.at(kinds[1]),
+            fields.at(other),
             "T207",
-            f"`{kinds[0]}` and `{kinds[1]}` do not go together.",
+            f"`{first}` and `{other}` do not go together.",
             "A journey has one trigger.",
         )
     if kinds == ["schedule"]:
@@ -239,16 +244,10 @@ def _build_enter(fields: Fields) -> Any:
     where = parse_where(fields.get("where"), event, context) if "where" in fields else ()
     per = fields.get("per")
     if per and per not in context.schema.events.get(event, {}):
-        from treue.language.problems import did_you_mean
-
         node = fields.node.get("per")
         assert node is not None
-        return context.say(
-            node,
-            "T305",
-            f"The event `{event}` has no property `{per}`.",
-            did_you_mean(per, context.schema.events.get(event, {})),
-        )
+        hint = did_you_mean(per, context.schema.events.get(event, {}))
+        return context.say(node, "T305", f"The event `{event}` has no property {shown(node)}.", hint)
     condition = None
     if name:
         node = fields.node.get("segment")
@@ -289,14 +288,15 @@ ENTER = Shape(
         Key("manual", Just(True), "Enter by command or HTTP call only."),
         Key("date", Later(), ""),
         Key("each", Later(), ""),
-        Key("before", Later(), ""),
-        Key("after", Later(), ""),
-        Key("at", Later(), ""),
+        Key("before", Later(beside="date"), ""),
+        Key("after", Later(beside="date"), ""),
+        Key("at", Later(beside="date"), ""),
         Key("if", CONDITION, "Only customers for whom this holds at entry."),
         Key("again", _Again(), "`never` (the default), `always`, or how long after leaving."),
         Key("per", Text("the name of an event property"), "One stay for each value of this event property."),
     ),
     _enter,
+    check=check_where,
 )
 
 
@@ -337,6 +337,7 @@ GOAL = Shape(
         Key("within", Length(), "How long after entry it counts, also after the last step."),
     ),
     _goal,
+    check=check_where,
 )
 
 
@@ -367,8 +368,6 @@ class _Plain:
 
 
 def _send(fields: Fields) -> Any:
-    from treue.language.grammar import Reference
-
     channels = tuple(dict.fromkeys(fields.get("on", ())))
     template, node = fields.get("send"), fields.node.get("send")
     if template and node is not None:
@@ -390,9 +389,9 @@ class _Branches:
 
     def parse(self, node: Node, context: Any) -> Any:
         """Return the branches; `else` must come last."""
-        from treue.language.source import Items
-
-        if not isinstance(node, Items) or not node.nodes:
+        if isinstance(node, Items) and not node.nodes:
+            return say_empty(node, context)
+        if not isinstance(node, Items):
             return context.say(
                 node,
                 "T203",
@@ -411,6 +410,10 @@ class _Branches:
                     key, "T207", "`else` must be the last branch.", "Nothing after it is ever reached."
                 )
             return ELSE.parse(node, context)
+        misspelt = [key for key, _ in node.entries if key.text != "if"] if isinstance(node, Mapping) else []
+        if len(misspelt) == 1 and last and nearest(misspelt[0].text, ("if", "steps", "else")) == "else":
+            message = f"There is no key {shown(misspelt[0])} in a branch."
+            return context.say(misspelt[0], "T201", message, "Did you mean `else`?")
         return IF.parse(node, context)
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
@@ -439,8 +442,10 @@ class _Arms:
 
     def parse(self, node: Node, context: Any) -> Any:
         """Return the arms, each with its name."""
-        found = MapOf(ARM, key_pattern=STEP_ID, least=2, noun=self.noun).parse(node, context)
-        if found is INVALID or len(found) < len(node.entries):  # type: ignore[union-attr]
+        found = MapOf(ARM, STEP_ID, "a name of small letters, digits and dashes", 2, self.noun).parse(
+            node, context
+        )
+        if found is INVALID:
             return INVALID
         if not any(arm.weight for arm in found.values()):
             return context.say(node, "T206", "All weights are 0: nobody could go anywhere.")
@@ -456,7 +461,10 @@ class _Duration:
 
     def parse(self, node: Node, context: Any) -> Any:
         """Return the duration; the other forms of `wait` come later."""
-        return Later().parse(node, context) if isinstance(node, Mapping) else Length().parse(node, context)
+        forms = (
+            [key for key, _ in node.entries if key.text in WAIT_FORMS] if isinstance(node, Mapping) else []
+        )
+        return Later().parse(forms[0], context) if forms else Length().parse(node, context)
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
         """Return the JSON Schema."""
@@ -468,30 +476,59 @@ class _Written:
 
     def parse(self, node: Node, context: Any) -> Any:
         """Return attribute and value; the attribute must be declared and not one of the built-in columns."""
-        found = MapOf(_Plain(), least=1, noun=self.noun).parse(node, context)
-        if found is INVALID:
-            return INVALID
-        from treue.language.problems import did_you_mean
-        from treue.model.states import BUILT_IN_ATTRIBUTES
+        if not isinstance(node, Mapping) or not node.entries:
+            return MapOf(_Plain(), least=1, noun=self.noun).parse(node, context)
+        found = {key.text: self._value(key, value, context) for key, value in node.entries}
+        return INVALID if INVALID in found.values() else tuple(found.items())
 
-        for key, value in node.entries:  # type: ignore[union-attr]
-            declared = {k: t for k, t in context.schema.attributes.items() if k not in BUILT_IN_ATTRIBUTES}
-            if key.text not in declared:
-                hint = did_you_mean(key.text, declared) or "Declare it under `customer` in treue.yaml."
-                context.say(key, "T304", f"There is no attribute `{key.text}` to write.", hint)
-            elif isinstance(value, Scalar) and "{{" not in value.text:
-                _fits(value, declared[key.text], context)
-        return tuple(found.items())
+    def _value(self, key: Scalar, value: Node, context: Any) -> Any:
+        if key.text in BUILT_IN_ATTRIBUTES:
+            return context.say(
+                key, "T304", f"The attribute `{key.text}` is built in; a step cannot write it."
+            )
+        type_ = context.schema.attributes.get(key.text)
+        if type_ is None:
+            own = set(context.schema.attributes) - set(BUILT_IN_ATTRIBUTES)
+            hint = did_you_mean(key.text, own, "Declare it under `customer` in treue.yaml.")
+            return context.say(key, "T304", f"There is no attribute {shown(key)} to write.", hint)
+        return _typed(value, type_, context)
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
         """Return the JSON Schema."""
         return {"type": "object", "additionalProperties": _Plain().schema(defs), "minProperties": 1}
 
 
-def _fits(value: Scalar, type_: str, context: Any) -> None:
-    from treue.language.conditions import scalar
+def _typed(value: Node, type_: str, context: Any) -> Any:
+    """Return a plain value of the declared type; a template's comes out when it is rendered."""
+    found = _Plain().parse(value, context)
+    if found is INVALID or not isinstance(value, Scalar) or "{{" in value.text or type_ == UNDECLARED:
+        return found
+    return scalar(value, "text" if type_ == "list" else type_, context)
 
-    scalar(value, "text" if type_ == "list" else type_, context)
+
+def _emit(fields: Fields) -> Any:
+    found = _event_data(fields)
+    return (
+        INVALID
+        if INVALID in found.values()
+        else Emit(*_common(fields), fields.get("emit"), tuple(found.items()))
+    )
+
+
+def _event_data(fields: Fields) -> dict[str, Any]:
+    context, event, node = fields.context, fields.get("emit"), fields.node.get("data")
+    declared = context.schema.events.get(event, {})
+    found: dict[str, Any] = {}
+    for key, value in node.entries if event and isinstance(node, Mapping) else ():
+        type_ = declared.get(key.text)
+        if type_ is None:
+            hint = did_you_mean(key.text, declared, f"Declare it under `events: {event}` in treue.yaml.")
+            found[key.text] = context.say(
+                key, "T305", f"The event `{event}` has no property {shown(key)}.", hint
+            )
+        else:
+            found[key.text] = _typed(value, type_, context)
+    return found
 
 
 _COMMON = (
@@ -503,7 +540,7 @@ _COMMON = (
     Key("if", CONDITION, "Skip this step unless this holds."),
 )
 _STEPS = Key("steps", _Steps(), "What happens then.", required=True)
-_DATA = Key("data", MapOf(_Plain()), "Further values for the template or event.")
+_DATA = Key("data", MapOf(_Plain()), "Further values for the template.")
 
 
 def _step(name: str, doc: str, kind: Kind, build: Any, *more: Key) -> Shape:
@@ -592,8 +629,8 @@ STEPS: dict[str, Kind] = {
         "emit",
         "Records an event about the customer.",
         EventName(),
-        lambda f: Emit(*_common(f), f.get("emit"), _plain_values(f, "data")),
-        _DATA,
+        _emit,
+        Key("data", MapOf(_Plain()), "The event's properties."),
     ),
     "stop": _step("stop", "Ends the journey here.", Just(True), lambda f: Stop(*_common(f))),
     **{name: Later() for name in ("call", "award", "ask", "start")},
@@ -607,22 +644,11 @@ STEP = OneOf("step", lambda: STEPS, "a step")
 
 
 def _journey(fields: Fields) -> Any:
-    category = fields.get("category")
-    if category == "transactional" and fields.written("basis"):
-        return fields.context.say(fields.at("basis"), "T207", "A transactional journey needs no `basis`.")
-    if category in ("promotional", "relational") and not fields.written("basis"):
-        return fields.context.say(
-            fields.at("category"),
-            "T202",
-            f"A {category} journey needs its legal ground.",
-            "`basis: consent`, or `basis: existing_customer`.",
-        )
-    _unique_ids(fields.get("steps", ()), fields)
     return Journey(
         "",
         fields.node.place,
         fields.get("description", ""),
-        category,
+        fields.get("category"),
         fields.get("basis"),
         fields.get("enter"),
         fields.get("exit", ()),
@@ -647,19 +673,43 @@ def walk(steps: tuple[Step, ...]) -> list[Step]:
     return found
 
 
-def _unique_ids(steps: tuple[Step, ...], fields: Fields) -> None:
+def _check_journey(fields: Fields) -> None:
+    _check_basis(fields)
     seen: dict[str, Place] = {}
-    problems: Problems = fields.context.problems
-    for step in walk(steps):
-        if step.id and step.id in seen:
-            problems.add(
-                step.place,
-                "T310",
-                f"The id `{step.id}` is used twice; first in line {seen[step.id].line}.",
-                "Ids are unique in their journey.",
-            )
-        elif step.id:
-            seen[step.id] = step.place
+    for id_ in _ids(fields.node.get("steps")):
+        first = seen.setdefault(id_.text, id_.place)
+        if first is not id_.place:
+            message = f"The id {shown(id_)} is used twice; first in line {first.line}."
+            fields.context.say(id_, "T310", message, "Ids are unique in their journey.")
+
+
+def _check_basis(fields: Fields) -> None:
+    category = fields.get("category")
+    misspelt = any(nearest(name, ("basis",)) for name in fields.node.names())
+    if category == "transactional" and fields.written("basis"):
+        message = "A transactional journey needs no `basis`."
+        fields.context.say(fields.at("basis"), "T207", message, "Leave it out: no consent is asked for.")
+    elif category in ("promotional", "relational") and not misspelt:
+        fields.context.say(
+            fields.at("category"),
+            "T202",
+            f"A {category} journey needs its legal ground.",
+            "Write `basis: consent`, or `basis: existing_customer`.",
+        )
+
+
+def _ids(node: Node | None) -> Iterator[Scalar]:
+    """Yield the ids in a list of steps, those inside branches and arms included, whatever else may be wrong."""
+    if isinstance(node, Items):
+        for item in node.nodes:
+            yield from _ids(item)
+    elif isinstance(node, Mapping):
+        if isinstance(id_ := node.get("id"), Scalar) and id_.text:
+            yield id_
+        arms = node.get("split")
+        inner = [arm for _, arm in arms.entries] if isinstance(arms, Mapping) else []
+        for part in (node.get("choose"), *inner, node.get("steps"), node.get("else")):
+            yield from _ids(part)
 
 
 JOURNEY = Shape(
@@ -692,4 +742,5 @@ JOURNEY = Shape(
         Key("steps", _Steps(), "What happens, in order.", required=True),
     ),
     _journey,
+    check=_check_journey,
 )

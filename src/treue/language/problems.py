@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -47,6 +49,15 @@ CODES = {
 }
 """Every code with its meaning; the reference in the docs has a paragraph for each."""
 
+LINE_END = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
+"""Where YAML ends a line."""
+
+MOST_IN_A_FILE = 100
+"""Problems that are listed of one file."""
+
+WIDEST = 140
+"""Characters of a line that are shown around a problem."""
+
 WARNINGS = frozenset({"T405"})
 """Codes that are worth saying but do not make `check` fail."""
 
@@ -91,17 +102,22 @@ class Problems:
     """A growing list of problems; nothing is raised until everything has been looked at."""
 
     def __init__(self) -> None:
-        self._found: list[Problem] = []
+        self._found: dict[Problem, None] = {}
+        self._in_file: Counter[str] = Counter()
 
     def add(self, place: Place, code: str, message: str, suggestion: str | None = None) -> None:
-        """Add one problem, unless the same stands there already."""
+        """Add one problem, unless the same stands there already, or a file has had its fill."""
         assert code in CODES, code
         problem = Problem(place, code, message, suggestion)
-        if problem not in self._found:
-            self._found.append(problem)
+        if problem in self._found or self._in_file[place.file] > MOST_IN_A_FILE:
+            return
+        if self._in_file[place.file] == MOST_IN_A_FILE:
+            problem = Problem(place, code, "There is more wrong in this file; put the rest right first.")
+        self._in_file[place.file] += 1
+        self._found[problem] = None
 
     def __iter__(self) -> Iterator[Problem]:
-        return iter(sorted(self._found, key=lambda p: (p.place, p.code)))
+        return iter(self.all())
 
     def __len__(self) -> int:
         return len(self._found)
@@ -111,29 +127,71 @@ class Problems:
         return sorted(self._found, key=lambda p: (p.place, p.code, p.message))
 
 
+ALSO_CALLED = {
+    "is": ("equals", "equal", "eq", "==", "="),
+    "not": ("is_not", "not_equal", "ne", "!="),
+    "in": ("one_of", "any_of"),
+    "not_in": ("none_of",),
+    "above": ("greater_than", "more_than", "over", "gt", ">"),
+    "at_least": ("minimum", "gte", ">=", "from"),
+    "below": ("less_than", "under", "lt", "<"),
+    "at_most": ("maximum", "lte", "<=", "up_to"),
+    "exists": ("is_set", "present", "known"),
+    "within": ("in_the_last", "during"),
+    "average": ("avg", "mean"),
+    "wait": ("delay", "sleep", "pause"),
+    "send": ("email", "mail", "message"),
+    "on": ("channel", "channels", "via"),
+    "set": ("update", "assign"),
+    "emit": ("event", "track"),
+    "choose": ("branch", "branches", "switch", "condition", "steps", "else"),
+    "else": ("otherwise", "default"),
+    "split": ("ab", "ab_test", "test"),
+    "stop": ("end", "finish"),
+    "steps": ("then", "do", "actions"),
+    "if": ("when", "condition"),
+    "where": ("filter", "conditions"),
+    "enter": ("trigger", "start", "entry"),
+    "was": ("what", "is", "state", "status"),
+    "again": ("reentry", "repeat"),
+    "weight": ("percent", "share", "percentage"),
+    "holdout": ("control", "control_group"),
+    "adapter": ("provider",),
+    "email": ("mail", "e-mail"),
+    "text": ("string", "str", "varchar"),
+    "number": ("int", "integer", "float", "decimal", "money"),
+    "bool": ("boolean", "flag"),
+    "time": ("datetime", "timestamp"),
+    "list": ("array",),
+    "promotional": ("marketing", "advertising", "promo"),
+    "transactional": ("service",),
+}
+"""What people call some words of the language elsewhere."""
+
+
 def nearest(word: str, words: Iterable[str]) -> str | None:
     """Return the word a person most likely meant, or None where none is near."""
-    known = sorted(set(words))
-    if word.lower() in (lower := {w.lower(): w for w in known}):
-        return lower[word.lower()]
-    swapped = word.replace("_", "-")
-    if swapped in known or (swapped := word.replace("-", "_")) in known:
-        return swapped
-    found = get_close_matches(word, known, n=1, cutoff=0.6) or get_close_matches(
-        word.lower(), known, n=1, cutoff=0.6
-    )
-    return found[0] if found else None
+    known = {w.lower(): w for w in sorted(set(words))}
+    low = word[:80].lower()
+    for spelt in (low, low.replace("_", "-"), low.replace("-", "_"), low.replace(" ", "_")):
+        if spelt in known:
+            return known[spelt]
+    called = (w for w, others in ALSO_CALLED.items() if low in others and w in known)
+    swapped = (known[w] for w in known if 1 < len(w) < 4 and sorted(w) == sorted(low))
+    if (near := next(called, None) or next(swapped, None)) is not None:
+        return near
+    found = get_close_matches(low, known, n=1, cutoff=0.6)
+    return known[found[0]] if found else None
 
 
-def did_you_mean(word: str, words: Iterable[str]) -> str | None:
-    """Return a suggestion sentence: the nearest word, or the whole short list where none is near."""
+def did_you_mean(word: str, words: Iterable[str], otherwise: str | None = None) -> str | None:
+    """Return a suggestion: the nearest word; where none is near, the whole list if short, and `otherwise`."""
     known = sorted(set(words))
     near = nearest(word, known)
     if near:
         return f"Did you mean `{near}`?"
-    if 0 < len(known) <= 12:
-        return f"Known are {listing(known)}."
-    return None
+    short = f"Known are {listing(known)}." if 1 < len(known) <= 12 else None
+    return " ".join(part for part in (short, otherwise) if part) or None
 
 
 def listing(words: Iterable[str]) -> str:
@@ -149,12 +207,20 @@ def framed(problem: Problem, source: str | None) -> str:
     place = problem.place
     head = f"{place.file}:{place.line}:{place.column} {problem.code} {problem.message}"
     parts = [head]
-    lines = source.splitlines() if source is not None else []
+    lines = LINE_END.split(source) if source is not None else []
     gutter = " " * len(str(place.line))
     if 0 < place.line <= len(lines):
-        line = lines[place.line - 1].replace("\t", " ")
-        length = max(1, min(place.length, len(line) - place.column + 1))
-        parts += [f"  {place.line} | {line}", f"  {gutter} | {' ' * (place.column - 1)}{'^' * length}"]
+        line, column = _clipped(lines[place.line - 1], place.column)
+        length = max(1, min(place.length, len(line) - column + 1))
+        parts += [f"  {place.line} | {line}", f"  {gutter} | {' ' * (column - 1)}{'^' * length}"]
     if problem.suggestion:
         parts.append(f"  {gutter} = {problem.suggestion}")
     return "\n".join(parts)
+
+
+def _clipped(line: str, column: int) -> tuple[str, int]:
+    """Return a line fit for a terminal, cut around `column` where it is very long, and the column in it."""
+    start = max(0, min(column - WIDEST // 2, len(line) - WIDEST))
+    shown = "".join(c if c.isprintable() else " " for c in line[start : start + WIDEST])
+    head, tail = "…" if start else "", "…" if start + WIDEST < len(line) else ""
+    return f"{head}{shown}{tail}", column - start + len(head)

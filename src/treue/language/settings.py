@@ -12,11 +12,13 @@ from treue.errors import SettingsError
 from treue.language.conditions import CONDITION, UNDECLARED
 from treue.language.grammar import (
     INVALID,
+    Anything,
     Context,
     Fields,
     Key,
     Later,
     MapOf,
+    Reference,
     Schema,
     Shape,
     Text,
@@ -24,6 +26,7 @@ from treue.language.grammar import (
     Zone,
     shown,
 )
+from treue.language.problems import did_you_mean, nearest
 from treue.language.source import Mapping, Node, Scalar
 from treue.model.states import BUILT_IN_ATTRIBUTES, BUILT_IN_EVENTS, CHANNELS
 from treue.segments.tree import Condition
@@ -32,8 +35,13 @@ NAME = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 TYPES = ("text", "number", "bool", "date", "time", "list")
 SCHEMES = ("standard-webhooks", "shopify")
 
-_VARIABLE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)(?::-([^}]*))?\}")
-_SECRET_KEYS = re.compile(r"(secret|token|password|api_key|key|credentials|auth)$")
+_VALUE_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_EVENT_NAME = r"[a-z0-9_]+(\.[a-z0-9_]+)*"
+_NAMED = {"customer": _VALUE_NAME, "events": _EVENT_NAME, "channels": "|".join(CHANNELS)}
+_PLAIN_KEYS = ("workspace", "timezone", "locale", "database", "public_url", "sender")
+_VARIABLE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)(?::-([^}$]*))?\}")
+_SECRET_KEYS = re.compile(r"(secret|token|password|passwd|api_?key|_key|credentials|auth)$", re.IGNORECASE)
+_EMAIL = r"[^@\s<>\"]+@[^@\s<>\".]+(?:\.[^@\s<>\".]+)+"
 
 
 @dataclass(frozen=True)
@@ -113,18 +121,17 @@ class _EnvText:
 
     def parse(self, node: Node, context: Context) -> Any:
         """Return the Env."""
-        text = Text(self.noun).parse(node, context)
+        text = Text(self.noun, may_be_empty=True).parse(node, context)
         if text is INVALID:
             return INVALID
-        broken = _VARIABLE.sub("", text)
-        if "${" in broken:
+        if "${" in _VARIABLE.sub("", text):
             return context.say(
                 node,
                 "T203",
                 "A variable here is not closed or not a name.",
                 "Write `${NAME}` or `${NAME:-default}`, in capitals.",
             )
-        return Env(text)
+        return _literal(node, context) if has_password(text) else Env(text)
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
         """Return the JSON Schema."""
@@ -152,12 +159,20 @@ def only_variables(text: str) -> bool:
     return match is not None and not match[2]
 
 
+def has_password(text: str) -> bool:
+    """Whether an address in the text (`scheme://user:password@host`) carries a password written out."""
+    _, scheme, rest = text.partition("://")
+    user, at, _ = rest.rpartition("@")
+    _, colon, password = user.partition(":")
+    return bool(scheme and at and colon) and not only_variables(password)
+
+
 def _literal(node: Node, context: Context) -> Any:
     return context.say(
         node,
         "T212",
-        "A secret does not belong into this file.",
-        "Name an environment variable: `${MY_SECRET}`.",
+        "A secret does not belong in this file.",
+        'Keep it in the environment and name the variable: `"${MY_SECRET}"`.',
     )
 
 
@@ -167,12 +182,11 @@ class _Channel:
     def parse(self, node: Node, context: Context) -> Any:
         """Return the ChannelSettings; what else an adapter takes, it checks itself."""
         if not isinstance(node, Mapping):
-            return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.")
+            hint = "Write `{adapter: …}`, such as `{adapter: smtp}`."
+            return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.", hint)
         adapter = node.get("adapter")
         if adapter is None:
-            return context.say(
-                node, "T202", "The key `adapter` is missing in a channel.", "Such as `adapter: smtp`."
-            )
+            return self._no_adapter(node, context)
         name = Text("the name of an adapter").parse(adapter, context)
         options = {
             key.text: self._option(key.text, value, context)
@@ -187,32 +201,40 @@ class _Channel:
         )
         if name is INVALID or INVALID in options.values() or limit is INVALID:
             return INVALID
-        from treue.language.grammar import Reference
-
         context.references.append(Reference("adapter", name, adapter.place))
         return ChannelSettings(name, options, limit)
 
+    def _no_adapter(self, node: Mapping, context: Context) -> Any:
+        for key, _ in node.entries:
+            if nearest(key.text, ("adapter",)):
+                message = f"There is no key {shown(key)} in a channel."
+                return context.say(key, "T201", message, "Did you mean `adapter`?")
+        return context.say(
+            node, "T202", "The key `adapter` is missing in a channel.", "Such as `adapter: smtp`."
+        )
+
     def _option(self, key: str, value: Node, context: Context) -> Any:
-        if isinstance(value, Scalar) and not isinstance(value.value, str):
-            return value.value if value.value is not None else _EnvText().parse(value, context)
-        found = _EnvText().parse(value, context)
-        if found is INVALID:
-            return INVALID
-        password = re.search(r"://[^/@\s]*:[^@$\s]+@", found.written)
-        if (_SECRET_KEYS.search(key) and not only_variables(found.written)) or password:
-            return _literal(value, context)
-        return found
+        if _SECRET_KEYS.search(key):
+            return _Secret().parse(value, context)
+        if isinstance(value, Scalar) and isinstance(value.value, (bool, int, float)):
+            return value.value
+        return _EnvText().parse(value, context)
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
         """Return the JSON Schema."""
         properties = {
             "adapter": {"type": "string", "description": "The adapter that sends."},
-            "rate": {"type": "string"},
+            "rate": {"type": "string", "description": "The most it sends, such as `500/s`."},
         }
         return {"type": "object", "properties": properties, "required": ["adapter"]}
 
 
-_TYPED = MapOf(Word(TYPES), key_pattern=r"[A-Za-z_][A-Za-z0-9_]*", noun="a mapping of names to types")
+_TYPED = MapOf(
+    Word(TYPES),
+    _VALUE_NAME,
+    "a name of letters, digits and underscores",
+    noun="a mapping of names to types, or `{}`",
+)
 
 
 class _Channels:
@@ -220,18 +242,12 @@ class _Channels:
 
     def parse(self, node: Node, context: Context) -> Any:
         """Return the channels by name."""
-        from treue.language.problems import did_you_mean
-
-        if isinstance(node, Mapping):
-            for key, _ in node.entries:
-                if key.text not in CHANNELS:
-                    context.say(
-                        key,
-                        "T307",
-                        f"There is no kind of channel `{key.text}`.",
-                        did_you_mean(key.text, CHANNELS),
-                    )
-        return MapOf(_Channel(), noun=self.noun).parse(node, context)
+        found = MapOf(_Channel(), noun=self.noun).parse(node, context)
+        unknown = [key for key in keys_of(node) if key.text not in CHANNELS]
+        for key in unknown:
+            message = f"There is no kind of channel {shown(key)}."
+            context.say(key, "T307", message, did_you_mean(key.text, CHANNELS))
+        return INVALID if unknown else found
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
         """Return the JSON Schema."""
@@ -249,7 +265,7 @@ SENDER = Shape(
         Key("name", Text(), "The name customers see.", required=True),
         Key(
             "email",
-            Text("an e-mail address", r"[^@\s<>\"]+@[^@\s<>\"]+\.[^@\s<>\"]+"),
+            Text("an e-mail address", _EMAIL),
             "The address mails come from.",
             required=True,
         ),
@@ -275,60 +291,70 @@ SOURCE = Shape(
 )
 
 
-def declared_schema(node: Mapping) -> Schema:
-    """Return what a settings file with problems still declares, so that they are not reported again elsewhere."""
-
-    def types(mapping: Node | None) -> dict[str, str]:
-        entries = mapping.entries if isinstance(mapping, Mapping) else []
-        return {
-            k.text: v.text if isinstance(v, Scalar) and v.text in TYPES else UNDECLARED for k, v in entries
-        }
-
-    declared, channels = node.get("events"), node.get("channels")
-    events = {name: dict(props) for name, props in BUILT_IN_EVENTS.items()}
-    for key, value in declared.entries if isinstance(declared, Mapping) else []:
-        events[key.text] = {**events.get(key.text, {}), **types(value)}
-    names = tuple(channels.names()) if isinstance(channels, Mapping) else CHANNELS
-    return Schema({**BUILT_IN_ATTRIBUTES, **types(node.get("customer"))}, events, names)
+def keys_of(node: Node | None) -> list[Scalar]:
+    """Return the keys of a mapping, none where the node is something else."""
+    return [key for key, _ in node.entries] if isinstance(node, Mapping) else []
 
 
-def _settings(fields: Fields) -> Any:
-    declared = fields.get("customer", {})
-    for name in declared:
-        if name in BUILT_IN_ATTRIBUTES:
-            node = fields.node.get("customer")
-            assert isinstance(node, Mapping)
+def declared_schema(settings: Mapping | None) -> Schema:
+    """Return what a settings file declares, or may have been meant to declare.
+
+    What is wrong in it (None: it could not be read) is reported there, and not held against every other file.
+    """
+    customer, events, channels = (_section(settings, name) for name in ("customer", "events", "channels"))
+    own = {k.text: v if isinstance(v, Mapping) else None for k, v in events.entries} if events else {}
+    typed: dict[str, dict[str, str]] = {name: dict(props) for name, props in BUILT_IN_EVENTS.items()}
+    typed |= {name: _types(props, BUILT_IN_EVENTS.get(name, {})) for name, props in own.items()}
+    return Schema(
+        _types(customer, BUILT_IN_ATTRIBUTES),
+        typed if events else Anything(typed, Anything({}, UNDECLARED)),
+        tuple(channels.names()) if channels else CHANNELS,
+    )
+
+
+def _section(settings: Mapping | None, name: str) -> Mapping | None:
+    """Return a section: empty where it is left out, None where one cannot tell what it declares."""
+    value = settings.get(name) if settings else None
+    if isinstance(value, Mapping):
+        pattern = _NAMED[name]
+        return value if all(re.fullmatch(pattern, key) for key in value.names()) else None
+    rows = {key.name for key in SETTINGS.keys}
+    left_out = settings and value is None and rows.issuperset(settings.names())
+    return Mapping(settings.place) if settings and left_out else None
+
+
+def _types(section: Mapping | None, known: MappingType[str, str]) -> dict[str, str]:
+    entries = section.entries if section else []
+    own = {k.text: v.text if isinstance(v, Scalar) and v.text in TYPES else UNDECLARED for k, v in entries}
+    return {**known, **own} if section else Anything({**known, **own}, UNDECLARED)
+
+
+def _settings(fields: Fields) -> Settings:
+    named = {name: fields.get(name) for name in _PLAIN_KEYS if name in fields}
+    schema = declared_schema(fields.node)
+    return Settings(
+        **named, channels=fields.get("channels", {}), sources=fields.get("sources", {}), schema=schema
+    )
+
+
+def _check_settings(fields: Fields) -> None:
+    for key in keys_of(fields.node.get("customer")):
+        if key.text in BUILT_IN_ATTRIBUTES:
             fields.context.say(
-                node.key(name) or node, "T105", f"`{name}` is built in and need not be declared."
+                key, "T105", f"`{key.text}` is built in and need not be declared.", "Delete this line."
             )
-    events = {name: dict(props) for name, props in BUILT_IN_EVENTS.items()}
-    for name, props in fields.get("events", {}).items():
-        events[name] = {**events.get(name, {}), **props}
-    channels = fields.get("channels", {})
-    schema = Schema({**BUILT_IN_ATTRIBUTES, **declared}, events, tuple(channels))
-    _mapped_events(fields, schema)
-    plain = {
-        name: fields.get(name)
-        for name in ("workspace", "timezone", "locale", "database", "public_url", "sender")
-        if name in fields
-    }
-    return Settings(**plain, channels=channels, sources=fields.get("sources", {}), schema=schema)
-
-
-def _mapped_events(fields: Fields, schema: Schema) -> None:
-    from treue.language.problems import did_you_mean
-
+    events = declared_schema(fields.node).events
     sources = fields.node.get("sources")
     for _, source in sources.entries if isinstance(sources, Mapping) else ():
         mapped = source.get("map") if isinstance(source, Mapping) else None
         for _, target in mapped.entries if isinstance(mapped, Mapping) else ():
-            if isinstance(target, Scalar) and target.text not in schema.events:
-                hint = did_you_mean(target.text, schema.events) or "Declare it under `events`."
-                fields.context.say(target, "T303", f"There is no event `{target.text}`.", hint)
+            if isinstance(target, Scalar) and target.text and target.text not in events:
+                hint = did_you_mean(target.text, events, "Declare it under `events`.")
+                fields.context.say(target, "T303", f"There is no event {shown(target)}.", hint)
 
 
 SETTINGS = Shape(
-    "workspace's settings file",
+    "settings file",
     "The settings of a workspace.",
     (
         Key(
@@ -352,12 +378,17 @@ SETTINGS = Shape(
         Key("customer", _TYPED, "The customers' attributes and their types."),
         Key(
             "events",
-            MapOf(_TYPED, key_pattern=r"[a-z0-9_]+(\.[a-z0-9_]+)*"),
+            MapOf(_TYPED, _EVENT_NAME, "a name such as `order.placed`"),
             "The events and their properties.",
         ),
-        Key("sources", MapOf(SOURCE, key_pattern=NAME), "Who may post webhooks here."),
+        Key(
+            "sources",
+            MapOf(SOURCE, NAME, "a name of small letters, digits and dashes"),
+            "Who may post webhooks here.",
+        ),
     ),
     _settings,
+    check=_check_settings,
 )
 
 SEGMENT = Shape(

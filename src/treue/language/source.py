@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 import yaml
 
 from treue.language.problems import Place, Problems
+from treue.language.syntax import QUOTE_IT, fault
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
 
-_INT = re.compile(r"[-+]?[0-9]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _NULLS = {"", "~", "null", "Null", "NULL"}
 
@@ -64,6 +65,16 @@ class Mapping:
 Node = Scalar | Items | Mapping
 
 
+@dataclass
+class _Open:
+    node: Items | Mapping
+    key: Scalar | None = None
+    seen: dict[str, Place] = field(default_factory=dict)
+
+
+_TEXT = f"If it is meant as text: {QUOTE_IT[0].lower()}{QUOTE_IT[1:]}"
+
+
 class _Stop(Exception):  # noqa: N818 - a private signal, never seen outside this module
     pass
 
@@ -78,11 +89,12 @@ def read(file: str, text: str, problems: Problems) -> Mapping | None:
         root = _Builder(file, problems).build(text)
     except _Stop:
         return None
-    except yaml.MarkedYAMLError as error:
-        _syntax(file, error, problems)
+    except yaml.YAMLError as error:
+        found = fault(error, text)
+        problems.add(Place(file, found.line, found.column), "T101", found.message, found.hint)
         return None
-    except (yaml.YAMLError, ValueError) as error:
-        problems.add(start, "T101", f"This is not YAML: {str(error).splitlines()[0]}.")
+    except UnicodeEncodeError:
+        problems.add(start, "T106", "The file is not UTF-8.", "Save it as UTF-8.")
         return None
     if root is None or (isinstance(root, Scalar) and root.value is None):
         problems.add(start, "T104", "The file is empty.")
@@ -93,20 +105,6 @@ def read(file: str, text: str, problems: Problems) -> Mapping | None:
     return root
 
 
-def _syntax(file: str, error: yaml.MarkedYAMLError, problems: Problems) -> None:
-    mark = error.problem_mark or error.context_mark
-    place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1, 1)
-    what = (error.problem or error.context or "cannot be read").strip()
-    hint = None
-    if ("cannot start any token" in what and "\\t" in what) or "found character '\t'" in what:
-        hint = "Indent with spaces, not with tabs."
-    elif "mapping values are not allowed" in what:
-        hint = "Put quotes around a text that contains a colon, or check the indentation."
-    elif "did not find expected" in what or "could not find expected" in what:
-        hint = "Check the indentation, brackets and quotes around here."
-    problems.add(place, "T101", f"This is not YAML: {what}.", hint)
-
-
 class _Builder:
     def __init__(self, file: str, problems: Problems) -> None:
         self.file, self.problems = file, problems
@@ -115,8 +113,7 @@ class _Builder:
         loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
         events: Iterator[yaml.Event] = yaml.parse(text, Loader=loader)
         root: Node | None = None
-        stack: list[Items | Mapping] = []
-        pending: list[Scalar | None] = []
+        stack: list[_Open] = []
         documents = 0
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
@@ -124,66 +121,62 @@ class _Builder:
                 if documents > 1:
                     self._refuse(event, "T104", "A file holds one document; remove the `---` in the middle.")
             elif isinstance(event, yaml.AliasEvent):
-                self._refuse(event, "T102", "Aliases (`*name`) are not allowed; write the value out.")
+                self._refuse(event, "T102", "Aliases (`*name`) are not allowed; write the value out.", _TEXT)
             elif isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
                 stack.pop()
-                pending.pop()
             elif isinstance(event, (yaml.ScalarEvent, yaml.SequenceStartEvent, yaml.MappingStartEvent)):
                 self._allow(event)
                 node = self._node(event)
-                root = self._attach(node, stack, pending, root)
+                root = root or node
+                if stack:
+                    self._attach(node, stack[-1])
                 if not isinstance(node, Scalar):
-                    stack.append(node)
-                    pending.append(None)
+                    stack.append(_Open(node))
                     if len(stack) > MAX_DEPTH:
                         self._refuse(event, "T103", f"This is nested more than {MAX_DEPTH} levels deep.")
         return root
 
-    def _attach(
-        self, node: Node, stack: list[Items | Mapping], pending: list[Scalar | None], root: Node | None
-    ) -> Node:
-        if not stack:
-            return node
-        parent = stack[-1]
-        if isinstance(parent, Items):
-            parent.nodes.append(node)
-        elif pending[-1] is None:
-            pending[-1] = self._as_key(node, parent)
+    def _attach(self, node: Node, parent: _Open) -> None:
+        if isinstance(parent.node, Items):
+            parent.node.nodes.append(node)
+        elif parent.key is None:
+            parent.key = self._as_key(node)
         else:
-            key = pending[-1]
-            pending[-1] = None
-            if key.text == "<<":
-                self.problems.add(key.place, "T102", "Merge keys (`<<`) are not allowed; write the keys out.")
-            elif parent.key(key.text) is not None:
-                first = parent.key(key.text)
-                assert first is not None
-                self.problems.add(
-                    key.place,
-                    "T105",
-                    f"The key `{key.text}` is here twice; the first is in line {first.place.line}.",
-                )
-            else:
-                parent.entries.append((key, node))
-        assert root is not None
-        return root
+            key, parent.key = parent.key, None
+            if self._is_new(key, parent):
+                parent.node.entries.append((key, node))
 
-    def _as_key(self, node: Node, parent: Mapping) -> Scalar:
-        if isinstance(node, Scalar):
+    def _is_new(self, key: Scalar, parent: _Open) -> bool:
+        if key.text == "<<":
+            self.problems.add(key.place, "T102", "Merge keys (`<<`) are not allowed; write the keys out.")
+            return False
+        first = parent.seen.setdefault(key.text, key.place)
+        if first is not key.place:
+            message = f"The key `{key.text[:40]}` is here twice; the first is in line {first.line}."
+            self.problems.add(key.place, "T105", message)
+        return first is key.place
+
+    def _as_key(self, node: Node) -> Scalar:
+        if isinstance(node, Scalar) and node.text:
             return node
-        self.problems.add(node.place, "T104", "A key must be a word.", "Put quotes around a text in braces.")
+        hint = None if isinstance(node, Scalar) else "Put quotes around a text in braces or brackets."
+        self.problems.add(node.place, "T104", "A key must be a word.", hint)
         raise _Stop
 
     def _allow(self, event: yaml.NodeEvent) -> None:
         if event.anchor:
-            self._refuse(event, "T102", "Anchors (`&name`) are not allowed.")
+            self._refuse(event, "T102", "Anchors (`&name`) are not allowed.", _TEXT)
         tag = getattr(event, "tag", None)
         if tag and tag != "!":
             self._refuse(
-                event, "T102", f"Tags (`{tag.replace('tag:yaml.org,2002:', '!!')}`) are not allowed."
+                event,
+                "T102",
+                f"Tags (`{tag[:40].replace('tag:yaml.org,2002:', '!!')}`) are not allowed.",
+                _TEXT,
             )
 
-    def _refuse(self, event: yaml.Event, code: str, message: str) -> None:
-        self.problems.add(self._place(event), code, message)
+    def _refuse(self, event: yaml.Event, code: str, message: str, hint: str | None = None) -> None:
+        self.problems.add(self._place(event), code, message, hint)
         raise _Stop
 
     def _place(self, event: yaml.Event) -> Place:

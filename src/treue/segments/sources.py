@@ -138,6 +138,8 @@ class Facts:
         entry = select(self._among.c.customer_id, self._among.c.entered_at).distinct().subquery("entry")
         after = and_(event.c.customer_id == entry.c.customer_id, event.c.at > entry.c.entered_at)
         query = query.add_columns(entry.c.entered_at).select_from(entry.join(event, after))
+        if self._dialect == "sqlite":  # or it scans every event of the name to build a Bloom filter
+            query = self._restricted(query, event.c.customer_id)
         return _grouped(query, columns, [event.c.customer_id, entry.c.entered_at])
 
     def _fits(self, fact: EventFact) -> tuple[ColumnElement[bool], ...]:

@@ -21,8 +21,6 @@ class StoredVersion:
     version_id: int
     name: str
     hash: str
-    plan: dict[str, Any]
-    source: str
     live: bool
     live_since: datetime
     paused: bool
@@ -88,7 +86,15 @@ def in_use(connection: Connection) -> list[StoredVersion]:
     )
     live = journey.c.version_id == journey_version.c.id
     query = (
-        select(journey_version, journey.c.name, journey.c.live_since, journey.c.paused_at, live.label("live"))
+        select(
+            journey_version.c.id,
+            journey_version.c.journey_id,
+            journey_version.c.hash,
+            journey.c.name,
+            journey.c.live_since,
+            journey.c.paused_at,
+            live.label("live"),
+        )
         .join(journey, journey.c.id == journey_version.c.journey_id)
         .where(or_(live, inside, waiting, converting))
         .order_by(journey.c.name, journey_version.c.id)
@@ -99,8 +105,6 @@ def in_use(connection: Connection) -> list[StoredVersion]:
             row.id,
             row.name,
             row.hash,
-            row.plan,
-            row.source,
             bool(row.live),
             row.live_since,
             row.paused_at is not None,
@@ -109,10 +113,18 @@ def in_use(connection: Connection) -> list[StoredVersion]:
     ]
 
 
+def plan(connection: Connection, version_id: int) -> dict[str, Any]:
+    """Return a version's plan as it is kept."""
+    found: dict[str, Any] = connection.execute(
+        select(journey_version.c.plan).where(journey_version.c.id == version_id)
+    ).scalar_one()
+    return found
+
+
 def step_ids(connection: Connection, journey_id: int) -> dict[str, int]:
     """Return the numbers of a journey's steps by name."""
     found = connection.execute(select(step.c.name, step.c.id).where(step.c.journey_id == journey_id))
-    return dict(found.tuples().all())
+    return {row.name: row.id for row in found}
 
 
 def find(connection: Connection, name: str) -> int | None:
@@ -131,4 +143,4 @@ def pause(connection: Connection, name: str, now: datetime | None) -> bool:
     return found.rowcount > 0
 
 
-__all__ = ["StoredVersion", "find", "in_use", "names", "pause", "publish", "retire", "step_ids"]
+__all__ = ["StoredVersion", "find", "in_use", "names", "pause", "plan", "publish", "retire", "step_ids"]

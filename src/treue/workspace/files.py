@@ -70,7 +70,9 @@ def yaml_files(folder: Path, *, tests: bool = False) -> Iterator[Path]:
     if not folder.is_dir():
         return
     for path in sorted(folder.iterdir()):
-        if path.suffix in (".yaml", ".yml") and path.is_file() and path.name.endswith(".test.yaml") is tests:
+        is_test = Path(path.stem).suffix == ".test"
+        shown = path.suffix in (".yaml", ".yml") and not path.name.startswith(".")
+        if shown and is_test is tests and path.is_file():
             yield path
 
 

@@ -13,7 +13,7 @@ from treue.language.grammar import INVALID, Context, Reference, Schema, Shape
 from treue.language.journey import JOURNEY, Journey
 from treue.language.problems import Place, Problem, Problems, did_you_mean, framed
 from treue.language.settings import NAME, SEGMENT, SETTINGS, SegmentFile, Settings, declared_schema
-from treue.language.source import Mapping, read
+from treue.language.source import MAX_BYTES, Mapping, read
 from treue.segments.tree import Condition
 from treue.workspace.files import SETTINGS_FILE, TemplateFolder, template_folders, yaml_files
 
@@ -53,16 +53,18 @@ class _Loader:
         self.texts: dict[str, str] = {}
         self.references: list[Reference] = []
         self.schema = Schema()
-        self.segment_paths = {path.stem: path for path in yaml_files(root / "segments")}
+        self.segment_paths = self._by_name(root / "segments")
         self.segments: dict[str, SegmentFile | None] = {}
         self.resolving: list[str] = []
 
     def load(self) -> Workspace:
         settings = self._settings()
         templates = template_folders(self.root)
+        for name in templates:
+            self._check_name(name, f"templates/{name}", name)
         for name in self.segment_paths:
             self._segment(name)
-        paths = {path.stem: path for path in yaml_files(self.root / "journeys")}
+        paths = self._by_name(self.root / "journeys")
         journeys = {name: journey for name, path in paths.items() if (journey := self._journey(name, path))}
         self._check_references(templates, set(paths))
         segments = {name: found for name, found in self.segments.items() if found is not None}
@@ -70,12 +72,10 @@ class _Loader:
 
     def _settings(self) -> Settings:
         node = self._read(self.root / SETTINGS_FILE)
-        if node is None:
-            return Settings("workspace")
+        self.schema = declared_schema(node)
         context = Context(self.problems)
-        found = SETTINGS.parse(node, context)
+        found = INVALID if node is None else SETTINGS.parse(node, context)
         self.references += context.references
-        self.schema = declared_schema(node) if found is INVALID else found.schema
         return Settings("workspace", schema=self.schema) if found is INVALID else found
 
     def _segment(self, name: str) -> Condition | None:
@@ -89,8 +89,8 @@ class _Loader:
 
     def _resolve(self, name: str, place: Place) -> Condition | None:
         if name not in self.segment_paths:
-            hint = did_you_mean(name, self.segment_paths) or "Segments live in segments/NAME.yaml."
-            self.problems.add(place, "T301", f"There is no segment `{name}`.", hint)
+            hint = did_you_mean(name, self.segment_paths, "Segments live in segments/NAME.yaml.")
+            self.problems.add(place, "T301", f"There is no segment `{name[:40]}`.", hint)
             return None
         if name in self.resolving:
             circle = " → ".join([*self.resolving[self.resolving.index(name) :], name])
@@ -103,21 +103,33 @@ class _Loader:
         return replace(found, name=name) if found else None
 
     def _parse(self, path: Path, shape: Shape) -> Any:
-        node = self._read(path)
         before = len(self.problems)
+        self._check_name(path.stem, self._name(path), path.name)
+        node = self._read(path)
         if node is None:
             return None
-        if not re.fullmatch(NAME, path.stem):
-            self.problems.add(
-                Place(self._name(path), 1, 1),
-                "T208",
-                f"`{path.stem}` is not a usable name.",
-                "File names are small letters, digits and dashes.",
-            )
         context = Context(self.problems, self.schema, self._resolve)
         found = shape.parse(node, context)
         self.references += context.references
         return None if found is INVALID or len(self.problems) > before else found
+
+    def _by_name(self, folder: Path) -> dict[str, Path]:
+        paths: dict[str, Path] = {}
+        for path in yaml_files(folder):
+            first = paths.setdefault(path.stem, path)
+            if first is not path:
+                message = f"There is {self._name(first)} already; a name is there once."
+                self.problems.add(
+                    Place(self._name(path), 1, 1), "T208", message, "Rename or delete one of them."
+                )
+        return paths
+
+    def _check_name(self, name: str, file: str, written: str) -> None:
+        if not re.fullmatch(NAME, name):
+            near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+            hint = f"Rename it to `{written.replace(name, near)}`." if near else None
+            message = f"`{written}` is not a usable name: names are small letters, digits and dashes."
+            self.problems.add(Place(file, 1, 1), "T208", message, hint)
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
@@ -125,13 +137,16 @@ class _Loader:
     def _read(self, path: Path) -> Mapping | None:
         name = self._name(path)
         try:
-            text = path.read_bytes().decode("utf-8-sig")
+            with path.open("rb") as file:
+                data = file.read(MAX_BYTES + 1)
+            text = data.decode("utf-8-sig", "strict" if len(data) <= MAX_BYTES else "ignore")
         except FileNotFoundError:
             self.problems.add(Place(name, 1, 1), "T106", "The file is not there.")
             return None
         except UnicodeDecodeError as error:
-            line = error.object[: error.start].count(b"\n") + 1
-            self.problems.add(Place(name, line, 1), "T106", "The file is not UTF-8.", "Save it as UTF-8.")
+            before = error.object[: error.start].decode("utf-8-sig").split("\n")
+            place = Place(name, len(before), len(before[-1]) + 1)
+            self.problems.add(place, "T106", "The file is not UTF-8 from here on.", "Save it as UTF-8.")
             return None
         except OSError as error:
             self.problems.add(Place(name, 1, 1), "T106", f"The file cannot be read: {error.strerror}.")
@@ -142,8 +157,8 @@ class _Loader:
     def _check_references(self, templates: dict[str, TemplateFolder], journeys: set[str]) -> None:
         for reference in self.references:
             if reference.kind == "template" and reference.name not in templates:
-                hint = (
-                    did_you_mean(reference.name, templates) or f"Make the folder templates/{reference.name}/."
+                hint = did_you_mean(
+                    reference.name, templates, f"Make the folder templates/{reference.name}/."
                 )
                 self.problems.add(reference.place, "T302", f"There is no template `{reference.name}`.", hint)
             elif reference.kind == "journey" and reference.name not in journeys:

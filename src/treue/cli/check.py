@@ -1,0 +1,122 @@
+"""`treue check`: every file against the language, the schema and each other; all problems at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from treue.cli import opening, output
+from treue.cli.opening import Json
+from treue.errors import UsageError
+from treue.language.problems import Problem, framed
+from treue.workspace.files import LAYOUT
+from treue.workspace.loading import Workspace, load
+
+
+def check(
+    context: typer.Context,
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILE...", help="Only these files or folders.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Check every file against the language, the schema and each other, and render every template.
+
+    Shows all problems at once. Ends with 1 where there is one, with 0 where there are none or only warnings.
+    """
+    from treue.channel import installed_adapters
+
+    root = opening.root(context)
+    wanted = _wanted(files or [], root)
+    workspace = load(root, installed_adapters)
+    problems = _chosen(_all(workspace, wanted), wanted)
+    if json:
+        output.document(problems=[problem.as_json() for problem in problems])
+    else:
+        _show(workspace, problems)
+    raise typer.Exit(int(any(not problem.is_warning for problem in problems)))
+
+
+def _wanted(files: Sequence[Path], root: Path) -> list[str]:
+    """Return files and folders as the problems name them, relative to the workspace."""
+    found = []
+    for given in files:
+        there = [path for path in (Path.cwd() / given, root / given) if path.exists()]
+        if not there:
+            raise UsageError(f"There is no file {given}.")
+        path = there[0].resolve()
+        if not path.is_relative_to(root.resolve()):
+            raise UsageError(f"{given} is not in the workspace {root}.")
+        found.append(path.relative_to(root.resolve()).as_posix())
+    return found
+
+
+def _all(workspace: Workspace, wanted: Sequence[str]) -> list[Problem]:
+    names = _templates(workspace, wanted)
+    if not names:
+        return workspace.problems
+    from treue.render.workspace_check import template_problems
+
+    return sorted([*workspace.problems, *template_problems(workspace, names)])
+
+
+def _templates(workspace: Workspace, wanted: Sequence[str]) -> set[str]:
+    """Return the templates that have to be rendered; those outside the wanted files need not."""
+    everything = not wanted or any(_within(f"templates/{LAYOUT}", one) for one in wanted)
+    if everything or any(one.startswith(f"templates/{LAYOUT}/") for one in wanted):
+        return set(workspace.templates)
+    parts = [one.split("/") for one in wanted]
+    return {part[1] for part in parts if part[0] == "templates" and len(part) > 1} & set(workspace.templates)
+
+
+def _within(file: str, folder: str) -> bool:
+    return folder == "." or file == folder or file.startswith(folder + "/")
+
+
+def _chosen(problems: Sequence[Problem], wanted: Sequence[str]) -> list[Problem]:
+    if not wanted:
+        return list(problems)
+    return [problem for problem in problems if any(_within(problem.place.file, one) for one in wanted)]
+
+
+def _show(workspace: Workspace, problems: Sequence[Problem]) -> None:
+    texts = dict(workspace.texts)
+    for problem in problems:
+        file = problem.place.file
+        if file not in texts:
+            texts[file] = _text(workspace.root / file)
+        head, _, rest = framed(problem, texts[file]).partition("\n")
+        output.line(output.styled(head, "warning" if problem.is_warning else "bad"))
+        output.line(rest + "\n" if rest else "")
+    output.line(_summary(workspace, problems))
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if os.path.isfile(path) else ""
+
+
+def _summary(workspace: Workspace, problems: Sequence[Problem]) -> str:
+    wrong = sum(not problem.is_warning for problem in problems)
+    warnings = len(problems) - wrong
+    also = f", {output.count(warnings, 'warning')}" if warnings else ""
+    if wrong:
+        files = len({problem.place.file for problem in problems if not problem.is_warning})
+        return output.styled(
+            f"{output.count(wrong, 'problem')} in {output.count(files, 'file')}{also}.", "bad"
+        )
+    checked = ", ".join(
+        output.count(len(found), one)
+        for one, found in (
+            ("journey", workspace.journeys), ("segment", workspace.segments), ("template", workspace.templates)
+        )
+    )  # fmt: skip
+    return output.styled(f"{checked}: no problems{also}.", "good")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(check)

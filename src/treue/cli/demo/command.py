@@ -1,0 +1,163 @@
+"""The verb `demo`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from treue.cli.demo.life import Lived, RunPass
+    from treue.cli.demo.purchases import History
+    from treue.cli.demo.shop import Shop
+    from treue.engine.assembly import Assembly
+    from treue.engine.counts import JourneyCounts
+    from treue.engine.runtimes import Runtime
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("demo")(demo)
+
+
+def demo(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
+    """Run the main job on real customers, start to end, in a temporary workspace."""
+    from treue.cli.demo.purchases import load_history
+    from treue.cli.demo.shop import open_shop
+    from treue.workspace.loading import load
+
+    began = time.monotonic()
+    history = load_history()
+    shop = open_shop(history.purchases)
+    root = _workspace()
+    print(_opening(history, shop, root), file=sys.stderr)
+    with _assembled(load(root)) as (assembly, runtime), _progress() as bar:
+        lived = _play(assembly, runtime, shop, bar)
+        with assembly.store.reading() as connection:
+            from treue.engine.counts import journey_counts
+
+            counts = journey_counts(connection)
+    seconds = time.monotonic() - began
+    if as_json:
+        typer.echo(
+            json.dumps(_document(history, shop, lived, counts, seconds, root), ensure_ascii=False, indent=2)
+        )
+    else:
+        _show(lived, counts, seconds, root)
+    if not all(journey.adds_up for journey in counts.values()):
+        raise typer.Exit(1)
+
+
+def _workspace() -> Path:
+    """Copy the reference workspace into a folder of its own."""
+    from treue.workspace.files import SETTINGS_FILE, reference_workspace
+
+    source, root = reference_workspace(), Path(tempfile.mkdtemp(prefix="treue-demo-"))
+    for folder in ("journeys", "segments", "templates"):
+        shutil.copytree(source / folder, root / folder)
+    shutil.copy(source / SETTINGS_FILE, root)
+    return root
+
+
+@contextmanager
+def _assembled(workspace: Any) -> Iterator[tuple[Assembly, Runtime]]:
+    """Assemble with the demo's own database and inbox, whatever the environment says."""
+    import os
+
+    from treue.engine.assembly import assembled
+    from treue.engine.runtimes import load_runtime
+    from treue.workspace.files import state_folder
+
+    for name in ("TREUE_DATABASE", "TREUE_URL", "SMTP_URL"):
+        os.environ.pop(name, None)
+    runtime = load_runtime("prefect", state_folder(workspace.root))
+    try:
+        with assembled(workspace) as assembly:
+            yield assembly, runtime
+    finally:
+        runtime.close()
+
+
+def _play(assembly: Assembly, runtime: Runtime, shop: Shop, bar: Progress) -> Lived:
+    """Load the past, publish the journeys on the first day, live through the rest."""
+    from treue.cli.demo import life
+    from treue.engine.runtimes import InProcess
+
+    assembly.publish(life.START)
+    past = sum(person.since < life.START for person in shop.people)
+    loading = bar.add_task("Loading the past", total=past)
+    life.load_past(assembly, shop.people, lambda n: bar.advance(loading, n))
+    living = bar.add_task("1998-01-01, through Prefect", total=life.DAYS * len(life.PASSES))
+    simple = InProcess()
+
+    def through(day: int) -> RunPass:
+        by: Runtime | InProcess = runtime if day in (0, life.DAYS - 1) else simple
+        words = "Prefect" if by is runtime else "the in-process runtime"
+        date = (life.START + day * life.ONE_DAY).date()
+        bar.update(living, description=f"{date}, through {words}")
+        return lambda engine, now, sense: by.run_pass(engine, now, sense=sense)
+
+    return life.live(assembly, shop.people, through, lambda _: bar.advance(living))
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description:<44}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        yield bar
+
+
+def _opening(history: History, shop: Shop, root: Path) -> str:
+    return (
+        f"Purchases: {history.origin}: {len(history.purchases):,} by {len(shop.people):,} customers.\n"
+        f"Names, addresses (example.com), zones and consents are made from a seed; amounts are taken as euros.\n"
+        f"So that there are newcomers, the purchases of {shop.moved:,} customers are moved by 52 weeks.\n"
+        f"The workspace is {root}. Its clock starts at 1998-01-01; mail goes by SMTP to the built-in inbox.\n"
+        f"The first and the last day run through Prefect, the days between through the in-process runtime."
+    )
+
+
+def _document(
+    history: History, shop: Shop, lived: Lived, counts: dict[str, JourneyCounts], seconds: float, root: Path
+) -> dict[str, Any]:
+    return {
+        "format": 1,
+        "data": history.origin,
+        "real": history.real,
+        "customers": len(shop.people),
+        "newcomers": lived.newcomers,
+        "orders": lived.orders,
+        "passes": lived.passes,
+        "seconds": round(seconds, 1),
+        "workspace": str(root),
+        "journeys": {name: journey.as_json() for name, journey in counts.items()},
+    }
+
+
+def _show(lived: Lived, counts: dict[str, JourneyCounts], seconds: float, root: Path) -> None:
+    from treue.cli.demo.summary import summary
+
+    typer.echo(summary(lived, counts))
+    sent = sum(n for journey in counts.values() for n in journey.sent.values())
+    typer.echo(f"{sent:,} messages in {seconds:.0f} s. To look at them:\n")
+    typer.echo(f"  treue --workspace {root} up        then open http://localhost:8420/inbox")
+    typer.echo(f"  treue --workspace {root} status    one screen for operators")
+    typer.echo(f"  treue --workspace {root} why cd-00008")

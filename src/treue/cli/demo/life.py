@@ -1,0 +1,113 @@
+"""Ninety days in a minute: what happened is recorded hour by hour on a virtual clock, and passes are run."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from treue.cli.demo.shop import Person
+from treue.engine.assembly import Assembly
+from treue.engine.delivering import Delivered
+from treue.engine.engine import Engine, Passed
+from treue.store import consents, customers, events
+from treue.store.inputs import ConsentInput, EventInput
+
+START = datetime(1998, 1, 1, tzinfo=UTC)
+DAYS = 90
+ONE_DAY = timedelta(days=1)
+PASSES = (timedelta(hours=20, minutes=30),)
+"""When on each day a pass runs; the day's first also looks at segments and schedules."""
+
+LOADED_AT_ONCE = 4_000
+
+RunPass = Callable[[Engine, datetime, bool], Passed]
+
+
+@dataclass
+class Lived:
+    """What the days brought."""
+
+    newcomers: int = 0
+    orders: int = 0
+    passes: int = 0
+    delivered: Delivered = field(default_factory=Delivered)
+
+
+Coming = tuple[datetime, int, Person | ConsentInput | EventInput]
+"""Something that is going to happen: when, a number that keeps the order, and what."""
+
+
+def load_past(assembly: Assembly, people: Sequence[Person], told: Callable[[int], None]) -> None:
+    """Record everything that happened before the demo begins; no journey looks at it."""
+    past = [person for person in people if person.since < START]
+    for start in range(0, len(past), LOADED_AT_ONCE):
+        chunk = past[start : start + LOADED_AT_ONCE]
+        _record(
+            assembly,
+            [what for person in chunk for at, what in _life(person) if at < START],
+            START,
+            routed=True,
+        )
+        told(len(chunk))
+
+
+def _life(person: Person) -> Iterator[tuple[datetime, Person | ConsentInput | EventInput]]:
+    yield person.since, person
+    dated: tuple[ConsentInput | EventInput, ...] = (*person.consents, *person.orders)
+    for what in dated:
+        assert what.at is not None
+        yield what.at, what
+
+
+def _record(
+    assembly: Assembly,
+    happened: Sequence[Person | ConsentInput | EventInput],
+    now: datetime,
+    *,
+    routed: bool = False,
+) -> None:
+    with assembly.store.transaction() as connection:
+        customers.merge(connection, [one.customer for one in happened if isinstance(one, Person)], now)
+        consents.give(connection, [one for one in happened if isinstance(one, ConsentInput)], now)
+        events.record(connection, [one for one in happened if isinstance(one, EventInput)], now, routed)
+
+
+def _to_come(people: Sequence[Person]) -> list[Coming]:
+    """Return what is still to happen, as a heap by time."""
+    found = [
+        (at, n, what)
+        for n, (at, what) in enumerate(pair for person in people for pair in _life(person))
+        if at >= START
+    ]
+    heapq.heapify(found)
+    return found
+
+
+def live(
+    assembly: Assembly,
+    people: Sequence[Person],
+    through: Callable[[int], RunPass],
+    told: Callable[[datetime], None],
+) -> Lived:
+    """Live through the days. `through(day)` is what runs that day's passes."""
+    coming, lived = _to_come(people), Lived()
+    for day in range(DAYS):
+        run = through(day)
+        for n, hour in enumerate(PASSES):
+            now = START + day * ONE_DAY + hour
+            happened = list(_until(coming, now))
+            if happened:
+                _record(assembly, happened, now)
+            lived.newcomers += sum(isinstance(one, Person) for one in happened)
+            lived.orders += sum(isinstance(one, EventInput) for one in happened)
+            lived.delivered.add(run(assembly.engine, now, n == 0).delivered)
+            lived.passes += 1
+            told(now)
+    return lived
+
+
+def _until(coming: list[Coming], now: datetime) -> Iterator[Person | ConsentInput | EventInput]:
+    while coming and coming[0][0] <= now:
+        yield heapq.heappop(coming)[2]

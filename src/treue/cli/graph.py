@@ -1,0 +1,60 @@
+"""`treue graph`: a journey as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from treue.cli import opening, output
+
+if TYPE_CHECKING:
+    from treue.plan.graph import Counts
+    from treue.workspace.loading import Workspace
+
+
+def graph(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The journey.")],
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="Mermaid text instead of SVG.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write to this file (default: print).")
+    ] = None,
+) -> None:
+    """Draw a journey as SVG or Mermaid, with counts where there are any."""
+    from treue.cli.compile import plan_of
+    from treue.plan import drawing
+    from treue.plan import graph as pictures
+
+    workspace = opening.workspace(context)
+    plan = plan_of(workspace, opening.known(name, workspace.journeys, "journey"))
+    picture = pictures.picture(plan, _counts(workspace, name))
+    text = pictures.mermaid(picture) if mermaid else drawing.svg(picture)
+    if out is None:
+        output.line(text.rstrip("\n"))
+    else:
+        out.write_text(text, encoding="utf-8")
+        output.told(f"Wrote {out}.")
+
+
+def _counts(workspace: Workspace, name: str) -> Counts | None:
+    """Return how many stand where, or None where no database knows the journey."""
+    from treue.engine.counts import journey_counts
+    from treue.engine.status import standing
+    from treue.plan.graph import Counts
+
+    with opening.store_if_there(workspace) as store:
+        if store is None:
+            return None
+        with store.reading() as connection:
+            found = journey_counts(connection, [name]).get(name)
+            if found is None:
+                return None
+            inside = standing(connection, name)
+    return Counts(found.entered, inside, found.finished, found.converted, found.exited, found.held_out)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(graph)

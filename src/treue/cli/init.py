@@ -1,0 +1,57 @@
+"""`treue init`: a new workspace that works at once."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from treue.cli import output
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")],
+    journeys: Annotated[
+        list[str] | None,
+        typer.Option("--journey", metavar="NAME", help="A journey to begin with (default: welcome)."),
+    ] = None,
+) -> None:
+    """Make a new workspace with the named journeys and exactly what they refer to."""
+    from treue.workspace import starting
+    from treue.workspace.files import reference_workspace
+    from treue.workspace.loading import load
+
+    reference = load(reference_workspace()).require()
+    needed = starting.needs(reference, journeys or ["welcome"])
+    made = starting.files(reference, needed, _name(folder))
+    starting.write(folder, made)
+    output.line(f"Made the workspace {folder} with {output.count(len(made), 'file')}:")
+    for name in sorted(needed.journeys):
+        output.line(f"  journeys/{name}.yaml")
+    output.line(f"  {output.count(len(needed.segments), 'segment')}, {output.count(len(needed.templates), 'template')}")
+    output.line()
+    output.line("Next:")
+    output.line(f"  cd {folder}")
+    for command, says in _NEXT:
+        output.line(f"  {command.format(journey=sorted(needed.journeys)[0]):<28} {output.styled(says, 'dim')}")
+
+
+_NEXT = (
+    ("treue check", "look the files over"),
+    ("treue graph {journey}", "see the journey"),
+    ("treue import customers FILE", "bring your customers"),
+    ("treue up", "run everything, mail goes to the built-in inbox"),
+)
+
+
+def _name(folder: Path) -> str:
+    """Return the folder's name as the name of a workspace."""
+    found = re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-")
+    return found or "workspace"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(init)

@@ -1,0 +1,93 @@
+"""What nearly every command begins with: the workspace, its database, a name, a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from treue.clock import parse_instant, utc_now
+from treue.errors import UsageError
+from treue.language.problems import did_you_mean
+from treue.workspace.files import find_root
+from treue.workspace.loading import Workspace, load
+
+if TYPE_CHECKING:
+    from treue.store.store import Store
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+At = Annotated[str, typer.Option("--at", metavar="TIME", help="As of this time (default: now).")]
+
+
+def root(context: typer.Context) -> Path:
+    """Return the folder of the workspace that is meant. Raises UsageError where there is none."""
+    return find_root(context.obj.workspace)
+
+
+def workspace(context: typer.Context) -> Workspace:
+    """Return the workspace that is meant. Raises WorkspaceError where its files have problems."""
+    return load(root(context)).require()
+
+
+@contextmanager
+def store(of: Workspace, *, create: bool = False) -> Iterator[Store]:
+    """Open the workspace's database for the length of a command; `create` makes it where there is none.
+
+    Raises StoreError where it cannot be reached, is not there, or has another schema.
+    """
+    from treue.engine.assembly import database_url
+    from treue.store.store import Store
+
+    opened = Store.open(database_url(of), create=create)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+@contextmanager
+def store_if_there(of: Workspace) -> Iterator[Store | None]:
+    """Open the workspace's database where there is one to be reached, else give None."""
+    from treue.engine.assembly import database_url
+    from treue.errors import StoreError
+    from treue.store.store import Store
+
+    try:
+        opened = Store.open(database_url(of))
+    except StoreError:
+        yield None
+        return
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def known(name: str, names: Iterable[str], what: str) -> str:
+    """Return the name if it is one of `names`. Raises UsageError with the nearest one."""
+    there = list(names)
+    if name not in there:
+        hint = did_you_mean(name, there) or f"There is no {what} yet."
+        raise UsageError(f"There is no {what} `{name}`. {hint}")
+    return name
+
+
+def moment(text: str, zone: str) -> datetime:
+    """Return the instant a TIME option means, local to `zone` without an offset; now where it is empty."""
+    if not text:
+        return utc_now()
+    found = parse_instant(text, zone)
+    if found is None:
+        raise UsageError(f"`{text}` is not a time; write it like 2026-03-31 or 2026-03-31T09:30.")
+    return found
+
+
+def local(instant: datetime, zone: str) -> str:
+    """Return an instant as the workspace's clock shows it, to the minute."""
+    from zoneinfo import ZoneInfo
+
+    return f"{instant.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}"

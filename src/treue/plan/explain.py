@@ -1,0 +1,116 @@
+"""A plan in words: who enters, what each stage does, where it leads. What commands and pictures say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from treue.clock import Duration
+from treue.plan.stages import Choose, Emit, Entry, Exit, Goal, Plan, Send, Set, Split, Stage, Stop, Wait
+from treue.segments.tree import Property
+from treue.segments.words import wanted, words
+
+ONE_DAY = Duration(days=1)
+END = "end"
+"""What the end of a journey is called where a stage's id would stand."""
+
+
+@dataclass(frozen=True)
+class Lead:
+    """One way on from a stage: under what label (a condition, a share), and to which stage (None: the end)."""
+
+    label: str
+    to: str | None
+
+
+def trigger(entry: Entry) -> str:
+    """Return what brings customers in, in a few words."""
+    if entry.event:
+        return entry.event + _where(entry.where)
+    if entry.schedule:
+        return f"everyone in segment {entry.segment_name}, at {entry.schedule}"
+    return f"joins segment {entry.segment_name}" if entry.segment_name else "by hand: treue enroll, or HTTP"
+
+
+def admission(entry: Entry) -> Iterator[str]:
+    """Yield who of them is let in, and how often."""
+    if entry.when is not None:
+        yield f"if {words(entry.when)}"
+    if entry.again is None:
+        yield "once" if not entry.per else f"once for each {entry.per}"
+    else:
+        yield f"again {entry.again} after leaving" if entry.again else "again and again"
+        if entry.per:
+            yield f"for each {entry.per}"
+
+
+def goal(aim: Goal) -> str:
+    """Return what counts as success."""
+    return aim.event + _where(aim.where) + (f" within {aim.within}" if aim.within else " while inside")
+
+
+def leaving(reason: Exit) -> str:
+    """Return what makes customers leave at once."""
+    return words(reason.condition) if reason.condition is not None else f"{reason.event}{_where(reason.where)}"
+
+
+def share(holdout: int) -> str:
+    """Return a holdout, kept in hundredths of a percent, as people write it."""
+    return f"{holdout / 100:g}%"
+
+
+def what(stage: Stage) -> str:
+    """Return what a stage does, in a few words."""
+    match stage:
+        case Send():
+            stale = "" if stage.valid_for == ONE_DAY else f", within {stage.valid_for}"
+            return f"send {stage.template} on {_channels(stage)}{stale}"
+        case Wait():
+            return f"wait {stage.duration}"
+        case Choose():
+            return "choose"
+        case Split():
+            return "split"
+        case Set():
+            return "set " + ", ".join(f"{name} = {value}" for name, value in stage.values)
+        case Emit():
+            return f"emit {stage.event}"
+        case Stop():
+            return "stop"
+    raise AssertionError(stage)
+
+
+def leads(stage: Stage) -> tuple[Lead, ...]:
+    """Return where a stage leads, in order; what a stage is passed by for (its `if`) included."""
+    match stage:
+        case Choose():
+            ways = tuple(Lead(words(w.condition) if w.condition else "else", w.to) for w in stage.ways)
+            closed = stage.ways and stage.ways[-1].condition is None
+            return _with_pass((*ways, *(() if closed else (Lead("none of these", stage.to),))), stage)
+        case Split():
+            whole = sum(way.weight for way in stage.ways)
+            return _with_pass(
+                tuple(Lead(f"{way.name}: {way.weight / whole:.0%}", way.to) for way in stage.ways), stage
+            )
+        case Stop():
+            return _with_pass((Lead("", None),), stage)
+    return (Lead("", stage.to),)
+
+
+def tasks(plan: Plan) -> list[str]:
+    """Return the names of the tasks of one pass over this journey, in order."""
+    return ["enter", *(stage.id for stage in plan.stages), "deliver"]
+
+
+def _with_pass(found: tuple[Lead, ...], stage: Stage) -> tuple[Lead, ...]:
+    return (*found, Lead("skipped", stage.to)) if stage.when is not None else found
+
+
+def _channels(stage: Send) -> str:
+    link = " and " if stage.all_channels else ", else "
+    return link.join(stage.channels)
+
+
+def _where(where: Iterable[Property]) -> str:
+    told = " and ".join(f"{one.name} {wanted(one.ops)}" for one in where)
+    return f" where {told}" if told else ""

@@ -1,0 +1,69 @@
+"""Checks every template of a workspace, each with the events and data of the steps that send it."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from treue.language.journey import Send, walk
+from treue.language.problems import Place, Problem
+from treue.render.check import check_template
+from treue.render.names import Schema
+from treue.render.problem import TemplateProblem
+from treue.render.renderer import Renderer
+from treue.workspace.loading import Workspace
+
+
+@dataclass
+class _Use:
+    """How a template is used: the events that start the journeys which send it, and what their steps give."""
+
+    events: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    data: list[dict[str, Any]] = field(default_factory=list)
+
+
+def workspace_renderer(workspace: Workspace) -> Renderer:
+    """Return a renderer of the workspace's templates that knows its schema."""
+    settings = workspace.settings
+    schema = Schema(settings.schema.attributes, settings.schema.events)
+    return Renderer(
+        workspace.root / "templates", locale=settings.locale, timezone=settings.timezone, schema=schema
+    )
+
+
+def template_problems(workspace: Workspace, among: Container[str] | None = None) -> list[Problem]:
+    """Return what is wrong with the workspace's templates (those named in `among`), by file, line and column."""
+    renderer, uses = workspace_renderer(workspace), _uses(workspace)
+    found: set[TemplateProblem] = set()
+    for name in workspace.templates:
+        if among is None or name in among:
+            found.update(_of(renderer, name, uses.get(name)))
+    return sorted(_problem(one) for one in found)
+
+
+def _uses(workspace: Workspace) -> dict[str, _Use]:
+    uses: dict[str, _Use] = {}
+    events = workspace.settings.schema.events
+    for journey in workspace.journeys.values():
+        started = {journey.enter.event: events.get(journey.enter.event, {})} if journey.enter.event else {}
+        for step in walk(journey.steps):
+            if isinstance(step, Send):
+                use = uses.setdefault(step.template, _Use())
+                use.events.update(started)
+                if dict(step.data) not in use.data:
+                    use.data.append(dict(step.data))
+    return uses
+
+
+def _of(renderer: Renderer, name: str, use: _Use | None) -> Iterator[TemplateProblem]:
+    if use is None:
+        yield from check_template(renderer, name)
+        return
+    for data in use.data:
+        yield from check_template(renderer, name, events=use.events, data=data)
+
+
+def _problem(found: TemplateProblem) -> Problem:
+    place = Place(found.file, found.line, found.column)
+    return Problem(place, found.code, found.message, found.suggestion or None)

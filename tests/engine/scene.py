@@ -1,0 +1,191 @@
+"""A journey from YAML on a fresh store with a clock of its own: what engine tests are written with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from treue.channel import Accepted, Capabilities, Outgoing, Progress, Receipt
+from treue.engine.counts import JourneyCounts, journey_counts
+from treue.engine.delivering import Delivery, Unwritable
+from treue.engine.engine import Engine, Passed, run_pass
+from treue.engine.outbox import Claimed
+from treue.engine.versions import publish
+from treue.language.grammar import Context, Schema
+from treue.language.journey import JOURNEY
+from treue.language.problems import Problems, framed
+from treue.language.source import read
+from treue.model.states import BUILT_IN_ATTRIBUTES, BUILT_IN_EVENTS
+from treue.model.tables import customer, enrollment, message, step, trace
+from treue.plan.build import build
+from treue.plan.stages import Plan
+from treue.segments.tree import Attribute, Op
+from treue.store import consents, customers, events, zones
+from treue.store.inputs import ConsentInput, CustomerInput, EventInput
+from treue.store.store import Store
+
+ZONE = "Europe/Berlin"
+SCHEMA = Schema(
+    {**BUILT_IN_ATTRIBUTES, "country": "text", "vip": "bool", "visits": "number"},
+    {**BUILT_IN_EVENTS, "order.placed": {"total": "number", "cart_id": "text"}, "signed.up": {"source": "text"}, "told": {"why": "text"}},
+    ("email", "sms", "push"),
+)
+SEGMENTS = {"germans": Attribute("country", "text", (Op("is", ("DE",)),))}
+
+
+def plan_of(name: str, text: str) -> Plan:
+    """Return the plan of a journey's YAML; the head that every journey needs is added where it is missing."""
+    head = "" if "category:" in text else "category: promotional\nbasis: consent\n"
+    text = f"description: {name}\n{head}{text}"
+    problems = Problems()
+    node = read(f"journeys/{name}.yaml", text, problems)
+    context = Context(problems, SCHEMA, lambda segment, place: SEGMENTS.get(segment))
+    found = JOURNEY.parse(node, context) if node else None
+    assert not problems.all(), "\n".join(framed(problem, text) for problem in problems.all())
+    from dataclasses import replace
+
+    return build(replace(found, name=name))
+
+
+class Sink:
+    """A channel that accepts everything and remembers it, or answers what it is told to."""
+
+    def __init__(self, kind: Any) -> None:
+        self.capabilities = Capabilities(kind)
+        self.sent: list[Outgoing] = []
+        self.answers: list[Receipt] = []
+
+    def send(self, batch: Sequence[Outgoing], progress: Progress) -> list[Receipt]:
+        receipts: list[Receipt] = []
+        for message_ in batch:
+            progress.started(message_.key)
+            receipt = self.answers.pop(0) if self.answers else Accepted(f"id-{message_.key}")
+            if isinstance(receipt, Accepted):
+                self.sent.append(message_)
+            progress.settled(message_.key, receipt)
+            receipts.append(receipt)
+        return receipts
+
+    def close(self) -> None:
+        pass
+
+
+class Plainly:
+    """Writes a message as its template's name: what it says is not the engine's matter."""
+
+    def compose(self, messages: Sequence[Claimed], now: datetime) -> list[Outgoing | Unwritable]:
+        return [Outgoing(message_.key, message_.address, text=message_.template) for message_ in messages]
+
+
+class Scene:
+    """A store, an engine with sinks for channels, and a clock that tests move."""
+
+    def __init__(self, store: Store, state: Path, start: str = "2026-03-02 10:00") -> None:
+        self.store = store
+        self.now = at(start)
+        self.channels = {kind: Sink(kind) for kind in ("email", "sms", "push")}
+        self.delivery = Delivery(store, self.channels, Plainly(), state)
+        self.engine = Engine(store, ZONE, "salt", self.delivery, state)
+        with store.transaction() as connection:
+            zones.ensure(connection, [ZONE])
+
+    def journeys(self, **texts: str) -> None:
+        """Make these the live journeys."""
+        publish(self.store, [plan_of(name.replace("_", "-"), text) for name, text in texts.items()], {}, self.now)
+
+    def customer(self, key: str, consent: str = "email", **values: Any) -> None:
+        """Record a customer who has an address everywhere and agreed to the channels named."""
+        built_in = {name: values.pop(name) for name in ("email", "phone", "timezone", "push_token") if name in values}
+        given = {"email": f"{key}@example.com", "phone": "+447700900123", "push_token": f"token-{key}", **built_in}
+        with self.store.transaction() as connection:
+            customers.upsert(connection, [CustomerInput(key, attributes=values, created_at=self.now, **given)], self.now)
+            words = [ConsentInput(key, channel, self.now) for channel in consent.split()]
+            consents.give(connection, words, self.now)
+
+    def event(self, key: str, name: str, id_: str | None = None, when: datetime | None = None, **properties: Any) -> None:
+        """Record that a customer did something, now."""
+        with self.store.transaction() as connection:
+            events.record(connection, [EventInput(key, name, when or self.now, properties, id_)], self.now)
+
+    def run(self, **kwargs: Any) -> Passed:
+        """Run one pass now."""
+        return run_pass(self.engine, self.now, **kwargs)
+
+    def later(self, **length: float) -> Passed:
+        """Move the clock and run a pass."""
+        self.now += timedelta(**length)
+        return self.run()
+
+    def until(self, when: str, every: timedelta = timedelta(hours=1)) -> None:
+        """Run passes regularly until a time."""
+        end = at(when)
+        while self.now < end:
+            self.now = min(self.now + every, end)
+            self.run()
+
+    def sent(self, channel: str = "email") -> list[tuple[str, str]]:
+        """Return (address, template) of everything sent on a channel, in order."""
+        return [(message_.to, message_.text) for message_ in self.channels[channel].sent]
+
+    def templates(self, channel: str = "email") -> list[str]:
+        """Return the templates sent on a channel, in order."""
+        return [template for _, template in self.sent(channel)]
+
+    def counts(self, name: str) -> JourneyCounts:
+        """Return a journey's numbers, which always add up."""
+        with self.store.reading() as connection:
+            found = journey_counts(connection)[name]
+        assert found.adds_up, found
+        return found
+
+    def messages(self) -> list[Any]:
+        """Return (customer, template, channel, state, reason, due) of all messages."""
+        query = (
+            select(customer.c.key, message.c.template, message.c.channel, message.c.state, message.c.reason, message.c.due_at)
+            .join(customer, customer.c.id == message.c.customer_id)
+            .order_by(message.c.id)
+        )
+        with self.store.reading() as connection:
+            return [tuple(row) for row in connection.execute(query)]
+
+    def stays(self) -> list[Any]:
+        """Return (customer, outcome, reason, step) of all enrollments."""
+        query = (
+            select(customer.c.key, enrollment.c.outcome, enrollment.c.reason, step.c.name)
+            .join(customer, customer.c.id == enrollment.c.customer_id)
+            .outerjoin(step, step.c.id == enrollment.c.step_id)
+            .order_by(enrollment.c.id)
+        )
+        with self.store.reading() as connection:
+            return [tuple(row) for row in connection.execute(query)]
+
+    def decisions(self, key: str) -> list[str]:
+        """Return what was decided about a customer, in order."""
+        query = (
+            select(trace.c.decision)
+            .join(customer, customer.c.id == trace.c.customer_id)
+            .where(customer.c.key == key)
+            .order_by(trace.c.id)
+        )
+        with self.store.reading() as connection:
+            return list(connection.scalars(query))
+
+    def attribute(self, key: str, name: str) -> Any:
+        """Return a customer's attribute."""
+        with self.store.reading() as connection:
+            found = customers.find(connection, key)
+        assert found is not None
+        return found["attributes"].get(name)
+
+
+def at(text: str) -> datetime:
+    """Return the instant of a local time in the workspace's zone."""
+    from treue.clock import parse_instant
+
+    found = parse_instant(text, ZONE)
+    assert found is not None
+    return found.astimezone(UTC)

@@ -1,0 +1,256 @@
+"""Who gets in, who does not, and who leaves."""
+
+from __future__ import annotations
+
+import pytest
+from scene import Scene, at
+
+BY_ORDER = "enter: {event: order.placed%s}\nsteps: [{send: hello, on: email}, {wait: 10d}]\n"
+
+
+def test_an_event_lets_the_customer_in_and_the_first_message_goes_at_once(scene: Scene) -> None:
+    scene.journeys(hello=BY_ORDER % "")
+    scene.customer("ada")
+    scene.event("ada", "order.placed", total=20)
+    scene.run()
+    assert scene.sent() == [("ada@example.com", "hello")]
+    assert scene.decisions("ada") == ["entered", "queued", "waiting", "sent"]
+
+
+def test_the_same_pass_run_twice_sends_nothing_twice(scene: Scene) -> None:
+    scene.journeys(hello=BY_ORDER % "")
+    scene.customer("ada")
+    scene.event("ada", "order.placed", "order-1", total=20)
+    scene.run()
+    scene.event("ada", "order.placed", "order-1", total=20)
+    for _ in range(3):
+        scene.run()
+    assert len(scene.sent()) == 1
+    assert scene.counts("hello").entered == 1
+
+
+def test_only_events_whose_properties_fit_let_in(scene: Scene) -> None:
+    scene.journeys(hello=BY_ORDER % ", where: {total: {above: 50}}")
+    for key, total in (("ada", 50), ("bob", 50.5), ("cem", None)):
+        scene.customer(key)
+        scene.event(key, "order.placed", total=total)
+    scene.run()
+    assert scene.sent() == [("bob@example.com", "hello")]
+
+
+def test_the_condition_at_entry_turns_others_away_and_says_so(scene: Scene) -> None:
+    scene.journeys(hello=BY_ORDER % ", if: {attribute: country, is: DE}")
+    scene.customer("ada", country="DE")
+    scene.customer("bob", country="FR")
+    for key in ("ada", "bob"):
+        scene.event(key, "order.placed", total=1)
+    scene.run()
+    assert scene.sent() == [("ada@example.com", "hello")]
+    assert scene.decisions("bob") == ["turned_away"]
+
+
+@pytest.mark.parametrize(("again", "expected"), [("never", 1), ("always", 3), ("30d", 2)])
+def test_again_says_when_a_customer_may_come_back(scene: Scene, again: str, expected: int) -> None:
+    scene.journeys(hello=f"enter: {{event: order.placed, again: {again}}}\nsteps: [{{send: hello, on: email}}]\n")
+    scene.customer("ada")
+    for days in (0, 10, 25):
+        scene.later(days=days)
+        scene.event("ada", "order.placed", total=1)
+        scene.run()
+    assert len(scene.sent()) == expected
+
+
+def test_who_is_inside_does_not_enter_a_second_time(scene: Scene) -> None:
+    scene.journeys(hello=BY_ORDER % ", again: always")
+    scene.customer("ada")
+    for _ in range(3):
+        scene.event("ada", "order.placed", total=1)
+        scene.later(hours=1)
+    assert scene.counts("hello").entered == 1
+
+
+def test_per_gives_one_stay_for_each_value(scene: Scene) -> None:
+    scene.journeys(hello=BY_ORDER % ", per: cart_id")
+    scene.customer("ada")
+    for cart in ("a", "b", "a"):
+        scene.event("ada", "order.placed", cart_id=cart)
+    scene.run()
+    assert scene.counts("hello").entered == 2
+
+
+def test_what_happened_before_a_journey_went_live_starts_nobody(scene: Scene) -> None:
+    scene.customer("ada")
+    scene.event("ada", "order.placed", total=1)
+    scene.now = at("2026-03-02 11:00")
+    scene.journeys(hello=BY_ORDER % "")
+    scene.run()
+    assert scene.counts("hello").entered == 0
+
+
+def test_an_event_that_comes_late_counts_from_when_it_happened(scene: Scene) -> None:
+    scene.journeys(hello="enter: {event: order.placed}\nsteps: [{wait: 2d}, {send: hello, on: email}]\n")
+    scene.customer("ada")
+    scene.now = at("2026-03-03 10:00")
+    scene.event("ada", "order.placed", when=at("2026-03-02 12:00"))
+    scene.run()
+    scene.until("2026-03-04 13:00")
+    assert [row[-1] for row in scene.messages()] == [at("2026-03-04 12:00")]
+
+
+def test_a_segment_lets_in_who_joins_it_and_not_who_was_there(scene: Scene) -> None:
+    scene.customer("old", country="DE")
+    scene.journeys(hello="enter: {segment: germans}\nsteps: [{send: hello, on: email}]\n")
+    scene.run()
+    scene.customer("new", country="DE")
+    scene.customer("other", country="FR")
+    scene.later(hours=1)
+    scene.later(hours=1)
+    assert scene.sent() == [("new@example.com", "hello")]
+
+
+def test_who_leaves_a_segment_and_joins_it_again_enters_again_where_allowed(scene: Scene) -> None:
+    scene.journeys(hello="enter: {segment: germans, again: always}\nsteps: [{send: hello, on: email}]\n")
+    scene.run()
+    for country in ("DE", "FR", "DE"):
+        scene.customer("ada", country=country)
+        scene.later(hours=1)
+    assert len(scene.sent()) == 2
+
+
+def test_a_schedule_lets_in_everybody_in_the_segment_once_a_slot(scene: Scene) -> None:
+    scene.customer("ada", country="DE")
+    scene.journeys(hello='enter: {schedule: "0 9 * * MON", segment: germans, again: always}\nsteps: [{send: hello, on: email}]\n')
+    scene.until("2026-03-16 12:00", every=_hours(5))
+    assert len(scene.sent()) == 2
+
+
+def test_missed_slots_of_a_schedule_happen_once(scene: Scene) -> None:
+    scene.customer("ada", country="DE")
+    scene.journeys(hello='enter: {schedule: "0 9 * * *", segment: germans, again: always}\nsteps: [{send: hello, on: email, valid_for: 5d}]\n')
+    scene.later(days=4)
+    scene.later(minutes=1)
+    assert len(scene.sent()) == 1
+
+
+def test_an_exit_event_ends_the_stay_and_takes_back_what_is_queued(scene: Scene) -> None:
+    scene.journeys(hello="enter: {event: order.placed}\nexit: [{event: told}]\nsteps: [{wait: 1d}, {send: hello, on: email}, {wait: 9d}]\n")
+    scene.customer("ada")
+    scene.event("ada", "order.placed")
+    scene.run()
+    scene.event("ada", "told")
+    scene.later(days=2)
+    assert scene.sent() == []
+    assert scene.counts("hello").exited == {"told": 1}
+
+
+def test_an_exit_state_ends_the_stay(scene: Scene) -> None:
+    scene.journeys(hello=f"exit: [{{segment: germans}}]\n{BY_ORDER % ''}")
+    scene.customer("ada", country="FR")
+    scene.event("ada", "order.placed")
+    scene.run()
+    scene.customer("ada", country="DE")
+    scene.later(hours=1)
+    assert scene.counts("hello").exited == {"segment germans": 1}
+
+
+GOAL = "enter: {event: signed.up}\ngoal: {event: order.placed, within: 10d}\nsteps: [{send: hello, on: email}, {wait: 3d}, {send: more, on: email}]\n"
+
+
+def test_who_reaches_the_goal_leaves_as_converted(scene: Scene) -> None:
+    scene.journeys(hello=GOAL)
+    scene.customer("ada")
+    scene.event("ada", "signed.up")
+    scene.run()
+    scene.later(days=1)
+    scene.event("ada", "order.placed")
+    scene.later(days=5)
+    assert scene.templates() == ["hello"]
+    assert scene.counts("hello").converted == 1
+
+
+@pytest.mark.parametrize(("days", "outcome"), [(9, "converted"), (11, "finished")])
+def test_the_goals_window_runs_on_after_the_last_step(scene: Scene, days: int, outcome: str) -> None:
+    scene.journeys(hello=GOAL)
+    scene.customer("ada")
+    scene.event("ada", "signed.up")
+    scene.run()
+    scene.later(days=4)
+    scene.later(days=days - 4)
+    scene.event("ada", "order.placed")
+    scene.run()
+    assert [stay[1] for stay in scene.stays()] == [outcome]
+
+
+def test_the_event_that_starts_a_stay_does_not_end_it(scene: Scene) -> None:
+    scene.journeys(hello=f"goal: {{event: order.placed}}\n{BY_ORDER % ', again: always'}")
+    scene.customer("ada")
+    scene.event("ada", "order.placed")
+    scene.run()
+    assert scene.counts("hello").inside == 1
+
+
+def test_what_one_customer_did_takes_effect_in_the_order_it_happened(scene: Scene) -> None:
+    scene.journeys(hello=f"goal: {{event: told}}\n{BY_ORDER % ', again: always'}")
+    scene.customer("ada")
+    start = scene.now
+    scene.now = at("2026-03-02 12:00")
+    for minutes, name in enumerate(("order.placed", "told", "order.placed", "told", "order.placed")):
+        scene.event("ada", name, when=start + _minutes(minutes))
+    scene.run()
+    counts = scene.counts("hello")
+    assert (counts.entered, counts.converted, counts.inside) == (3, 2, 1)
+
+
+def test_a_paused_journey_holds_everyone_where_they_are(scene: Scene) -> None:
+    from treue.store import journeys
+
+    scene.journeys(hello="enter: {event: order.placed}\nsteps: [{wait: 1h}, {send: hello, on: email}]\n")
+    scene.customer("ada")
+    scene.event("ada", "order.placed")
+    scene.run()
+    with scene.store.transaction() as connection:
+        assert journeys.pause(connection, "hello", scene.now)
+    scene.later(hours=2)
+    assert scene.sent() == []
+    with scene.store.transaction() as connection:
+        journeys.pause(connection, "hello", None)
+    scene.run()
+    assert scene.templates() == ["hello"]
+
+
+def test_customers_finish_on_the_version_they_entered(scene: Scene) -> None:
+    steps = "enter: {{event: order.placed}}\nsteps: [{{wait: 1d}}, {{send: {}, on: email}}]\n"
+    scene.journeys(hello=steps.format("old"))
+    for key in ("ada", "bob"):
+        scene.customer(key)
+    scene.event("ada", "order.placed")
+    scene.run()
+    scene.journeys(hello=steps.format("new"))
+    scene.event("bob", "order.placed")
+    scene.run()
+    scene.later(days=1)
+    assert scene.sent() == [("ada@example.com", "old"), ("bob@example.com", "new")]
+
+
+def test_a_journey_whose_file_is_gone_lets_nobody_in_but_those_inside_go_on(scene: Scene) -> None:
+    scene.journeys(hello="enter: {event: order.placed}\nsteps: [{wait: 1d}, {send: hello, on: email}]\n")
+    for key in ("ada", "bob"):
+        scene.customer(key)
+    scene.event("ada", "order.placed")
+    scene.run()
+    scene.journeys()
+    scene.event("bob", "order.placed")
+    scene.later(days=1)
+    assert scene.sent() == [("ada@example.com", "hello")]
+
+
+def _hours(n: int):  # type: ignore[no-untyped-def]
+    from datetime import timedelta
+
+    return timedelta(hours=n)
+
+
+def _minutes(n: int):  # type: ignore[no-untyped-def]
+    from datetime import timedelta
+
+    return timedelta(minutes=n)
