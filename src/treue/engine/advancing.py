@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -17,16 +17,27 @@ from treue.model.types import Instant
 from treue.plan.stages import Stage, Wait
 from treue.store.store import Store
 
+Script = Callable[[Scene, Any], Iterable[Statement]]
+"""Makes the statements of one batch of a stage, possibly one by one as they are run."""
+
 Personal = Callable[[Scene, Stage], None]
 """Does for each customer of the cohort what needs a template rendered; called inside the batch's transaction."""
 
 
-def due_stages(connection: Connection, version: Version, now: datetime, after: int = 0) -> list[Stage]:
-    """Return the stages somebody is due at, in order, from the stage of index `after` on."""
+def due_stages(connection: Connection, version: Version, now: datetime) -> list[Stage]:
+    """Return the stages somebody is due at, in order."""
     if "due" not in version.memo:
         version.memo["due"] = _due_query(version)
     found = set(connection.scalars(version.memo["due"], {"now": now}))
-    return [stage for n, stage in enumerate(version.plan.stages) if n >= after and n in found]
+    return [stage for n, stage in enumerate(version.plan.stages) if n in found]
+
+
+def is_due(connection: Connection, version: Version, stage: Stage, now: datetime) -> bool:
+    """Say whether anybody is due at a stage."""
+    key = ("due", stage.id)
+    if key not in version.memo:
+        version.memo[key] = _anyone(version, stage, 1)
+    return connection.scalar(version.memo[key], {"now": now}) is not None
 
 
 def _due_query(version: Version) -> Select[Any]:
@@ -58,11 +69,11 @@ def advance(
 ) -> int:
     """Act on everyone due at a stage, batch by batch, and move them on; return how many moved or were set waiting."""
     total = 0
-    scripts = [arm, play] if isinstance(stage, Wait) else [play]
+    scripts: list[Script] = [arm, play] if isinstance(stage, Wait) else [play]
     for script in scripts:
         moved = scene.batch
         while moved == scene.batch:
-            moved = _batch(store, scene, stage, script, personal)  # type: ignore[arg-type]
+            moved = _batch(store, scene, stage, script, personal)
             total += moved
             if progress and moved:
                 progress(moved)
@@ -73,7 +84,7 @@ def _batch(
     store: Store,
     scene: Scene,
     stage: Stage,
-    script: Callable[[Scene, Stage], Sequence[Statement]],
+    script: Script,
     personal: Personal | None,
 ) -> int:
     with store.transaction() as connection:
@@ -81,16 +92,14 @@ def _batch(
         return _perform(connection, replace(scene, connection=connection), stage, script, personal)
 
 
-def _script(
-    scene: Scene, stage: Stage, script: Callable[[Scene, Stage], Sequence[Statement]]
-) -> Sequence[Statement]:
+def _script(scene: Scene, stage: Stage, script: Script) -> Iterable[Statement]:
     """Return a batch's statements; those that look at nothing but the plan are made once for each version."""
     if not is_constant(stage):
         return script(scene, stage)
     key = (script.__name__, stage.id)
     if key not in scene.version.memo:
-        scene.version.memo[key] = script(scene, stage)
-    found: Sequence[Statement] = scene.version.memo[key]
+        scene.version.memo[key] = tuple(script(scene, stage))
+    found: tuple[Statement, ...] = scene.version.memo[key]
     return found
 
 
@@ -98,7 +107,7 @@ def _perform(
     connection: Connection,
     scene: Scene,
     stage: Stage,
-    script: Callable[[Scene, Stage], Sequence[Statement]],
+    script: Script,
     personal: Personal | None,
 ) -> int:
     taken = 0

@@ -15,12 +15,12 @@ from pathlib import Path
 from sqlalchemy import select
 
 from treue.engine import entering, outbox, recovery, routing
-from treue.engine.advancing import Personal, advance, due_stages
+from treue.engine.advancing import Personal, advance, due_stages, is_due
 from treue.engine.delivering import Delivered, Delivery
 from treue.engine.statements import Scene
 from treue.engine.versions import Version, Versions
 from treue.model.tables import arrival
-from treue.plan.stages import Stage
+from treue.plan.stages import Stage, leads_to
 from treue.store.store import Store
 
 Progress = Callable[[str, int], None]
@@ -108,10 +108,15 @@ class Engine:
         """Let those at a journey's door in, out, or turn them away; return how many arrivals there were."""
         return entering.take_in(self.store, due.versions, now, self.zone, self.salt)
 
-    def due_stages(self, version: Version, now: datetime, after: int = 0) -> list[Stage]:
-        """Return the stages somebody is due at, from index `after` on, in order."""
+    def due_stages(self, version: Version, now: datetime) -> list[Stage]:
+        """Return the stages somebody is due at, in order."""
         with self.store.reading() as connection:
-            return due_stages(connection, version, now, after)
+            return due_stages(connection, version, now)
+
+    def is_due(self, version: Version, stage: Stage, now: datetime) -> bool:
+        """Say whether anybody is due at a stage."""
+        with self.store.reading() as connection:
+            return is_due(connection, version, stage, now)
 
     def advance(
         self, version: Version, stage: Stage, now: datetime, progress: Callable[[int], None] | None = None
@@ -128,11 +133,13 @@ class Engine:
 
 
 def stages_in_order(engine: Engine, version: Version, now: datetime) -> Iterator[Stage]:
-    """Yield each stage somebody is due at, looking anew after each: a stage makes those after it due."""
-    after = 0
-    while stages := engine.due_stages(version, now, after):
-        yield stages[0]
-        after = version.plan.stages.index(stages[0]) + 1
+    """Yield each stage somebody is due at, in order, those included that an earlier one has just made due."""
+    due = {stage.id for stage in engine.due_stages(version, now)}
+    reached: set[str | None] = set()
+    for stage in version.plan.stages:
+        if stage.id in due or (stage.id in reached and engine.is_due(version, stage, now)):
+            yield stage
+            reached |= leads_to(stage)
 
 
 def run_pass(

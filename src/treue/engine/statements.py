@@ -8,7 +8,7 @@ at 09:04 happened at 09:00, so waits do not drift and results do not depend on h
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -163,19 +163,20 @@ def go_on(scene: Scene, stage: Stage) -> list[Statement]:
     return _move(scene, stage.to, None, "on")
 
 
-def arm(scene: Scene, stage: Wait) -> list[Statement]:
-    """Give those who have just come to a wait their due time; those its `if` passes by stay due at once."""
-    connection = scene.connection
-    statements = [
-        clear(),
-        take(scene, stage, enrollment.c.due_at == enrollment.c.arrived_at),
-        *skip_unless(scene, stage),
-    ]
+def arm(scene: Scene, stage: Wait) -> Iterator[Statement]:
+    """Give those who have just come to a wait their due time; those its `if` passes by stay due at once.
+
+    Made one by one: which local days a wait in months starts on is only known once the cohort is taken.
+    """
+    yield clear()
+    yield take(scene, stage, enrollment.c.due_at == enrollment.c.arrived_at)
+    yield from skip_unless(scene, stage)
     waiting = cohort.select().where(cohort.c.note.is_(None)).subquery("waiting")
     until = later(
-        connection, waiting, waiting.c.at, stage.duration, scene.zone, waiting.c.enrollment_id
+        scene.connection, waiting, waiting.c.at, stage.duration, scene.zone, waiting.c.enrollment_id
     ).subquery("until")
     hold = update(enrollment).values(due_at=until.c.due).where(enrollment.c.id == until.c.key)
+    yield Statement("hold them", hold)
     note = insert(trace).from_select(
         ["customer_id", "journey_id", "enrollment_id", "step_id", "at", "decision", "detail"],
         select(
@@ -190,8 +191,9 @@ def arm(scene: Scene, stage: Wait) -> list[Statement]:
         .join(enrollment, enrollment.c.id == cohort.c.enrollment_id)
         .where(cohort.c.note.is_(None)),
     )
-    passed = _move(scene, stage.to, cohort.c.note == SKIP, "on past it") if stage.when is not None else []
-    return [*statements, Statement("hold them", hold), Statement("note until when", note), *passed]
+    yield Statement("note until when", note)
+    if stage.when is not None:
+        yield from _move(scene, stage.to, cohort.c.note == SKIP, "on past it")
 
 
 def release(scene: Scene, stage: Wait) -> list[Statement]:

@@ -186,7 +186,9 @@ def _released(connection: Connection, now: datetime) -> Check:
     stuck = _count(
         connection, message.c.id, message.c.state == MessageState.claimed.value, message.c.lease_until < now
     )
-    sentence = f"{stuck} messages are in the hands of a worker that has gone; the next `treue run` settles them."
+    sentence = (
+        f"{stuck} messages are in the hands of a worker that has gone; the next `treue run` settles them."
+    )
     return Check("no worker died with messages", not stuck, sentence if stuck else "")
 
 

@@ -52,7 +52,9 @@ def svg(shown: Picture) -> str:
             command, input=dot(shown).encode(), capture_output=True, timeout=SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise UsageError(f"Graphviz did not draw {shown.name}: {error}. `--mermaid` needs no Graphviz.") from error
+        raise UsageError(
+            f"Graphviz did not draw {shown.name}: {error}. `--mermaid` needs no Graphviz."
+        ) from error
     if done.returncode:
         said = (done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"])[0]
         raise UsageError(f"Graphviz did not draw {shown.name}: {said}. `--mermaid` needs no Graphviz.")

@@ -51,7 +51,9 @@ def goal(aim: Goal) -> str:
 
 def leaving(reason: Exit) -> str:
     """Return what makes customers leave at once."""
-    return words(reason.condition) if reason.condition is not None else f"{reason.event}{_where(reason.where)}"
+    return (
+        words(reason.condition) if reason.condition is not None else f"{reason.event}{_where(reason.where)}"
+    )
 
 
 def share(holdout: int) -> str:

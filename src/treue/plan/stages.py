@@ -117,6 +117,12 @@ class Stop:
 Stage = Send | Wait | Choose | Split | Set | Emit | Stop
 
 
+def leads_to(stage: Stage) -> set[str | None]:
+    """Return the ids of all stages that customers may go on to from a stage; None is the end."""
+    ways = {way.to for way in stage.ways} if isinstance(stage, (Choose, Split)) else set()
+    return {stage.to, *ways}
+
+
 @dataclass(frozen=True)
 class Entry:
     """How customers come in; see the language's `enter`. `again` None is never, a zero Duration always."""

@@ -13,8 +13,9 @@ from treue.language.grammar import INVALID, Context, Reference, Schema, Shape
 from treue.language.journey import JOURNEY, Journey
 from treue.language.problems import Place, Problem, Problems, did_you_mean, framed
 from treue.language.settings import NAME, SEGMENT, SETTINGS, SegmentFile, Settings, declared_schema
-from treue.language.source import MAX_BYTES, Mapping, read
-from treue.segments.tree import Condition
+from treue.language.source import MAX_BYTES, MAX_DEPTH, Mapping, read
+from treue.segments.tree import All, AnyOf, Condition, InSegment, Not
+from treue.workspace.dependencies import circles, named_segments, ordered
 from treue.workspace.files import SETTINGS_FILE, TemplateFolder, template_folders, yaml_files
 
 
@@ -55,19 +56,18 @@ class _Loader:
         self.schema = Schema()
         self.segment_paths = self._by_name(root / "segments")
         self.segments: dict[str, SegmentFile | None] = {}
-        self.resolving: list[str] = []
+        self.depths: dict[str, int] = {}
 
     def load(self) -> Workspace:
         settings = self._settings()
         templates = template_folders(self.root)
         for name in templates:
             self._check_name(name, f"templates/{name}", name)
-        for name in self.segment_paths:
-            self._segment(name)
+        self._load_segments()
         paths = self._by_name(self.root / "journeys")
         journeys = {name: journey for name, path in paths.items() if (journey := self._journey(name, path))}
         self._check_references(templates, set(paths))
-        segments = {name: found for name, found in self.segments.items() if found is not None}
+        segments = {name: found for name in self.segment_paths if (found := self.segments[name])}
         return Workspace(self.root, settings, journeys, segments, templates, self.problems.all(), self.texts)
 
     def _settings(self) -> Settings:
@@ -78,34 +78,53 @@ class _Loader:
         self.references += context.references
         return Settings("workspace", schema=self.schema) if found is INVALID else found
 
-    def _segment(self, name: str) -> Condition | None:
-        if name not in self.segments:
-            self.segments[name] = None
-            self.resolving.append(name)
-            self.segments[name] = self._parse(self.segment_paths[name], SEGMENT)
-            self.resolving.pop()
-        found = self.segments[name]
-        return found.condition if found else None
+    def _load_segments(self) -> None:
+        nodes = {name: self._read(path) for name, path in self.segment_paths.items()}
+        uses = {name: named_segments(node) for name, node in nodes.items()}
+        order = ordered(uses)
+        for circle in circles(uses, order):
+            place, shown = uses[circle[-1]][circle[0]], " → ".join([*circle, circle[0]])
+            self.problems.add(place, "T308", f"These segments refer to each other in a circle: {shown}.")
+        for name in [*order, *sorted(set(uses).difference(order))]:
+            self._segment(name, nodes[name])
+
+    def _segment(self, name: str, node: Mapping | None) -> None:
+        found: SegmentFile | None = self._parse(self.segment_paths[name], node, SEGMENT)
+        if found:
+            self.depths[name] = self._depth(found.condition)
+            if self.depths[name] > MAX_DEPTH:
+                message = f"With the segments it names, this is nested more than {MAX_DEPTH} levels deep."
+                place = Place(self._name(self.segment_paths[name]), 1, 1)
+                self.problems.add(place, "T103", message)
+                found = None
+        self.segments[name] = found
+
+    def _depth(self, condition: Condition) -> int:
+        deepest, rest = 0, [(condition, 1)]
+        while rest:
+            part, level = rest.pop()
+            parts = (
+                part.parts if isinstance(part, (All, AnyOf)) else [part.part] if isinstance(part, Not) else []
+            )
+            rest += [(inner, level + 1) for inner in parts]
+            deepest = max(deepest, level + (self.depths[part.name] if isinstance(part, InSegment) else 0))
+        return deepest
 
     def _resolve(self, name: str, place: Place) -> Condition | None:
         if name not in self.segment_paths:
             hint = did_you_mean(name, self.segment_paths, "Segments live in segments/NAME.yaml.")
             self.problems.add(place, "T301", f"There is no segment `{name[:40]}`.", hint)
             return None
-        if name in self.resolving:
-            circle = " → ".join([*self.resolving[self.resolving.index(name) :], name])
-            self.problems.add(place, "T308", f"These segments refer to each other in a circle: {circle}.")
-            return None
-        return self._segment(name)
+        found = self.segments.get(name)
+        return found.condition if found else None
 
     def _journey(self, name: str, path: Path) -> Journey | None:
-        found: Journey | None = self._parse(path, JOURNEY)
+        found: Journey | None = self._parse(path, self._read(path), JOURNEY)
         return replace(found, name=name) if found else None
 
-    def _parse(self, path: Path, shape: Shape) -> Any:
+    def _parse(self, path: Path, node: Mapping | None, shape: Shape) -> Any:
         before = len(self.problems)
         self._check_name(path.stem, self._name(path), path.name)
-        node = self._read(path)
         if node is None:
             return None
         context = Context(self.problems, self.schema, self._resolve)

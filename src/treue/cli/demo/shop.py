@@ -2,7 +2,7 @@
 
 The purchases are real, the people are not: addresses are at example.com, telephone numbers from the ranges
 that regulators keep for films. CDNOW's customers all bought first in early 1997; so that the demo also has
-newcomers, every eighth customer's purchases are moved by 52 weeks, weekdays kept.
+newcomers, every tenth customer's purchases are moved by 52 weeks, weekdays kept.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from treue.store.inputs import ConsentInput, CustomerInput, EventInput
 
 SEED = 20_261_122
 MOVED_BY = timedelta(weeks=52)
-ONE_MOVED_IN = 8
+ONE_MOVED_IN = 10
 
 _GERMAN = ["Anna", "Ben", "Clara", "David", "Emma", "Felix", "Greta", "Hannes", "Ida", "Jakob", "Käthe", "Leon", "Mila", "Noah", "Paula", "Rüdiger", "Sophie", "Theo", "Uwe", "Zoë", "Jürgen", "Björn", "Änne", "Lukas", "Marie", "Tim", "Frieda", "Karl"]  # fmt: skip
 _ENGLISH = ["Ada", "Alan", "Beth", "Carl", "Daisy", "Ella", "Finn", "Grace", "Harry", "Iris", "Jack", "Kate", "Liam", "Mary", "Nora", "Oscar", "Poppy", "Ruth", "Sam", "Tess", "Victor", "Wendy"]  # fmt: skip

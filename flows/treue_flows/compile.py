@@ -1,0 +1,173 @@
+"""A journey's plan to a Prefect flow: one task a stage, named by the step's id. Pure, and kept by the plan's hash.
+
+A flow is the same for everybody and every pass; what one pass works on stands beside it as its `Work`. Only
+counts reach Prefect: no customer is in a parameter, a result, a state or a log line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Protocol
+
+from prefect import Flow, Task, get_run_logger
+from prefect.cache_policies import NO_CACHE
+from prefect.states import Completed, State
+
+from treue.engine.versions import Version
+from treue.plan.stages import Plan, Stage
+
+ENTER, DELIVER = "enter", "deliver"
+"""The two tasks that no step stands for: letting customers in and out, and sending what the outbox holds."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How often a task is tried again, after how many seconds, and after how many it counts as failed."""
+
+    retries: int
+    delay: float
+    timeout: float
+
+
+EFFORT = {
+    "enter": Effort(2, 1.0, 1_800.0),
+    "deliver": Effort(1, 5.0, 6 * 3_600.0),
+    "send": Effort(2, 1.0, 3_600.0),
+    "wait": Effort(2, 1.0, 1_800.0),
+    "choose": Effort(2, 1.0, 3_600.0),
+    "split": Effort(2, 1.0, 1_800.0),
+    "set": Effort(2, 1.0, 3_600.0),
+    "emit": Effort(2, 1.0, 3_600.0),
+    "stop": Effort(2, 1.0, 1_800.0),
+}
+"""By kind of stage. Trying again is safe: every batch is one transaction, and the outbox knows each message."""
+
+
+class Work(Protocol):
+    """What one flow run works on: a version, a moment, and the engine calls. Each returns how many it concerned."""
+
+    version: Version
+
+    async def at_the_door(self) -> bool:
+        """Whether anybody waits to be let in or out."""
+
+    async def take_in(self) -> int:
+        """Let them in or out."""
+
+    def older(self) -> AsyncIterator[Work]:
+        """Yield the work on the journey's other versions that have somebody due."""
+
+    def stages(self) -> AsyncIterator[Stage]:
+        """Yield each stage somebody is due at, in order."""
+
+    async def advance(self, stage: Stage) -> int:
+        """Act on everyone due at a stage."""
+
+    async def in_the_outbox(self) -> bool:
+        """Whether there is anything to send."""
+
+    async def deliver(self) -> str:
+        """Send it; say what became of it, in numbers."""
+
+
+_work: ContextVar[Work] = ContextVar("treue_work")
+
+
+@contextmanager
+def working(work: Work) -> Iterator[None]:
+    """Give the flow that is called inside its work."""
+    token = _work.set(work)
+    try:
+        yield
+    finally:
+        _work.reset(token)
+
+
+async def run_flow(work: Work, now: datetime) -> None:
+    """Run the flow of a version on its work, as one flow run."""
+    with working(work):
+        await compiled(work.version.plan, work.version.hash)(at=now)
+
+
+@lru_cache(maxsize=512)
+def compiled(plan: Plan, content_hash: str) -> Flow[..., Any]:
+    """Return the flow of a plan: named after the journey, its version the plan's hash."""
+    tasks = {stage.id: _stage_task(stage) for stage in plan.stages}
+    enter, deliver = _task(ENTER, EFFORT[ENTER], _enter), _task(DELIVER, EFFORT[DELIVER], _deliver)
+
+    async def journey(at: datetime) -> State[None]:
+        work, ran = _work.get(), 0
+        if await work.at_the_door():
+            await enter()
+        async for older in work.older():
+            await run_flow(older, at)
+        async for stage in work.stages():
+            await tasks[stage.id]()
+            ran += 1
+        if await work.in_the_outbox():
+            await deliver()
+        return Completed(message=f"{ran} of {len(tasks)} steps had somebody due.")
+
+    journey.__name__ = journey.__qualname__ = plan.journey
+    return Flow(
+        journey,
+        name=plan.journey,
+        version=content_hash,
+        description=_description(plan),
+        flow_run_name=plan.journey + " {at:%Y-%m-%d %H:%M:%S}",
+        persist_result=False,
+        validate_parameters=False,
+    )
+
+
+def stage_tasks(plan: Plan) -> dict[str, Task[..., Any]]:
+    """Return the tasks of a plan's stages by step id, in the plan's order."""
+    return {stage.id: _stage_task(stage) for stage in plan.stages}
+
+
+def _description(plan: Plan) -> str:
+    steps = "\n".join(f"{n}. `{stage.id}` ({stage.kind})" for n, stage in enumerate(plan.stages, 1))
+    return f"The journey `{plan.journey}`, {plan.category}, priority {plan.priority}.\n\n{steps}\n"
+
+
+def _stage_task(stage: Stage) -> Task[..., Any]:
+    async def act() -> str:
+        return _customers(await _work.get().advance(stage))
+
+    return _task(stage.id, EFFORT[stage.kind], act)
+
+
+async def _enter() -> str:
+    return f"{await _work.get().take_in():,} arrivals dealt with"
+
+
+async def _deliver() -> str:
+    return await _work.get().deliver()
+
+
+def _customers(number: int) -> str:
+    return f"{number:,} {'customer' if number == 1 else 'customers'}"
+
+
+def _task(name: str, effort: Effort, act: Callable[[], Coroutine[Any, Any, str]]) -> Task[..., Any]:
+    async def step() -> State[None]:
+        told = await act()
+        get_run_logger().info("%s", told)
+        return Completed(message=told)
+
+    step.__name__ = step.__qualname__ = name
+    return Task(
+        step,
+        name=name,
+        task_run_name=name,
+        retries=effort.retries,
+        retry_delay_seconds=effort.delay,
+        timeout_seconds=effort.timeout,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+    )

@@ -1,0 +1,82 @@
+"""Letting everyone out of a journey: the set-based verb behind `treue stop`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Connection, Text, cast, delete, insert, literal, null, select, update
+
+from treue.model.states import Decision, MessageState, Outcome, Reason
+from treue.model.tables import arrival, enrollment, message, trace
+from treue.model.types import Instant, Json
+from treue.store import journeys
+from treue.store.store import Store
+
+STOPPED = "stopped"
+"""The reason with which those inside leave."""
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """How many customers were let out, and how many queued messages were called back."""
+
+    left: int
+    called_back: int
+
+
+def stop(store: Store, name: str, now: datetime) -> Stopped | None:
+    """Let everyone out of a journey and let nobody in any more; None where there is no such journey.
+
+    What is queued is called back; a message a worker already has is caught by its last look. The journey is
+    also paused, so that publishing the files again does not start it by itself. Safe to repeat.
+    """
+    with store.transaction() as connection:
+        journey_id = journeys.find(connection, name)
+        if journey_id is None:
+            return None
+        store.lock(connection, "journeys", f"journey {journey_id}")
+        called_back = _call_back(connection, journey_id, now)
+        left = _let_out(connection, journey_id, now)
+        connection.execute(delete(arrival).where(arrival.c.journey_id == journey_id))
+        journeys.retire(connection, name)
+        journeys.pause(connection, name, now)
+    return Stopped(left, called_back)
+
+
+def _let_out(connection: Connection, journey_id: int, now: datetime) -> int:
+    inside = (enrollment.c.journey_id == journey_id, enrollment.c.outcome == Outcome.inside.value)
+    noted = select(
+        enrollment.c.customer_id,
+        enrollment.c.journey_id,
+        enrollment.c.id,
+        enrollment.c.step_id,
+        literal(now, Instant),
+        literal(Decision.exited.value),
+        literal(STOPPED),
+        cast(null(), Json),
+    ).where(*inside)
+    connection.execute(insert(trace).from_select(_TRACE, noted))
+    values = {"outcome": Outcome.exited.value, "reason": STOPPED, "left_at": now, "step_id": None}
+    return connection.execute(update(enrollment).values(values).where(*inside)).rowcount
+
+
+def _call_back(connection: Connection, journey_id: int, now: datetime) -> int:
+    queued = (message.c.journey_id == journey_id, message.c.state == MessageState.queued.value)
+    reason = Reason.left_before_send.value
+    noted = select(
+        message.c.customer_id,
+        message.c.journey_id,
+        cast(message.c.enrollment_id, BigInteger),
+        message.c.step_id,
+        literal(now, Instant),
+        literal(Decision.refused.value),
+        literal(reason, Text),
+        cast(null(), Json),
+    ).where(*queued)
+    connection.execute(insert(trace).from_select(_TRACE, noted))
+    values = {"state": MessageState.refused.value, "reason": reason}
+    return connection.execute(update(message).values(values).where(*queued)).rowcount
+
+
+_TRACE = ["customer_id", "journey_id", "enrollment_id", "step_id", "at", "decision", "reason", "detail"]

@@ -1,0 +1,200 @@
+"""From the outbox to the provider: each message once, each with its fate known or said to be unknown."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from scene import Plainly, Scene, Sink
+
+from treue.channel import Accepted, Outgoing, Progress, Receipt, Refused, Retry, Unknown
+from treue.engine import outbox
+from treue.engine.delivering import Delivery
+from treue.engine.engine import Engine, run_pass
+from treue.store.store import Store
+
+SEND = "enter: {event: order.placed}\nsteps: [{send: hello, on: email}, {wait: 9d}]\n"
+
+
+def _ordered(scene: Scene, *keys: str) -> None:
+    for key in keys:
+        scene.customer(key)
+        scene.event(key, "order.placed", total=1)
+
+
+def test_one_refusal_costs_one_message_and_its_batch_goes_on(scene: Scene) -> None:
+    scene.journeys(hello=SEND)
+    _ordered(scene, "ada", "bob", "cem")
+    scene.channels["email"].answers = [Accepted("1"), Refused("554 no"), Accepted("3")]
+    delivered = scene.run().delivered
+    assert [row[3:5] for row in scene.messages()] == [("sent", None), ("refused", "rejected_by_provider"), ("sent", None)]
+    assert (delivered.sent, delivered.refused) == (2, {"rejected_by_provider": 1})
+
+
+def test_what_was_certainly_not_sent_is_tried_again_and_not_before_it_is_allowed(scene: Scene) -> None:
+    scene.journeys(hello=SEND)
+    _ordered(scene, "ada")
+    scene.channels["email"].answers = [Retry("429", after=120)]
+    assert scene.run().delivered.held == 1
+    scene.later(seconds=119)
+    assert scene.sent() == []
+    scene.later(seconds=1)
+    assert scene.templates() == ["hello"]
+
+
+def test_what_may_have_been_sent_is_never_sent_again_by_itself(scene: Scene) -> None:
+    scene.journeys(hello=SEND)
+    _ordered(scene, "ada")
+    scene.channels["email"].answers = [Unknown("lost after the dot")]
+    scene.run()
+    scene.later(hours=1)
+    assert scene.sent() == []
+    with scene.store.reading() as connection:
+        assert [doubt["customer"] for doubt in outbox.doubts(connection)] == ["ada"]
+
+
+def test_the_last_look_sees_a_withdrawal_that_no_pass_has_noticed(scene: Scene) -> None:
+    from treue.store import consents
+    from treue.store.inputs import ConsentInput
+
+    scene.journeys(hello=SEND)
+    _ordered(scene, "ada")
+    delivery, scene.engine.delivery = scene.engine.delivery, None
+    scene.run()
+    with scene.store.transaction() as connection:
+        consents.withdraw(connection, [ConsentInput("ada", "email", scene.now)], scene.now)
+    scene.engine.delivery = delivery
+    scene.run()
+    assert scene.messages()[0][3:5] == ("refused", "unsubscribed")
+
+
+def test_a_message_that_was_queued_but_left_lying_goes_stale(scene: Scene) -> None:
+    scene.journeys(hello=SEND)
+    _ordered(scene, "ada")
+    scene.channels["email"].answers = [Retry("down", after=3600 * 30)]
+    scene.run()
+    scene.later(hours=31)
+    assert scene.messages()[0][3:5] == ("refused", "stale")
+
+
+def test_who_left_the_journey_is_not_sent_what_was_queued(scene: Scene) -> None:
+    scene.journeys(hello=f"exit: [{{event: told}}]\n{SEND}")
+    _ordered(scene, "ada")
+    scene.channels["email"].answers = [Retry("busy", after=60)]
+    scene.run()
+    scene.event("ada", "told")
+    scene.later(minutes=5)
+    assert scene.messages()[0][3:5] == ("refused", "left_before_send")
+
+
+def test_a_worker_past_its_lease_may_record_nothing(scene: Scene) -> None:
+    from treue.engine.outbox import Settled
+    from treue.model.states import MessageState
+
+    scene.journeys(hello=SEND)
+    _ordered(scene, "ada")
+    delivery, scene.engine.delivery = scene.engine.delivery, None
+    scene.run()
+    journey_id = scene.engine.versions()[0].journey_id
+    slept = outbox.claim(scene.store, journey_id, "email", scene.now, "elsewhere/1/x", 10)
+    scene.now += outbox.LEASE * 2
+    recovered = scene.engine.recover(scene.now)
+    assert recovered.in_doubt == 1, "nobody knows what a worker elsewhere did"
+    assert outbox.settle(scene.store, [Settled(slept[0], MessageState.sent)], scene.now) == 0
+    assert delivery is not None
+
+
+def test_two_processes_in_the_same_pass_send_each_message_once(store_url: str, tmp_path: Path) -> None:
+    store = Store.open(store_url)
+    scene = Scene(store, tmp_path / "state")
+    scene.journeys(hello=SEND)
+    keys = [f"c{n}" for n in range(300)]
+    _ordered(scene, *keys)
+    store.engine.dispose()
+    context = multiprocessing.get_context("spawn")
+    arguments = (store_url, tmp_path, scene.now.isoformat())
+    workers = [context.Process(target=_pass_elsewhere, args=(*arguments, n)) for n in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+        assert worker.exitcode == 0
+    sent = [line for n in range(2) for line in (tmp_path / f"sent-{n}").read_text().split()]
+    assert sorted(sent) == sorted(f"{key}@example.com" for key in keys)
+    assert scene.counts("hello").sent == {"email": 300}
+    store.close()
+
+
+class _Writing(Sink):
+    """A sink that writes each address into a file as it goes, slowly enough to be killed in the middle."""
+
+    def __init__(self, path: Path, pause: float = 0.0) -> None:
+        super().__init__("email")
+        self.path, self.pause = path, pause
+
+    def send(self, batch: Sequence[Outgoing], progress: Progress) -> list[Receipt]:
+        receipts: list[Receipt] = []
+        with self.path.open("a") as file:
+            for message in batch:
+                progress.started(message.key)
+                file.write(message.to + "\n")
+                file.flush()
+                time.sleep(self.pause)
+                receipts.append(Accepted())
+                progress.settled(message.key, receipts[-1])
+        return receipts
+
+
+def _pass_elsewhere(url: str, folder: Path, now: str, n: int, pause: float = 0.0) -> None:
+    from datetime import datetime
+
+    store = Store.open(url)
+    delivery = Delivery(store, {"email": _Writing(folder / f"sent-{n}", pause)}, Plainly(), folder / "state")
+    (folder / f"sent-{n}").touch()
+    engine = Engine(store, "Europe/Berlin", "salt", delivery, folder / "state")
+    engine.recover(datetime.fromisoformat(now))
+    run_pass(engine, datetime.fromisoformat(now))
+    delivery.close()
+    store.close()
+
+
+@pytest.mark.parametrize("kills", [3])
+def test_killed_in_the_middle_again_and_again_nobody_gets_two_and_nobody_is_lost(
+    store_url: str, tmp_path: Path, kills: int
+) -> None:
+    store = Store.open(store_url)
+    scene = Scene(store, tmp_path / "state")
+    scene.journeys(hello=SEND)
+    keys = [f"c{n}" for n in range(120)]
+    _ordered(scene, *keys)
+    store.engine.dispose()
+    context = multiprocessing.get_context("spawn")
+    path = tmp_path / "sent-0"
+    for kill in range(kills + 1):
+        pause = 0.004 if kill < kills else 0.0
+        worker = context.Process(target=_pass_elsewhere, args=(store_url, tmp_path, scene.now.isoformat(), 0, pause))
+        worker.start()
+        if kill < kills:
+            before = _lines(path)
+            deadline = time.monotonic() + 60
+            while _lines(path) < before + 20 and worker.is_alive() and time.monotonic() < deadline:
+                time.sleep(0.002)
+            assert worker.pid is not None
+            os.kill(worker.pid, signal.SIGKILL)
+        worker.join(60)
+    sent = path.read_text().split()
+    assert len(sent) == len(set(sent)), "somebody got it twice"
+    with store.reading() as connection:
+        listed = {f"{doubt['customer']}@example.com" for doubt in outbox.doubts(connection)}
+    assert set(sent) | listed == {f"{key}@example.com" for key in keys}
+    assert len(listed) <= kills, "only what was on the wire at a kill is in doubt"
+    store.close()
+
+
+def _lines(path: Path) -> int:
+    return path.read_text().count("\n") if path.exists() else 0
