@@ -27,7 +27,7 @@ demo: $(STAMP)
 	@$(BIN)/treue demo
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-fold-skipped
 
 check: lint types layers test
 

@@ -1,0 +1,1 @@
+"""Journeys as Prefect flows. Importing this package imports neither Prefect nor APScheduler."""

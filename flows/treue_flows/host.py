@@ -5,47 +5,38 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from treue.errors import TreueError
 from treue_flows import environment, server
 from treue_flows.loop import Loop
 
-if TYPE_CHECKING:
-    from treue.engine.runtimes import Runtime  # noqa: F401
-
-Told = Callable[[str], None]
+DRAIN_SECONDS = 10.0
 
 
 class Host:
-    """What flows need around them. One a process: Prefect reads its settings when it is imported."""
+    """What flows need around them. `told` hears that the server is being started, which takes a while."""
 
-    def __init__(self, state: Path, told: Told) -> None:
-        self._home = environment.prepare(state)
+    def __init__(self, state: Path, told: Callable[[str], None]) -> None:
+        home = environment.prepare(state)
+        self._importing: threading.Thread | None = None
         self._share: server.Share | None = None
         self.api_url = environment.users_server() or ""
         if self.api_url:
             _must_answer(self.api_url)
         else:
-            self._start(told)
-        from treue_flows import compile as _compile  # noqa: F401 - Prefect is imported here, and only once
-
+            self._share = _started(home, told, self._import_meanwhile)
+            self.api_url = self._share.api_url
+        _import_prefect()
         self.loop = Loop()
 
     @property
     def ui_url(self) -> str:
         """Where a browser sees the flows."""
-        return self.api_url.removesuffix("/").removesuffix("/api")
+        return self.api_url.rstrip("/").removesuffix("/api")
 
-    def _start(self, told: Told) -> None:
-        self._share = server.Share(self._home)
-        if server.running(self._home) is None:
-            told("Starting Prefect's server.")
-        importing = threading.Thread(target=__import__, args=("prefect.main",), daemon=True)
-        self._share.start()
-        self.api_url = self._share.api_url
-        environment.point_to(self.api_url)
-        del importing
+    def well(self) -> bool:
+        """Whether the server answers."""
+        return server.answers(self.api_url, 10.0)
 
     def close(self) -> None:
         """Send off what Prefect still has to report, then end the loop and give up the server."""
@@ -53,3 +44,84 @@ class Host:
         self.loop.close()
         if self._share is not None:
             self._share.leave()
+
+    def _import_meanwhile(self, api_url: str) -> None:
+        """Import Prefect while its server starts: both take seconds, and there is more than one core."""
+        environment.point_to(api_url)
+        self._importing = threading.Thread(target=_import_prefect, daemon=True)
+        self._importing.start()
+
+
+def _started(home: Path, told: Callable[[str], None], known: Callable[[str], None]) -> server.Share:
+    share = server.Share(home)
+    try:
+        share.start(lambda: told("Starting Prefect's server, once for this process"), known)
+    except BaseException:
+        share.leave()
+        raise
+    return share
+
+
+def _must_answer(api_url: str) -> None:
+    if not server.answers(api_url, 10.0):
+        raise TreueError(
+            f"There is no Prefect server at {api_url}, where PREFECT_API_URL points. Start it with "
+            "`prefect server start`, or unset PREFECT_API_URL to have Treue start one."
+        )
+
+
+def _import_prefect() -> None:
+    """Import Prefect, with the settings of now where it had been imported before."""
+    from prefect.context import refresh_global_settings_context
+
+    import treue_flows.compile  # noqa: F401
+
+    refresh_global_settings_context()
+
+
+def _report_the_rest() -> None:
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    EventsWorker.drain_all(timeout=DRAIN_SECONDS)
+    APILogWorker.drain_all(timeout=DRAIN_SECONDS)
+
+
+class _Shared:
+    """The one host of this process and how many runtimes use it. Prefect's settings are a process's, too."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.host: Host | None = None
+        self.users = 0
+
+
+_shared = _Shared()
+
+
+def enter(state: Path, told: Callable[[str], None]) -> Host:
+    """Return this process's host, started if need be. Each `enter` needs a `leave`."""
+    with _shared.lock:
+        if _shared.host is None:
+            _shared.host = Host(state, told)
+        _shared.users += 1
+        return _shared.host
+
+
+def leave(host: Host) -> None:
+    """Give up a host; the last one ends it."""
+    with _shared.lock:
+        if host is not _shared.host:
+            return
+        _shared.users -= 1
+        if _shared.users == 0:
+            _shared.host = None
+            host.close()
+
+
+def abandon(host: Host) -> None:
+    """Give up a host whose server is gone, for everybody: the next `enter` starts a new one."""
+    with _shared.lock:
+        if host is _shared.host:
+            _shared.host, _shared.users = None, 0
+            host.close()

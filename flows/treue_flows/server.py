@@ -18,7 +18,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -45,16 +45,22 @@ class Share:
         """The address of the API."""
         return f"{self.url}/api"
 
-    def start(self) -> None:
-        """Find the server that runs, or start one, and wait until it answers. Raises TreueError if it does not."""
+    def start(self, starting: Callable[[], None], known: Callable[[str], None]) -> None:
+        """Find the server that runs, or start one, and wait until it answers.
+
+        `starting` is called where one has to be started, `known` with the API's address before it answers.
+        Raises TreueError where it does not come up.
+        """
         with _alone(self.home):
-            url = running(self.home)
-            if url is None:
-                url, self._process = _spawn(self.home)
-                _wait(url, self._process, self.home)
-                found = {"url": url, "pid": self._process.pid}
-                (self.home / _FILE).write_text(json.dumps(found), encoding="utf-8")
-            self.url = url
+            self.url = running(self.home) or ""
+            if self.url:
+                known(self.api_url)
+                return
+            starting()
+            self.url, self._process = _spawn(self.home)
+            known(self.api_url)
+            _wait(self.url, self._process, self.home)
+            (self.home / _FILE).write_text(json.dumps({"url": self.url}), encoding="utf-8")
 
     def leave(self) -> None:
         """Give up the share; the last one waits for the server to end, if it has started it."""
@@ -142,7 +148,9 @@ def _wait(url: str, process: subprocess.Popen[bytes], home: Path) -> None:
             raise TreueError(f"Prefect's server ended as it started; {home / _LOG} says why.")
         time.sleep(0.1)
     _end(process)
-    raise TreueError(f"Prefect's server did not answer for {STARTUP_SECONDS:.0f} s; {home / _LOG} may say why.")
+    raise TreueError(
+        f"Prefect's server did not answer for {STARTUP_SECONDS:.0f} s; {home / _LOG} may say why."
+    )
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

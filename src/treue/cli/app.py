@@ -6,6 +6,7 @@ fault of ours. Results go to stdout, progress and problems to stderr.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -43,7 +44,7 @@ class Verbs(TyperGroup):
         if cmd_name not in self.commands and cmd_name in self.list_commands(ctx):
             part = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
             import_module(f"treue.cli.{VERBS[cmd_name]}").register(part)
-            self.commands |= typer.main.get_group(part).commands
+            self.commands.update(typer.main.get_group(part).commands)
         return self.commands.get(cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -90,7 +91,7 @@ def options(
             help="The workspace (default: the nearest folder upwards with a treue.yaml).",
         ),
     ] = None,
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback acts
         bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
@@ -120,4 +121,7 @@ def execute(arguments: Sequence[str] | None = None) -> int:
 
 def run() -> None:
     """Run the command of this process and end with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows no ✓ gets a ?
     sys.exit(execute())

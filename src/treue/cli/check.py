@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -61,7 +60,8 @@ def _all(workspace: Workspace, wanted: Sequence[str]) -> list[Problem]:
         return workspace.problems
     from treue.render.workspace_check import template_problems
 
-    return sorted([*workspace.problems, *template_problems(workspace, names)])
+    with opening.short_lived():
+        return sorted([*workspace.problems, *template_problems(workspace, names)])
 
 
 def _templates(workspace: Workspace, wanted: Sequence[str]) -> set[str]:
@@ -96,7 +96,7 @@ def _show(workspace: Workspace, problems: Sequence[Problem]) -> None:
 
 
 def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if os.path.isfile(path) else ""
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def _summary(workspace: Workspace, problems: Sequence[Problem]) -> str:

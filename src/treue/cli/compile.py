@@ -23,13 +23,14 @@ def compile_(
     json: Json = False,
 ) -> None:
     """Show what a journey became: its stages, the tasks of a pass, and each stage's SQL for this database."""
-    workspace = opening.workspace(context)
-    plan = plan_of(workspace, opening.known(name, workspace.journeys, "journey"))
-    dialect = _dialect(workspace.settings)
-    if json:
-        _document(workspace.settings, plan, dialect)
-    else:
-        _print(workspace.settings, plan, dialect)
+    with opening.short_lived():
+        workspace = opening.workspace(context)
+        plan = plan_of(workspace, opening.known(name, workspace.journeys, "journey"))
+        dialect = _dialect(workspace.settings)
+        if json:
+            _document(workspace.settings, plan, dialect)
+        else:
+            _print(workspace.settings, plan, dialect)
 
 
 def plan_of(workspace: Workspace, name: str) -> Plan:
@@ -60,6 +61,7 @@ def _sql(settings: Settings, plan: Plan, dialect: str) -> dict[str, list[Shown]]
 def _print(settings: Settings, plan: Plan, dialect: str) -> None:
     from treue.plan import explain
     from treue.plan.stored import plan_hash
+    from treue.segments.words import words
 
     output.line(f"{output.styled(plan.journey, 'strong')}  {plan_hash(plan)}")
     for label, text in _head(plan):
@@ -67,7 +69,7 @@ def _print(settings: Settings, plan: Plan, dialect: str) -> None:
     output.line(f"\n{output.styled('Tasks of a pass', 'strong')}\n  {', '.join(explain.tasks(plan))}")
     output.line(f"\n{output.styled('Stages', 'strong')}")
     for stage in plan.stages:
-        passed = f"  if {explain.words(stage.when)}" if stage.when is not None else ""
+        passed = f"  if {words(stage.when)}" if stage.when is not None else ""
         output.line(f"  {output.styled(stage.id, 'mark')}  {explain.what(stage)}{passed}")
         for lead in explain.leads(stage):
             label = f"{lead.label} " if lead.label else ""
@@ -117,13 +119,14 @@ def _document(settings: Settings, plan: Plan, dialect: str) -> None:
 
 def _stage(stage: Stage, sql: list[Shown]) -> dict[str, Any]:
     from treue.plan import explain
+    from treue.segments.words import words
 
     return {
         "id": stage.id,
         "kind": stage.kind,
         "line": stage.line,
         "what": explain.what(stage),
-        "if": explain.words(stage.when) if stage.when is not None else None,
+        "if": words(stage.when) if stage.when is not None else None,
         "leads_to": [{"label": lead.label, "to": lead.to} for lead in explain.leads(stage)],
         "sql": [{"says": one.says, "sql": one.sql} for one in sql],
     }

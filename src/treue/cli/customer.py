@@ -92,7 +92,7 @@ def _json(value: object) -> str:
 
 
 def _local(text: str, zone: str) -> str:
-    return opening.local(datetime.fromisoformat(text.replace("Z", "+00:00")), zone)
+    return opening.local(datetime.fromisoformat(text), zone)
 
 
 def register(app: typer.Typer) -> None:

@@ -26,7 +26,9 @@ def upgrade(context: typer.Context) -> None:
         store.upgrade()
         store.check()
         after = store.revision()
-        change = f"is at revision {after}" if before == after else f"went from {before or 'nothing'} to {after}"
+        change = (
+            f"is at revision {after}" if before == after else f"went from {before or 'nothing'} to {after}"
+        )
         output.line(f"The database {store} {change}.")
     finally:
         store.close()

@@ -24,7 +24,11 @@ def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, JSON lines or Parquet.")],
     map_: Annotated[
         list[str] | None,
-        typer.Option("--map", metavar="COLUMN=NAME", help="A column that is called otherwise here; COLUMN= leaves it out."),
+        typer.Option(
+            "--map",
+            metavar="COLUMN=NAME",
+            help="A column that is called otherwise here; COLUMN= leaves it out.",
+        ),
     ] = None,
     event: Annotated[
         str, typer.Option("--event", metavar="NAME", help="Every row is this event (no column `event`).")
@@ -43,7 +47,9 @@ def import_(
         raise UsageError(f"There is no file {file}.")
     report = _run(workspace, what, file, _mapping(map_ or []), event)  # type: ignore[arg-type]
     if json:
-        output.document(**{**vars(report), "rejected_file": report.rejected_file and str(report.rejected_file)})
+        output.document(
+            **{**vars(report), "rejected_file": report.rejected_file and str(report.rejected_file)}
+        )
     else:
         _show(what, report)
 
@@ -92,7 +98,9 @@ def _show(what: str, report: ImportReport) -> None:
     for note in report.notes:
         output.told(note)
     if report.rejected:
-        output.line(f"{output.count(report.rejected, 'row')} set aside, with the reasons, in {report.rejected_file}.")
+        output.line(
+            f"{output.count(report.rejected, 'row')} set aside, with the reasons, in {report.rejected_file}."
+        )
 
 
 def register(app: typer.Typer) -> None:

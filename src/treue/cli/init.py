@@ -30,12 +30,14 @@ def init(
     output.line(f"Made the workspace {folder} with {output.count(len(made), 'file')}:")
     for name in sorted(needed.journeys):
         output.line(f"  journeys/{name}.yaml")
-    output.line(f"  {output.count(len(needed.segments), 'segment')}, {output.count(len(needed.templates), 'template')}")
+    output.line(
+        f"  {output.count(len(needed.segments), 'segment')}, {output.count(len(needed.templates), 'template')}"
+    )
     output.line()
     output.line("Next:")
     output.line(f"  cd {folder}")
     for command, says in _NEXT:
-        output.line(f"  {command.format(journey=sorted(needed.journeys)[0]):<28} {output.styled(says, 'dim')}")
+        output.line(f"  {command.format(journey=min(needed.journeys)):<28} {output.styled(says, 'dim')}")
 
 
 _NEXT = (

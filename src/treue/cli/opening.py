@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -84,6 +85,18 @@ def moment(text: str, zone: str) -> datetime:
     if found is None:
         raise UsageError(f"`{text}` is not a time; write it like 2026-03-31 or 2026-03-31T09:30.")
     return found
+
+
+@contextmanager
+def short_lived() -> Iterator[None]:
+    """Leave garbage lying for a moment: looking for cycles takes a quarter of the time of checking and compiling."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def local(instant: datetime, zone: str) -> str:

@@ -36,7 +36,13 @@ def segment(
     head = {"segment": name, "at": now.isoformat().replace("+00:00", "Z")}
     with opening.store(workspace) as store:
         if why:
-            _why(explained(store, condition, why, now, zone), head, why, json)
+            found = explained(store, condition, why, now, zone)
+            if json:
+                number = _count(store, condition, now, zone)
+                output.document(**head, count=number, customer=why, why=tree(found))
+            else:
+                output.line(f"{why} is {'' if found.holds else 'not '}in {name}.")
+                show(found, "  ")
         elif list_:
             _list(_members(store, condition, now, zone), head, json)
         else:
@@ -78,7 +84,7 @@ def explained(store: Store, condition: Condition, key: str, now: datetime, zone:
         if found is None:
             raise UsageError(f"There is no customer {key}.")
         row = connection.execute(explain(condition, moment, store.dialect, found["id"])).mappings().one()
-    return explanation(condition, row, moment)
+    return explanation(condition, dict(row), moment)
 
 
 def _list(keys: list[str], head: dict[str, str], json: bool) -> None:
@@ -87,14 +93,6 @@ def _list(keys: list[str], head: dict[str, str], json: bool) -> None:
         return
     for key in keys:
         output.line(key)
-
-
-def _why(found: Explanation, head: dict[str, str], key: str, json: bool) -> None:
-    if json:
-        output.document(**head, count=int(found.holds), customer=key, why=tree(found))
-        return
-    output.line(f"{key} is {'' if found.holds else 'not '}in {head['segment']}.")
-    show(found, "  ")
 
 
 def tree(found: Explanation) -> dict[str, Any]:
@@ -111,8 +109,13 @@ def show(found: Explanation, indent: str) -> None:
     """Print an explanation, each part with a mark for whether it holds."""
     mark = output.styled("✓", "good") if found.holds else output.styled("✗", "bad")
     output.line(f"{indent}{mark} {found.text}")
-    for part in found.parts:
+    for part in found.parts if not _is_said(found) else ():
         show(part, indent + "  ")
+
+
+def _is_said(found: Explanation) -> bool:
+    """Whether a node's own line says all: a `not` right before a leaf."""
+    return len(found.parts) == 1 and not found.parts[0].parts and found.text.startswith("not: ")
 
 
 def register(app: typer.Typer) -> None:

@@ -37,8 +37,7 @@ def stage_sql(plan: Plan, stage: Stage, now: datetime, dialect: str, zone: str, 
     """
     numbers = {one.id: n for n, one in enumerate(plan.stages, start=1)}
     scene = Scene(Version(plan, "", 1, 1, numbers), now, dialect, zone, salt)
-    scripts = [arm, play] if isinstance(stage, Wait) else [play]
-    found: list[Statement] = [one for script in scripts for one in script(scene, stage)]  # type: ignore[operator]
+    found: list[Statement] = [*(arm(scene, stage) if isinstance(stage, Wait) else []), *play(scene, stage)]
     return [Shown(one.says, _text(one.sql, dialect)) for one in found]
 
 
@@ -54,7 +53,8 @@ def _text(statement: Any, dialect: str) -> str:
 @cache
 def _dialect(name: str) -> Dialect:
     """Return the dialect, writing `:now` where a value is given only when the statement is run."""
-    dialect: Dialect = postgresql.dialect() if name == "postgresql" else sqlite.dialect()
+    made: Any = postgresql.dialect if name == "postgresql" else sqlite.dialect
+    dialect: Dialect = made()
     base: Any = dialect.statement_compiler
 
     class Compiler(base):  # type: ignore[misc]

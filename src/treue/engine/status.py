@@ -111,7 +111,11 @@ def _due(connection: Connection, now: datetime) -> dict[str, int]:
     query = (
         select(journey.c.name, func.count())
         .join(enrollment, enrollment.c.journey_id == journey.c.id)
-        .where(enrollment.c.outcome == Outcome.inside.value, enrollment.c.due_at <= now)
+        .where(
+            enrollment.c.outcome == Outcome.inside.value,
+            enrollment.c.held_out.is_(False),
+            enrollment.c.due_at <= now,
+        )
         .group_by(journey.c.name)
     )
     return dict(connection.execute(query).tuples().all())
@@ -137,10 +141,16 @@ def _outbox(connection: Connection, now: datetime) -> Outbox:
 
 def _last_pass(connection: Connection) -> datetime | None:
     """Return when a pass last left a mark: routed an event, looked at a segment, queued or sent a message."""
-    marks = [
-        connection.scalar(select(func.max(column)))
-        for column in (event.c.routed_at, journey.c.sensed_at, message.c.queued_at, message.c.sent_at)
-    ]
+    latest = (
+        select(event.c.routed_at).where(event.c.routed_at.is_not(None)).order_by(event.c.id.desc()).limit(1),
+        select(message.c.queued_at).order_by(message.c.id.desc()).limit(1),
+        select(message.c.sent_at)
+        .where(message.c.sent_at.is_not(None))
+        .order_by(message.c.id.desc())
+        .limit(1),
+        select(func.max(journey.c.sensed_at)),
+    )
+    marks = [connection.scalar(query) for query in latest]
     return max((mark for mark in marks if mark is not None), default=None)
 
 

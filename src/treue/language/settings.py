@@ -253,7 +253,9 @@ class _Channels:
         """Return the JSON Schema."""
         return {
             "type": "object",
-            "properties": {name: _Channel().schema(defs) for name in CHANNELS},
+            "properties": {
+                name: _Channel().schema(defs) | {"description": f"How {name} is sent."} for name in CHANNELS
+            },
             "additionalProperties": False,
         }
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from itertools import pairwise
 
 from treue.plan import explain
 from treue.plan.stages import Plan, Stage
+from treue.segments.words import words
 
-ENTER, END, GOAL, HOLDOUT = "enter", "end", "goal", "holdout"
+ENTER, END, GOAL, EXIT, HOLDOUT = "> enter", "> end", "> goal", "> exit", "> holdout"
+"""Keys of the boxes that are no stages; no step's id looks like these."""
+
 _WIDTH = 34
 _LABEL_WIDTH = 26
 
@@ -60,57 +63,46 @@ class Picture:
 
 def picture(plan: Plan, counts: Counts | None = None) -> Picture:
     """Return the picture of a plan."""
-    tell = _teller(counts)
-    boxes = [
-        Box(
-            ENTER,
-            "enter",
-            explain.trigger(plan.entry),
-            tuple(explain.admission(plan.entry)),
-            tell("entered", counts and counts.entered),
-        )
-    ]
-    for stage in plan.stages:
-        passed = (f"if {explain.words(stage.when)}",) if stage.when is not None else ()
-        inside = counts.inside.get(stage.id, 0) if counts else None
-        said = (explain.what(stage),) if _named(stage) else ()
-        title = stage.id if said else explain.what(stage)
-        boxes.append(Box(stage.id, stage.kind, title, (*said, *passed), tell("here", inside or None)))
-    boxes.append(Box(END, "end", "finished", count=tell("", counts and counts.finished)))
-    return Picture(plan.journey, tuple(boxes), tuple(_arrows(plan)), tuple(_beside(plan, counts)))
+    admission = tuple(explain.admission(plan.entry))
+    boxes = (
+        Box(ENTER, "enter", explain.trigger(plan.entry), admission, _told(counts, "entered")),
+        *(_stage(stage, counts) for stage in plan.stages),
+        Box(END, "end", "finished", count=_told(counts, "finished", "")),
+    )
+    return Picture(plan.journey, boxes, tuple(_arrows(plan)), tuple(_beside(plan, counts)))
 
 
-def _teller(counts: Counts | None) -> Callable[[str, int | None], str]:
-    def tell(word: str, number: int | None) -> str:
-        return f"{number:,} {word}".strip() if counts is not None and number is not None else ""
+def _told(counts: Counts | None, name: str, word: str | None = None) -> str:
+    """Return one of the counts with its word, or nothing where nothing is counted."""
+    if counts is None:
+        return ""
+    return f"{getattr(counts, name):,} {name.replace('_', ' ') if word is None else word}".strip()
 
-    return tell
 
-
-def _named(stage: Stage) -> bool:
-    """Whether a person gave the step its id; else it is its path in the file, and no title."""
-    return "." not in stage.id
+def _stage(stage: Stage, counts: Counts | None) -> Box:
+    # An id with a dot is the step's path in the file, which nobody reads as a title.
+    title = explain.what(stage) if "." in stage.id else stage.id
+    said = () if "." in stage.id else (explain.what(stage),)
+    passed = (f"if {words(stage.when)}",) if stage.when is not None else ()
+    inside = counts.inside.get(stage.id, 0) if counts else 0
+    return Box(stage.id, stage.kind, title, (*said, *passed), f"{inside:,} here" if inside else "")
 
 
 def _arrows(plan: Plan) -> Iterator[Arrow]:
     yield Arrow(ENTER, plan.first or END)
     for stage in plan.stages:
-        for lead in explain.leads(stage):
-            yield Arrow(stage.id, lead.to or END, lead.label)
+        yield from (Arrow(stage.id, lead.to or END, lead.label) for lead in explain.leads(stage))
 
 
 def _beside(plan: Plan, counts: Counts | None) -> Iterator[Box]:
-    tell = _teller(counts)
     if plan.goal:
-        yield Box(
-            GOAL, "goal", "goal", (explain.goal(plan.goal),), tell("converted", counts and counts.converted)
-        )
+        yield Box(GOAL, "goal", "goal", (explain.goal(plan.goal),), _told(counts, "converted"))
     for n, reason in enumerate(plan.exits):
-        left = counts.exited.get(reason.name, 0) if counts else None
-        yield Box(f"exit-{n}", "exit", "exit", (explain.leaving(reason),), tell("left", left))
+        left = f"{counts.exited.get(reason.name, 0):,} left" if counts else ""
+        yield Box(f"{EXIT} {n}", "exit", "exit", (explain.leaving(reason),), left)
     if plan.holdout:
-        text = (f"{explain.share(plan.holdout)} walk the same way and are sent nothing",)
-        yield Box(HOLDOUT, "holdout", "holdout", text, tell("held out", counts and counts.held_out))
+        text = f"{explain.share(plan.holdout)} walk the same way and are sent nothing"
+        yield Box(HOLDOUT, "holdout", "holdout", (text,), _told(counts, "held_out"))
 
 
 # --- Mermaid ------------------------------------------------------------------------------------------------
@@ -162,13 +154,16 @@ def dot(shown: Picture) -> str:
     """Return the picture as Graphviz's DOT. Colours are left to the classes of boxes and arrows."""
     names = {box.key: f"n{n}" for n, box in enumerate((*shown.boxes, *shown.beside))}
     lines = [f"{names[box.key]} [class={box.kind}, label={_dot_label(box)}]" for box in shown.boxes]
-    for arrow in shown.arrows:
-        label = f", label=<{_dot_lines(_wrapped(arrow.label, _LABEL_WIDTH))}>" if arrow.label else ""
-        kind = "passed" if arrow.label == "skipped" else "way"
-        lines.append(f"{names[arrow.start]} -> {names[arrow.to]} [class={kind}{label}]")
+    lines += [_dot_arrow(arrow, names) for arrow in shown.arrows]
     if shown.beside:
         lines += _dot_beside(shown, names)
     return _DOT.format(body="\n".join(lines))
+
+
+def _dot_arrow(arrow: Arrow, names: Mapping[str, str]) -> str:
+    label = f", label=<{_dot_lines(_wrapped(arrow.label, _LABEL_WIDTH))}>" if arrow.label else ""
+    kind = "passed" if arrow.label == "skipped" else "way"
+    return f"{names[arrow.start]} -> {names[arrow.to]} [class={kind}{label}]"
 
 
 def _dot_beside(shown: Picture, names: Mapping[str, str]) -> Iterator[str]:

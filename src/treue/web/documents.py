@@ -43,7 +43,9 @@ class Reader:
     zone: str
     source: str = "api"
 
-    def event(self, item: Mapping[str, Any], at: str, found: list[Finding], now: datetime) -> EventInput | None:
+    def event(
+        self, item: Mapping[str, Any], at: str, found: list[Finding], now: datetime
+    ) -> EventInput | None:
         """Return one event, or None after adding what is wrong with it to `found`."""
         before = len(found)
         _unknown_keys(item, _EVENT_KEYS, "an event", at, found)
@@ -76,11 +78,15 @@ class Reader:
         for name, value in named.items():
             if value is not None and not isinstance(value, str):
                 found.append(Finding(f"{at}/{name}", f"The {name} is not text."))
-        attributes = self._conformed(item.get("attributes"), self.schema.attributes, f"{at}/attributes", found)
+        attributes = self._conformed(
+            item.get("attributes"), self.schema.attributes, f"{at}/attributes", found
+        )
         for name in attributes.keys() & BUILT_IN_ATTRIBUTES.keys():
             text = f"`{name}` stands beside `attributes`, not in it."
             found.append(Finding(f"{at}/attributes/{_escaped(name)}", text))
-        columns = {name: value or "" for name, value in named.items() if value is None or isinstance(value, str)}
+        columns = {
+            name: value or "" for name, value in named.items() if value is None or isinstance(value, str)
+        }
         given = CustomerInput(_key(item.get("id")), **columns, attributes=attributes, source=self.source)
         if problem := customers.problem(given):
             found.append(Finding(at, problem))

@@ -186,7 +186,7 @@ def _settings(text: str, needed: Needs, name: str) -> str:
 def _mapped(node: YamlMapping) -> set[str]:
     """Return the events that the sources of webhooks lead to."""
     sources = node.get("sources")
-    found = set()
+    found: set[str] = set()
     for _, source in sources.entries if isinstance(sources, YamlMapping) else ():
         mapped = source.get("map") if isinstance(source, YamlMapping) else None
         if isinstance(mapped, YamlMapping):

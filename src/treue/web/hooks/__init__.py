@@ -47,7 +47,9 @@ def received(of: Source, headers: Headers, body: bytes, now: datetime) -> Work[s
     """
     scheme = SCHEMES[of.scheme]
     if not of.secrets:
-        raise BadSignature(f"The source `{of.name}` has no secret in the environment; it is refused until it has.")
+        raise BadSignature(
+            f"The source `{of.name}` has no secret in the environment; it is refused until it has."
+        )
     scheme.verify(headers, body, of.secrets, now)
     taken = scheme.read(headers, parsed(body), of, now)
     if isinstance(taken, Ignored):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -105,7 +106,9 @@ def _customer_key(number: Any) -> str | None:
     return None if validation.key_problem(key, "") else key
 
 
-def _customer(key: str, person: Mapping[str, Any], payload: Mapping[str, Any], source: Source) -> CustomerInput:
+def _customer(
+    key: str, person: Mapping[str, Any], payload: Mapping[str, Any], source: Source
+) -> CustomerInput:
     """Return what is known of the customer. What does not fit (a number such as 555-SHIP) is left out."""
     places = [
         _object(person, "default_address"),
@@ -157,27 +160,27 @@ def _event(
     headers: Headers, payload: Mapping[str, Any], key: str, name: str, source: Source, at: datetime
 ) -> EventInput:
     declared = source.reader.schema.events.get(name, {})
-    identity = sha256(f"{_topic(headers)}\0{headers.get('x-shopify-webhook-id', '')}".encode()).hexdigest()
     return EventInput(
         key,
         name,
         at,
         _fitting(_properties(payload), declared, source),
-        f"{source.name}:{identity[:16]}:{_fingerprint(payload)}",
+        f"{source.name}:{short(_topic(headers))}:{_fingerprint(payload)}",
         source.name,
     )
 
 
 def _fingerprint(payload: Mapping[str, Any]) -> str:
-    import json
-
     return sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
 
 
 def _properties(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Return an order's, checkout's or cart's properties under our names, beside Shopify's own plain fields."""
-    lines = [line for line in payload.get("line_items") or [] if isinstance(line, dict)]
-    quantities = [q for line in lines if isinstance(q := line.get("quantity"), int) and not isinstance(q, bool)]
+    listed = payload.get("line_items")
+    lines = [line for line in listed if isinstance(line, dict)] if isinstance(listed, list) else []
+    quantities = [
+        q for line in lines if isinstance(q := line.get("quantity"), int) and not isinstance(q, bool)
+    ]
     own = {name: value for name, value in payload.items() if isinstance(value, _SCALARS)}
     named = {
         "order_id": payload.get("id"),

@@ -1,0 +1,163 @@
+"""`treue why`: what was decided about a customer, when and why; and why a journey never let them in."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from treue.cli import opening, output
+from treue.cli.opening import Json
+from treue.clock import utc_now
+from treue.errors import UsageError
+
+if TYPE_CHECKING:
+    from treue.engine.why import Entry, Inquiry, Note
+    from treue.store.store import Store
+    from treue.workspace.loading import Workspace
+
+
+def why(
+    context: typer.Context,
+    customer: Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's id.")],
+    journey: Annotated[str, typer.Option("--journey", metavar="NAME", help="Only this journey.")] = "",
+    json: Json = False,
+) -> None:
+    """Show what every journey decided about a customer, and why some never let them in."""
+    workspace = opening.workspace(context)
+    with opening.store(workspace) as store:
+        trails, notes = _ask(workspace, store, customer, journey)
+    if json:
+        output.document(
+            customer=customer,
+            journeys={name: [_as_json(entry) for entry in trail] for name, trail in trails.items()},
+            never_entered={name: [_note_json(note) for note in found] for name, found in notes.items()},
+        )
+        return
+    zone = workspace.settings.timezone
+    for name, trail in trails.items():
+        if trail:
+            _show(name, trail, zone)
+        if notes.get(name):
+            _show_notes(name, notes[name])
+
+
+def _ask(
+    workspace: Workspace, store: Store, key: str, only: str
+) -> tuple[dict[str, list[Entry]], dict[str, list[Note]]]:
+    from treue.engine.versions import Versions
+    from treue.engine.why import Inquiry, stays
+    from treue.store import customers, journeys
+
+    now = utc_now()
+    with store.reading() as connection:
+        found = customers.find(connection, key)
+        if found is None:
+            raise UsageError(f"There is no customer {key}.")
+        names = sorted({*workspace.journeys, *journeys.names(connection)})
+        wanted = [opening.known(only, names, "journey")] if only else names
+        inquiry = Inquiry(connection, found["id"], workspace.settings.timezone, now)
+        live = {version.name: version for version in Versions().load(connection) if version.live}
+        been = stays(connection, found["id"])
+        trails = {name: inquiry.trail(name) for name in wanted}  # also those turned away: the trail says why
+        notes = {
+            name: _outside(workspace, inquiry, name, live.get(name))
+            for name in wanted
+            if name not in been and not trails[name]
+        }
+    return trails, notes
+
+
+def _outside(workspace: Workspace, inquiry: Inquiry, name: str, version: Any) -> list[Note]:
+    if version is not None:
+        return inquiry.outside(version.plan, version)
+    if name not in workspace.journeys:
+        return []
+    from treue.plan.build import build
+
+    return inquiry.outside(build(workspace.journeys[name]), None)
+
+
+# --- printed ------------------------------------------------------------------------------------------------
+
+
+def _show(name: str, trail: list[Entry], zone: str) -> None:
+    from treue.cli.segment import show
+
+    output.line(output.styled(name, "strong"))
+    before: tuple[str | None, int | None] = (None, None)
+    for entry in trail:
+        if entry.line is not None and before != (entry.step, entry.line):
+            place = output.styled(f"journeys/{name}.yaml:{entry.line}", "dim")
+            output.line(f"  {place}  {output.styled(entry.text, 'mark')}")
+        before = entry.step, entry.line
+        output.line(f"    {opening.local(entry.at, zone)}  {_sentence(entry, zone)}")
+        for found in entry.compared:
+            show(found, " " * 22)
+    output.line()
+
+
+def _sentence(entry: Entry, zone: str) -> str:
+    values = dict(entry.values)
+    told = entry.sentence
+    if "until" in values:
+        until = datetime.fromisoformat(values.pop("until"))
+        told += f" until {opening.local(until, zone)}"
+    if "way" in values:
+        told += f": {_way(values.pop('way'))}"
+    if entry.reason_sentence:
+        told += f": {entry.reason_sentence}"
+    if "template" in values:
+        told += f" ({values.pop('template')} on {values.pop('channel', '?')})"
+    values.pop("message", None)
+    return told + (f" ({', '.join(f'{k}: {v}' for k, v in values.items())})" if values else "")
+
+
+def _way(name: str) -> str:
+    return f"number {int(name) + 1}" if name.isdigit() else name
+
+
+def _show_notes(name: str, notes: list[Note]) -> None:
+    from treue.cli.segment import show
+
+    output.line(f"{output.styled(name, 'strong')}  has never been in it")
+    for note in notes:
+        mark = output.styled("✓", "good") if note.holds else output.styled("✗", "bad")
+        output.line(f"  {mark} {note.sentence}")
+        if note.compared is not None:
+            for part in note.compared.parts or (note.compared,):
+                show(part, "      ")
+    output.line()
+
+
+# --- JSON ---------------------------------------------------------------------------------------------------
+
+
+def _as_json(entry: Entry) -> dict[str, Any]:
+    from treue.cli.segment import tree
+
+    values = dict(entry.values)
+    if entry.compared:
+        values["compared"] = [tree(found) for found in entry.compared]
+    return {
+        "at": entry.at.isoformat().replace("+00:00", "Z"),
+        "step": entry.step,
+        "decision": entry.decision,
+        "reason": entry.reason,
+        "values": values,
+        "line": entry.line,
+        "sentence": entry.sentence + (f": {entry.reason_sentence}" if entry.reason_sentence else ""),
+    }
+
+
+def _note_json(note: Note) -> dict[str, Any]:
+    from treue.cli.segment import tree
+
+    compared = tree(note.compared) if note.compared is not None else None
+    return {"sentence": note.sentence, "holds": note.holds, "compared": compared}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(why)

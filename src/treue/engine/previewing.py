@@ -1,0 +1,140 @@
+"""One message as one customer would get it: the context and the rendering of a real send, and nothing sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, cast
+
+from sqlalchemy import Connection, select
+
+from treue.engine.composing import ORDER_EVENT, Writer, recent_orders
+from treue.engine.outbox import Claimed
+from treue.errors import UsageError
+from treue.language.journey import Journey, walk
+from treue.language.journey import Send as SendStep
+from treue.model.states import ADDRESS, BUILT_IN_ATTRIBUTES
+from treue.model.tables import event
+from treue.plan.build import build
+from treue.plan.stages import Send
+from treue.render.links import Links
+from treue.render.problem import RenderFailure
+from treue.render.renderer import Rendered, Renderer
+from treue.store import customers
+from treue.store.store import Store
+from treue.workspace.loading import Workspace
+
+SAMPLES: Mapping[str, Any] = {
+    "id": "c1", "email": "ada@example.com", "phone": "+4915112345678", "push_token": "token",
+    "first_name": "Ada", "last_name": "Lovelace", "country": "DE", "city": "Hamburg",
+    "currency": "EUR", "total": 49.9, "quantity": 2, "order_id": "1001", "cart_id": "2001",
+}  # fmt: skip
+"""What a made-up customer or event has under common names; other names get a value of their type."""
+
+_BY_TYPE: Mapping[str, Any] = {
+    "text": "Sample", "number": 3, "bool": True, "date": date(1990, 5, 17),
+    "time": datetime(2026, 3, 1, 9, tzinfo=UTC), "list": [],
+}  # fmt: skip
+
+_NO_SECRET = b"links in a preview lead nowhere"
+
+
+@dataclass(frozen=True)
+class Person:
+    """Whom a preview is for: attributes, the event that would start the journey, latest orders."""
+
+    customer: Mapping[str, Any]
+    event: Mapping[str, Any] | None
+    orders: list[dict[str, Any]]
+
+
+def sender_of(workspace: Workspace, template: str) -> Journey | None:
+    """Return the first journey that sends a template, or None."""
+    for journey in workspace.journeys.values():
+        if any(isinstance(step, SendStep) and step.template == template for step in walk(journey.steps)):
+            return journey
+    return None
+
+
+def sample(workspace: Workspace, journey: Journey | None, now: datetime) -> Person:
+    """Return a made-up customer with everything the schema declares."""
+    schema = workspace.settings.schema
+    who = {name: _sample(name, kind) for name, kind in schema.attributes.items()}
+    who |= {"locale": workspace.settings.locale, "timezone": workspace.settings.timezone, "created_at": now}
+    order = {name: _sample(name, kind) for name, kind in schema.events.get(ORDER_EVENT, {}).items()}
+    return Person(who, _sample_event(workspace, journey, now), [{**order, "at": now}] if order else [])
+
+
+def person(
+    connection: Connection, workspace: Workspace, key: str, journey: Journey | None, now: datetime
+) -> Person:
+    """Return a real customer; where the starting event has not happened to them, a made-up one stands in.
+
+    Raises UsageError where nobody has this key.
+    """
+    found = customers.find(connection, key)
+    if found is None:
+        raise UsageError(f"There is no customer {key}.")
+    built_in = {name: found["key" if name == "id" else name] for name in BUILT_IN_ATTRIBUTES}
+    started = _latest_event(connection, found["id"], journey) or _sample_event(workspace, journey, now)
+    orders = recent_orders(connection, [found["id"]], now).get(found["id"], [])
+    return Person({**found["attributes"], **built_in}, started, orders)
+
+
+def preview(
+    workspace: Workspace,
+    renderer: Renderer,
+    template: str,
+    channel: str,
+    whom: Person,
+    journey: Journey | None,
+    now: datetime,
+    locale: str = "",
+) -> Rendered | RenderFailure:
+    """Return the message a customer would get now, or why there would be none. `locale` overrides the customer's."""
+    stage = _stage(journey, template)
+    stages = {(0, stage.id): stage} if stage else {}
+    settings = workspace.settings
+    links = Links(settings.public_url.value(), _NO_SECRET)
+    # Writing a context asks nothing of the store; only fetching orders does, and they are here already.
+    writer = Writer(cast(Store, None), renderer, links, settings.sender, settings.workspace, stages)
+    who = {**whom.customer, **({"locale": locale} if locale else {})}
+    claimed = Claimed(
+        0, 0, 0, journey.name if journey else "preview", 0, 0, stage.id if stage else "preview", 0, 0, channel,
+        template, "", now, 0, str(who.get(ADDRESS[channel]) or ""), who, whom.event, None,
+    )  # fmt: skip
+    return renderer.render(channel, template, writer.context(claimed, whom.orders, now), locale)
+
+
+def _stage(journey: Journey | None, template: str) -> Send | None:
+    for stage in build(journey).stages if journey else ():
+        if isinstance(stage, Send) and stage.template == template:
+            return stage
+    return None
+
+
+def _sample(name: str, kind: str) -> Any:
+    return SAMPLES.get(name, _BY_TYPE.get(kind, ""))
+
+
+def _sample_event(workspace: Workspace, journey: Journey | None, now: datetime) -> dict[str, Any] | None:
+    name = journey.enter.event if journey else None
+    if journey is not None and name is None:
+        return None
+    name = name or next(iter(workspace.settings.schema.events), "")
+    declared = workspace.settings.schema.events.get(name, {})
+    return {**{prop: _sample(prop, kind) for prop, kind in declared.items()}, "name": name, "at": now}
+
+
+def _latest_event(connection: Connection, customer_id: int, journey: Journey | None) -> dict[str, Any] | None:
+    if journey is None or journey.enter.event is None:
+        return None
+    query = (
+        select(event.c.name, event.c.at, event.c.properties)
+        .where(event.c.customer_id == customer_id, event.c.name == journey.enter.event)
+        .order_by(event.c.at.desc(), event.c.id.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).first()
+    return {**row.properties, "name": row.name, "at": row.at} if row else None

@@ -1,0 +1,136 @@
+"""What the company's own systems post: events, customers, and customers for a journey that is entered by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter
+from sqlalchemy import Connection, select
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from treue.engine.assembly import Assembly
+from treue.engine.routing import enroll
+from treue.language.problems import did_you_mean
+from treue.model.tables import journey
+from treue.store import consents, customers
+from treue.store.addresses import shown
+from treue.store.inputs import CustomerInput
+from treue.web import hooks, schemas
+from treue.web.documents import MAX_BATCH, Reader, Words, parsed, read_customers, read_events, refused
+from treue.web.guard import KEYLESS, has_key
+from treue.web.intake import Intake
+from treue.web.problems import Finding, Problem
+
+
+def router(assembly: Assembly, intake: Intake, key: str, clock: Callable[[], datetime]) -> APIRouter:
+    """Return the routes under /v1. All but the signed hooks need the API key."""
+    routes = APIRouter(prefix="/v1")
+    reader = Reader(assembly.settings.schema, assembly.settings.timezone)
+
+    def admit(request: Request) -> None:
+        if not has_key(request.headers, key):
+            raise KEYLESS
+
+    @routes.post("/events", status_code=202, openapi_extra=schemas.EVENTS, responses=schemas.REFUSALS)
+    async def post_events(request: Request) -> Response:
+        """Record one event or a batch of up to 1,000; each counts once for ever by its `id`.
+
+        Answered after the commit. Where one event does not fit, nothing of the batch is kept.
+        """
+        admit(request)
+        given = read_events(reader, await request.body(), clock())
+        counts = await intake.record(given)
+        return _accepted(accepted=counts.accepted, duplicates=counts.duplicates)
+
+    @routes.post("/customers", status_code=202, openapi_extra=schemas.CUSTOMERS, responses=schemas.REFUSALS)
+    async def post_customers(request: Request) -> Response:
+        """Create or update one customer or up to 1,000: what is named wins, all else stays, null removes."""
+        admit(request)
+        given, words = read_customers(reader, await request.body(), clock())
+        return _accepted(**await intake.run(lambda c, now: _merged(c, given, words, now)))
+
+    @routes.post(
+        "/journeys/{name}/enroll", status_code=202, openapi_extra=schemas.ENROLL, responses=schemas.REFUSALS
+    )
+    async def post_enroll(name: str, request: Request) -> Response:
+        """Bring customers to the door of a journey with `manual: true`; its own rules still say who gets in."""
+        admit(request)
+        _require_manual(assembly, name)
+        keys = _customer_keys(parsed(await request.body()))
+        return _accepted(accepted=await intake.run(lambda c, now: _enrolled(c, name, keys, now)))
+
+    @routes.post("/hooks/{source}", status_code=202, openapi_extra=schemas.HOOK, responses=schemas.REFUSALS)
+    async def post_hook(source: str, request: Request) -> Response:
+        """Take in a signed webhook of a source that treue.yaml declares; a replay changes nothing.
+
+        202: taken in. 200: seen before, or nothing that means anything here.
+        """
+        found = hooks.source(assembly.settings, source)
+        if found is None:
+            raise Problem(404, f"There is no source {shown(source)} in treue.yaml.")
+        work = hooks.received(found, request.headers, await request.body(), clock())
+        if isinstance(work, hooks.Ignored):
+            return JSONResponse({"status": "ignored", "reason": work.reason})
+        status = await intake.run(work)
+        return JSONResponse({"status": status}, 202 if status == "accepted" else 200)
+
+    return routes
+
+
+def _accepted(**counts: Any) -> Response:
+    return JSONResponse(counts, 202)
+
+
+def _merged(
+    connection: Connection, given: Sequence[CustomerInput], words: Words, now: datetime
+) -> dict[str, Any]:
+    merged = customers.merge(connection, given, now)
+    if words.given:
+        consents.give(connection, words.given, now)
+    if words.withdrawn:
+        consents.withdraw(connection, words.withdrawn, now)
+    return {
+        "accepted": len(given),
+        "created": merged.created,
+        "updated": merged.updated,
+        "notes": merged.notes,
+    }
+
+
+def _require_manual(assembly: Assembly, name: str) -> None:
+    journeys = assembly.workspace.journeys
+    if name not in journeys:
+        hint = did_you_mean(name, journeys) or ""
+        raise Problem(404, f"There is no journey {shown(name)}. {hint}".rstrip())
+    if not journeys[name].enter.manual:
+        text = f"The journey `{name}` is not entered by hand; its file would have to say `manual: true`."
+        raise Problem(409, text)
+
+
+def _customer_keys(value: Any) -> list[str]:
+    keys = value.get("customers") if isinstance(value, dict) else None
+    if not isinstance(keys, list) or not keys:
+        raise Problem(422, 'The body is an object such as {"customers": ["42", "43"]}.')
+    if len(keys) > MAX_BATCH:
+        raise Problem(422, f"These are {len(keys)} customers; send at most {MAX_BATCH} at once.")
+    wrong = [n for n, key in enumerate(keys) if not isinstance(key, str) or not key]
+    if wrong:
+        raise refused([Finding(f"/customers/{n}", "A customer's id is a text.") for n in wrong])
+    return list(dict.fromkeys(keys))
+
+
+def _enrolled(connection: Connection, name: str, keys: Sequence[str], now: datetime) -> int:
+    live = select(journey.c.id).where(journey.c.name == name, journey.c.version_id.is_not(None))
+    journey_id = connection.scalar(live)
+    if journey_id is None:
+        raise Problem(409, f"The journey `{name}` is not live yet; `treue up` or `treue run` makes it so.")
+    ids = customers.ids_for_keys(connection, keys)
+    unknown = [n for n, key in enumerate(keys) if key not in ids]
+    if unknown:
+        raise refused(
+            [Finding(f"/customers/{n}", f"There is no customer {shown(keys[n])}.") for n in unknown]
+        )
+    return enroll(connection, journey_id, [ids[key] for key in keys], now)

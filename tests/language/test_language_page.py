@@ -1,0 +1,225 @@
+"""The examples on the language's page: what belongs to this version loads, what comes later says so in its place.
+
+`page/` holds the examples as they stand on the page; where the page lies beside the repository, they are compared.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from treue.language.conditions import CONDITION
+from treue.language.grammar import INVALID, Context, Schema
+from treue.language.journey import ENTER, STEP
+from treue.language.problems import Place, Problem, Problems
+from treue.language.source import read
+from treue.model.states import BUILT_IN_EVENTS
+from treue.segments.tree import HasConsent
+from treue.workspace.loading import load
+
+HERE = Path(__file__).parent / "page"
+PAGE = Path(__file__).parents[3] / "shared" / "spec" / "language.md"
+TEMPLATES = "welcome welcome-favourites welcome-again-short welcome-again welcome-voucher nps"
+
+SCHEMA = Schema(
+    {"country": "text", "tags": "list", "birthday": "date", "trial_ends": "date"},
+    {
+        **BUILT_IN_EVENTS,
+        "order.placed": {"total": "number", "cart_id": "text"},
+        "cart.abandoned": {"cart_id": "text"},
+    },
+    ("email", "sms", "push"),
+)
+
+CONDITIONS_OF_THIS_VERSION = [
+    "{attribute: country, is: DE}",
+    "{attribute: tags, contains: vip}",
+    "{event: order.placed}",
+    "{event: order.placed, at_least: 2, within: 90d, where: {total: {above: 50}}}",
+    "{event: order.placed, last: {before: 180d ago}}",
+    "{sum: order.placed.total, above: 500, within: 1y}",
+    "{segment: dormant}",
+    "{consent: email}",
+    "{message: welcome, was: clicked, within: 7d}",
+]
+CONDITIONS_OF_LATER_ONES = {
+    "{attribute: birthday, anniversary_in: 3d}": "anniversary_in",
+    "{event: order.placed, same: cart_id, since: entry}": "same",
+    "{reachable: sms}": "reachable",
+    "{journey: onboarding, is: inside}": "journey",
+    "{points: {at_least: 100}}": "points",
+    "{tier: gold}": "tier",
+    "{score: churn, above: 0.7}": "score",
+}
+STEPS_OF_THIS_VERSION = [
+    "{send: welcome, on: email}",
+    "{send: welcome, on: [push, email]}",
+    "{send: welcome, on: [push, email], all: true, valid_for: 1d, from: shop@example.com, data: {colour: red}}",
+    "{wait: 2d}",
+    "{choose: [{if: {consent: email}, steps: [{stop: true}]}, {else: [{wait: 1d 12h}]}]}",
+    "{split: {short: {weight: 1, steps: [{wait: 1d}]}, long: {weight: 3, steps: [{wait: 2d}]}}}",
+    "{set: {country: DE}}",
+    '{set: {country: "{{ event.source }}"}}',
+    "{emit: cart.abandoned, data: {cart_id: c1}}",
+    "{stop: true}",
+    "{id: named, if: {consent: email}, stop: true}",
+]
+STEPS_OF_LATER_ONES = {
+    '{wait: {until: "09:00", on: [mon, tue]}}': "until",
+    "{wait: {until: {attribute: trial_ends, before: 2d}}}": "until",
+    "{wait: {for: {event: order.placed}, at_most: 7d, then: [{stop: true}], otherwise: [{stop: true}]}}": "for",
+    "{split: {a: {weight: 1, steps: [{stop: true}]}, b: {weight: 1, steps: [{stop: true}]}}, learn: clicked}": "learn",
+    '{call: "https://example.com/{{ customer.id }}", method: POST, json: {a: 1}, secret: HOOK}': "call",
+    "{award: {points: 50, reason: survey}}": "award",
+    "{award: {voucher: spring}}": "award",
+    "{ask: nps, on: email, template: nps}": "ask",
+    "{start: onboarding}": "start",
+}
+TRIGGERS_OF_THIS_VERSION = [
+    "{event: customer.created, where: {source: {not: import}}, again: never}",
+    "{segment: dormant, again: always}",
+    '{schedule: "0 9 * * MON", segment: dormant, again: 90d}',
+    "{manual: true, if: {attribute: country, in: [DE, AT, CH]}}",
+    "{event: cart.abandoned, per: cart_id}",
+]
+TRIGGERS_OF_LATER_ONES = {
+    "{segment: dormant, each: run}": "each",
+    '{date: birthday, before: 3d, at: "09:00"}': "date",
+    '{date: trial_ends, after: 1y, at: "09:00"}': "date",
+}
+
+
+def parse(kind: object, text: str) -> tuple[object, list[Problem]]:
+    problems = Problems()
+    root = read("x.yaml", f"x: {text}", problems)
+    assert root is not None
+    node = root.get("x")
+    assert node is not None
+    found = kind.parse(node, Context(problems, SCHEMA, lambda name, place: HasConsent("email")))  # type: ignore[attr-defined]
+    return found, problems.all()
+
+
+def later(text: str, word: str) -> list[Problem]:
+    place = Place("x.yaml", 1, f"x: {text}".index(word) + 1, len(word))
+    return [Problem(place, "T211", f"`{word}` comes with a later version of Treue.")]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A workspace that has everything the page's journey refers to."""
+    settings = (HERE / "settings.yaml").read_text()
+    (tmp_path / "treue.yaml").write_text(re.sub(r"(?ms)^limits:.*?(?=^customer:)", "", settings))
+    for folder in ("journeys", "segments"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "segments/staff.yaml").write_text("description: Us.\nwhere: {attribute: country, is: XX}\n")
+    for name in TEMPLATES.split():
+        (tmp_path / "templates" / name).mkdir(parents=True)
+        for file in ("email.html", "push.txt"):
+            (tmp_path / "templates" / name / file).write_text("Hello\n")
+    return tmp_path
+
+
+def test_the_journey_loads_but_for_its_last_wait(shop: Path) -> None:
+    text = (HERE / "journey.yaml").read_text()
+    (shop / "journeys/welcome.yaml").write_text(text)
+    line = next(n for n, line in enumerate(text.splitlines(), 1) if "{for:" in line)
+    found = load(shop).problems
+    assert [(p.code, p.place.line, p.message) for p in found] == [
+        ("T211", line, "`for` comes with a later version of Treue.")
+    ]
+
+
+def test_the_journey_without_that_wait_is_read_as_written(shop: Path) -> None:
+    text = re.sub(r"(?m)^  - wait: \{for:.*\n", "", (HERE / "journey.yaml").read_text())
+    (shop / "journeys/welcome.yaml").write_text(text)
+    journey = load(shop).require().journeys["welcome"]
+    assert (journey.category, journey.basis, journey.holdout, journey.priority) == (
+        "relational",
+        "consent",
+        1000,
+        50,
+    )
+    assert [exit_.name for exit_ in journey.exits] == ["consent.withdrawn", "segment staff"]
+    assert len(journey.steps) == 4
+
+
+def test_the_segment_loads(shop: Path) -> None:
+    (shop / "segments/dormant.yaml").write_text((HERE / "segment.yaml").read_text())
+    assert "dormant" in load(shop).require().segments
+
+
+def test_the_settings_load_but_for_limits_and_quiet_hours(shop: Path) -> None:
+    settings = load(shop).require().settings
+    assert settings.workspace == "teeladen"
+    assert settings.channels["email"].rate == "500/s"
+    assert settings.schema.events["order.placed"] == {"total": "number", "currency": "text", "items": "list"}
+
+
+def test_limits_and_quiet_hours_come_later(shop: Path) -> None:
+    text = (
+        (HERE / "settings.yaml")
+        .read_text()
+        .replace("  when_over: postpone                    # or drop\n", "")
+    )
+    (shop / "treue.yaml").write_text(text)
+    assert [(p.code, p.message.split()[0]) for p in load(shop).problems] == [
+        ("T211", "`limits`"),
+        ("T211", "`quiet_hours`"),
+    ]
+
+
+def test_a_key_among_the_entries_of_a_list_is_not_yaml_as_on_the_page(shop: Path) -> None:
+    text = (HERE / "settings.yaml").read_text()
+    (shop / "treue.yaml").write_text(text)
+    line = next(n for n, line in enumerate(text.splitlines(), 1) if "when_over" in line)
+    assert [(p.code, p.place.line) for p in load(shop).problems] == [("T101", line)]
+
+
+@pytest.mark.parametrize("text", CONDITIONS_OF_THIS_VERSION)
+def test_a_condition_of_the_page_is_understood(text: str) -> None:
+    found, problems = parse(CONDITION, text)
+    assert problems == []
+    assert found is not INVALID
+
+
+@pytest.mark.parametrize("text", STEPS_OF_THIS_VERSION)
+def test_a_step_of_the_page_is_understood(text: str) -> None:
+    found, problems = parse(STEP, text)
+    assert problems == []
+    assert found is not INVALID
+
+
+@pytest.mark.parametrize("text", TRIGGERS_OF_THIS_VERSION)
+def test_a_trigger_of_the_page_is_understood(text: str) -> None:
+    found, problems = parse(ENTER, text)
+    assert problems == []
+    assert found is not INVALID
+
+
+@pytest.mark.parametrize(("text", "word"), CONDITIONS_OF_LATER_ONES.items())
+def test_a_later_condition_says_so_in_its_place(text: str, word: str) -> None:
+    assert parse(CONDITION, text) == (INVALID, later(text, word))
+
+
+@pytest.mark.parametrize(("text", "word"), STEPS_OF_LATER_ONES.items())
+def test_a_later_step_says_so_in_its_place(text: str, word: str) -> None:
+    assert parse(STEP, text) == (INVALID, later(text, word))
+
+
+@pytest.mark.parametrize(("text", "word"), TRIGGERS_OF_LATER_ONES.items())
+def test_a_later_trigger_says_so_in_its_place(text: str, word: str) -> None:
+    assert parse(ENTER, text) == (INVALID, later(text, word))
+
+
+def test_every_condition_of_the_page_is_tried_here() -> None:
+    lines = (HERE / "conditions.yaml").read_text()
+    on_the_page = set(re.findall(r"(?m)(?:^|(?<=\}   ))\{[^…\n]*?\}+(?=\s|$)", lines))
+    assert on_the_page == {*CONDITIONS_OF_THIS_VERSION, *CONDITIONS_OF_LATER_ONES}
+
+
+@pytest.mark.skipif(not PAGE.is_file(), reason="the language's page does not lie beside this repository")
+@pytest.mark.parametrize("name", ["journey", "conditions", "segment", "settings"])
+def test_the_examples_here_are_those_of_the_page(name: str) -> None:
+    assert f"```yaml\n{(HERE / f'{name}.yaml').read_text()}```" in PAGE.read_text()
