@@ -26,6 +26,8 @@ SCHEMA = Schema(
 )
 JOURNEY_HEAD = "description: x\ncategory: transactional\nenter: {manual: true}\n"
 MOST = MAX_BYTES - 200
+UNHURRIED = settings(deadline=None)
+UNHURRIED_AND_THOROUGH = settings(deadline=None, max_examples=300)
 
 
 def everything_said(text: str) -> list[Problem]:
@@ -164,16 +166,19 @@ def test_a_file_with_thousands_of_mistakes_lists_a_hundred_and_says_there_are_mo
     assert problems.all()[-1].message == "There is more wrong in this file; put the rest right first."
 
 
+@UNHURRIED
 @given(st.text())
 def test_no_text_makes_reading_raise(text: str) -> None:
     everything_said(text)
 
 
+@UNHURRIED
 @given(st.text(alphabet="ab:-[]{},&*!|>'\"%@`#?<~ \n\t0.\\$", max_size=60))
 def test_no_punctuation_makes_reading_raise(text: str) -> None:
     everything_said(text)
 
 
+@UNHURRIED
 @given(st.text(alphabet="0123456789*/,-#LWMONJAN ", max_size=30))
 def test_no_cron_expression_makes_parsing_raise(text: str) -> None:
     everything_said(JOURNEY_HEAD.replace("manual: true", f"segment: x, schedule: {json.dumps(text)}"))
@@ -235,19 +240,20 @@ conditions = st.dictionaries(
 )
 
 
-@settings(max_examples=300)
+@UNHURRIED_AND_THOROUGH
 @given(documents)
 def test_no_tree_of_known_words_makes_parsing_raise(document: dict[str, Any]) -> None:
     everything_said(json.dumps(document))
 
 
-@settings(max_examples=300)
+@UNHURRIED_AND_THOROUGH
 @given(steps, conditions)
 def test_no_steps_and_conditions_make_parsing_raise(steps: list[Any], condition: dict[str, Any]) -> None:
     head = {"description": "x", "category": "relational", "basis": "consent", "enter": {"manual": True}}
     everything_said(json.dumps({**head, "exit": condition, "steps": steps, "where": condition}))
 
 
+@UNHURRIED
 @given(st.text(), st.lists(st.text(), max_size=20))
 def test_the_nearest_word_is_always_one_of_the_words(word: str, words: list[str]) -> None:
     found = nearest(word, words)

@@ -9,13 +9,21 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from treue.language.conditions import CONDITIONS
+from treue.language.grammar import Later, Shape
+from treue.language.journey import ARM, ELSE, ENTER, GOAL, IF, JOURNEY, STEPS
 from treue.language.problems import Problems
 from treue.language.schema import json_schema
+from treue.language.settings import SEGMENT, SENDER, SETTINGS, SOURCE
 from treue.language.source import Items, Mapping, Node, read
 from treue.workspace.files import reference_workspace
 
 SCHEMA = json_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)
+SHAPES = [
+    *(kind for kind in (*STEPS.values(), *CONDITIONS.values()) if isinstance(kind, Shape)),
+    *(ARM, ELSE, ENTER, GOAL, IF, JOURNEY, SEGMENT, SENDER, SETTINGS, SOURCE),
+]
 UNSEEN = {"typo-where-operators"}
 """What an editor cannot know: the properties of an event are not in the schema."""
 
@@ -108,3 +116,11 @@ def test_it_refuses_every_misspelt_key_that_it_can_see(cases: dict[str, Any]) ->
 )
 def test_it_refuses_what_else_an_editor_can_see(cases: dict[str, Any], name: str) -> None:
     assert [file for file, text in cases[name].files.items() if VALIDATOR.is_valid(loaded(text))] == []
+
+
+def test_every_key_says_what_belongs_there() -> None:
+    keys = [key for shape in SHAPES for key in shape.keys]
+    assert len(keys) > 50
+    assert [
+        key.name for key in keys if not key.kind.noun or not (key.doc or isinstance(key.kind, Later))
+    ] == []

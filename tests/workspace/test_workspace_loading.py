@@ -76,7 +76,7 @@ def test_the_nearest_workspace_wins(root: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_folder_that_is_named_must_be_a_workspace_itself(root: Path) -> None:
     assert find_root(root) == root
-    with pytest.raises(UsageError, match="it has no treue.yaml"):
+    with pytest.raises(UsageError, match=r"it has no treue\.yaml"):
         find_root(root / "journeys")
 
 
@@ -140,8 +140,9 @@ def test_a_template_is_a_folder_with_its_channels_and_locales(root: Path) -> Non
     [
         ("journeys/Hello.yaml", "hello.yaml"),
         ("journeys/say_hello.yaml", "say-hello.yaml"),
-        ("journeys/grüße.yaml", "gr-e.yaml"),
+        ("journeys/grüße.yaml", "gruesse.yaml"),
         ("journeys/hello..yaml", "hello.yaml"),
+        ("journeys/cafés.yaml", "cafes.yaml"),
         ("segments/Big Spenders.yaml", "big-spenders.yaml"),
     ],
 )
@@ -212,7 +213,7 @@ def test_a_file_nobody_may_read_is_a_problem(root: Path, monkeypatch: pytest.Mon
 
 def test_a_huge_file_is_refused_before_it_is_read_whole(root: Path) -> None:
     with (root / "journeys/hello.yaml").open("wb") as file:
-        file.truncate(10 * 1024**3)
+        file.truncate(1024**3)
     assert said(load(root)) == [("journeys/hello.yaml", 1, 1, "T103")]
 
 

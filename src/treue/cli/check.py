@@ -42,15 +42,14 @@ def check(
 
 def _wanted(files: Sequence[Path], root: Path) -> list[str]:
     """Return files and folders as the problems name them, relative to the workspace."""
-    found = []
+    found, top = [], root.resolve()
     for given in files:
-        there = [path for path in (Path.cwd() / given, root / given) if path.exists()]
-        if not there:
-            raise UsageError(f"There is no file {given}.")
-        path = there[0].resolve()
-        if not path.is_relative_to(root.resolve()):
-            raise UsageError(f"{given} is not in the workspace {root}.")
-        found.append(path.relative_to(root.resolve()).as_posix())
+        there = [path.resolve() for path in (Path.cwd() / given, root / given) if path.exists()]
+        inside = [path for path in there if path.is_relative_to(top)]
+        if not inside:
+            where = f"{given} is not in the workspace {root}" if there else f"There is no file {given}"
+            raise UsageError(f"{where}.")
+        found.append(inside[0].relative_to(top).as_posix())
     return found
 
 

@@ -108,10 +108,11 @@ class Engine:
         """Let those at a journey's door in, out, or turn them away; return how many arrivals there were."""
         return entering.take_in(self.store, due.versions, now, self.zone, self.salt)
 
-    def due_stages(self, version: Version, now: datetime) -> list[Stage]:
-        """Return the stages somebody is due at, in order."""
+    def due_stages(self, version: Version, now: datetime, after: int = 0) -> list[Stage]:
+        """Return the stages somebody is due at, in order, from the one of index `after` on."""
         with self.store.reading() as connection:
-            return due_stages(connection, version, now)
+            found = due_stages(connection, version, now)
+        return [stage for stage in found if version.plan.stages.index(stage) >= after]
 
     def is_due(self, version: Version, stage: Stage, now: datetime) -> bool:
         """Say whether anybody is due at a stage."""

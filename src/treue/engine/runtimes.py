@@ -27,6 +27,9 @@ class Runtime(Protocol):
     ) -> Passed:
         """Run one pass at `now` over everybody who is due, of all journeys or the named ones."""
 
+    def warm_up(self, progress: Progress | None = None) -> None:
+        """Start what the runtime needs, so that the first pass need not wait for it."""
+
     def keep_running(self, engine: Engine, wake: threading.Event, stop: threading.Event) -> None:
         """Run passes until `stop` is set: at regular ticks, and at once whenever `wake` is set."""
 

@@ -88,7 +88,7 @@ def laid_out(sql: str) -> str:
 
 def _without_idle_names(sql: str) -> str:
     """Leave out the names SQLAlchemy gives to columns that nothing refers to."""
-    names = re.findall(r" AS (anon_\d+|json_object_\d+|at__\d+)\b", sql)
+    names = re.findall(r" AS ((?:anon|json|jsonb|at|coalesce|param)\w*_\d+)\b", sql)
     for name in names:
         if len(re.findall(rf"\b{name}\b", sql)) == 1:
             sql = re.sub(rf" AS {name}\b", "", sql)

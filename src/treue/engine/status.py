@@ -96,7 +96,7 @@ def standing(connection: Connection, name: str) -> dict[str, int]:
         )
         .group_by(step.c.name)
     )
-    return dict(connection.execute(query).tuples().all())
+    return {name: number for name, number in connection.execute(query)}  # noqa: C416
 
 
 def _states(connection: Connection) -> Mapping[str, str]:
@@ -118,12 +118,12 @@ def _due(connection: Connection, now: datetime) -> dict[str, int]:
         )
         .group_by(journey.c.name)
     )
-    return dict(connection.execute(query).tuples().all())
+    return {name: number for name, number in connection.execute(query)}  # noqa: C416
 
 
 def _outbox(connection: Connection, now: datetime) -> Outbox:
     query = select(message.c.state, func.count()).group_by(message.c.state)
-    states: dict[str, int] = dict(connection.execute(query).tuples().all())
+    states: dict[str, int] = {state: number for state, number in connection.execute(query)}  # noqa: C416
     going = and_(
         message.c.state == MessageState.queued.value, message.c.ready_at <= now, journey.c.paused_at.is_(None)
     )

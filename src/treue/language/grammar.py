@@ -7,6 +7,7 @@ Schema. Nothing is raised: a file with ten mistakes reports ten.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from treue.language.problems import Place, Problems, did_you_mean, listing, near
 from treue.language.source import Items, Mapping, Node, Scalar
 from treue.model.states import CHANNELS
 from treue.segments.tree import Condition
+
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
 
 
 class _Invalid:
@@ -98,10 +101,17 @@ class Kind(Protocol):
         """Return the JSON Schema; shared shapes go into `defs`."""
 
 
+def plain_name(text: str, joint: str = "-") -> str:
+    """Return a text as a name: small letters without marks (ä is ae, é is e) and digits, joined by `joint`."""
+    marked = unicodedata.normalize("NFKD", text.lower().translate(_UMLAUTS))
+    bare = "".join(letter for letter in marked if not unicodedata.combining(letter))
+    return re.sub(r"[^a-z0-9]+", joint, bare).strip(joint)
+
+
 def reshaped(text: str, pattern: str) -> str | None:
     """Return a suggestion: the text in small letters, with dashes or underscores, where that fits the pattern."""
     for joint in ".-_":
-        name = re.sub(r"[^a-z0-9]+", joint, text[:80].lower()).strip(joint)
+        name = plain_name(text[:80], joint)
         if re.fullmatch(pattern, name):
             return f"Did you mean `{name}`?"
     return None
@@ -587,15 +597,15 @@ class Shape:
     doc: str
     keys: tuple[Key, ...]
     build: Build
-    noun: str = ""
+    called: str = ""
     check: Check = lambda fields: None  # noqa: ARG005
     """Says what is wrong between the keys; also called where some of them are wrong, and so not in `fields`."""
 
     def parse(self, node: Node, context: Context) -> Any:
         """Check the keys, parse each value, and build."""
         if not isinstance(node, Mapping):
-            noun = self.noun or self.doc_name
-            return context.say(node, "T203", f"Here belongs {noun}, not {shown(node)}.", self._example(node))
+            message = f"Here belongs {self.noun}, not {shown(node)}."
+            return context.say(node, "T203", message, self._example(node))
         before = len(context.problems)
         fields = Fields(node, self._values(node, context), context)
         self.check(fields)
@@ -626,6 +636,11 @@ class Shape:
             if row.required and node.key(row.name) is None and row.name not in misspelt:
                 hint = f"`{row.name}:` {row.doc[:1].lower()}{row.doc[1:]}"
                 context.say(node, "T202", f"The key `{row.name}` is missing in {self.doc_name}.", hint)
+
+    @property
+    def noun(self) -> str:
+        """What belongs here, for sentences."""
+        return self.called or self.doc_name
 
     @property
     def doc_name(self) -> str:

@@ -199,8 +199,8 @@ def _value(text: str) -> str | int | float | bool | None:
         return None
     if text in _WORDS:
         return _WORDS[text]
-    if _INT.fullmatch(text) and len(text) <= 18:
-        return int(text)
+    if _INT.fullmatch(text):
+        return int(text) if len(text) <= 18 else text  # a longer one is an id, and would lose digits
     if _FLOAT.fullmatch(text) and len(text) <= 40:
         return float(text)
     return text

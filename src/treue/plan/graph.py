@@ -122,15 +122,17 @@ def mermaid(shown: Picture) -> str:
     """Return the picture as a Mermaid flowchart, which GitHub and many editors draw by themselves."""
     names = {box.key: f"n{n}" for n, box in enumerate((*shown.boxes, *shown.beside))}
     lines = ["flowchart TD"]
-    for box in (*shown.boxes, *shown.beside):
-        before, after = _SHAPES.get(box.kind, ("[", "]"))
-        lines.append(f"  {names[box.key]}{before}{_mermaid_text(_lines(box))}{after}")
+    lines += [f"  {names[box.key]}{_mermaid_box(box)}" for box in (*shown.boxes, *shown.beside)]
     for arrow in shown.arrows:
         label = f"|{_mermaid_text(_wrapped(arrow.label, _LABEL_WIDTH))}|" if arrow.label else ""
         lines.append(f"  {names[arrow.start]} -->{label} {names[arrow.to]}")
-    for box in shown.beside:
-        lines.append(f"  {names[ENTER]} -.- {names[box.key]}")
+    lines += [f"  {names[ENTER]} -.- {names[box.key]}" for box in shown.beside]
     return "\n".join(lines) + "\n"
+
+
+def _mermaid_box(box: Box) -> str:
+    before, after = _SHAPES.get(box.kind, ("[", "]"))
+    return before + _mermaid_text(_lines(box)) + after
 
 
 def _mermaid_text(lines: Iterable[str]) -> str:

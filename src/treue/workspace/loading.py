@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from treue.errors import WorkspaceError
-from treue.language.grammar import INVALID, Context, Reference, Schema, Shape
+from treue.language.grammar import INVALID, Context, Reference, Schema, Shape, plain_name
 from treue.language.journey import JOURNEY, Journey
 from treue.language.problems import Place, Problem, Problems, did_you_mean, framed
 from treue.language.settings import NAME, SEGMENT, SETTINGS, SegmentFile, Settings, declared_schema
@@ -145,7 +145,7 @@ class _Loader:
 
     def _check_name(self, name: str, file: str, written: str) -> None:
         if not re.fullmatch(NAME, name):
-            near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+            near = plain_name(name)
             hint = f"Rename it to `{written.replace(name, near)}`." if near else None
             message = f"`{written}` is not a usable name: names are small letters, digits and dashes."
             self.problems.add(Place(file, 1, 1), "T208", message, hint)

@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,6 +59,10 @@ def demo(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON do
         raise typer.Exit(1)
 
 
+def _untold(what: str, n: int) -> None:  # noqa: ARG001
+    """Tell nobody: the progress bar says enough."""
+
+
 def _workspace() -> Path:
     """Copy the reference workspace into a folder of its own."""
     from treue.workspace.files import SETTINGS_FILE, reference_workspace
@@ -93,10 +98,14 @@ def _play(assembly: Assembly, runtime: Runtime, shop: Shop, bar: Progress) -> Li
     from treue.cli.demo import life
     from treue.engine.runtimes import InProcess
 
+    # Prefect takes its seconds to start; the past is loaded meanwhile.
+    warming = threading.Thread(target=runtime.warm_up, args=(_untold,))
+    warming.start()
     assembly.publish(life.START)
     past = sum(person.since < life.START for person in shop.people)
     loading = bar.add_task("Loading the past", total=past)
     life.load_past(assembly, shop.people, lambda n: bar.advance(loading, n))
+    warming.join()
     living = bar.add_task("1998-01-01, through Prefect", total=life.DAYS * len(life.PASSES))
     simple = InProcess()
 

@@ -1,0 +1,102 @@
+"""The command itself: how quickly it is there, its exit codes, what it says to a wrong word."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from calling import Run
+
+HEAVY = ("prefect", "apscheduler", "fastapi", "uvicorn", "treue_flows")
+
+
+def _loaded_by(*arguments: str) -> set[str]:
+    code = (
+        "import sys; from treue.cli.app import execute; code = execute(sys.argv[1:]);"
+        "print(' '.join(sorted({name.split('.')[0] for name in sys.modules})), file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60, check=True
+    )
+    return set(done.stderr.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize(
+    "verb", ["--help", "check", "compile welcome", "graph welcome --mermaid", "schema --print"]
+)
+def test_authoring_verbs_import_no_runtime_and_no_server(verb: str, reference: Path) -> None:
+    assert not _loaded_by("--workspace", str(reference), *verb.split()) & set(HEAVY)
+
+
+@pytest.mark.parametrize("verb", ["--help", "check", "schema --print"])
+def test_what_needs_no_sql_does_not_wait_for_sqlalchemy(verb: str, reference: Path) -> None:
+    assert "sqlalchemy" not in _loaded_by("--workspace", str(reference), *verb.split())
+
+
+def test_the_installed_command_says_its_version_and_knows_its_verbs() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "treue", "--help"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0
+    for verb in (
+        "init",
+        "check",
+        "compile",
+        "graph",
+        "preview",
+        "import",
+        "segment",
+        "status",
+        "why",
+        "stop",
+        "db",
+    ):
+        assert f"\n  {verb} " in done.stdout
+
+
+def test_a_misspelt_verb_is_answered_with_the_nearest_one(treue: Run) -> None:
+    done = treue(None, "chekc")
+    assert (done.code, done.out) == (2, "")
+    assert "There is no command `chekc`. Did you mean `check`?" in done.err
+
+
+def test_an_unknown_option_is_wrong_usage(treue: Run, reference: Path) -> None:
+    done = treue(reference, "check", "--colour")
+    assert done.code == 2
+    assert "--colour" in done.err
+
+
+def test_outside_a_workspace_the_way_to_one_is_told(
+    treue: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = treue(None, "check")
+    assert done.code == 2
+    assert "treue init" in done.err
+
+
+def test_the_workspace_is_found_from_a_folder_inside_it(
+    treue: Run, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(files / "journeys")
+    done = treue(None, "check", "welcome.yaml")
+    assert done.code == 0, done.out
+
+
+def test_a_reader_that_goes_away_gets_no_traceback(reference: Path) -> None:
+    command = f"{sys.executable} -m treue --workspace {reference} compile welcome | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith("welcome")
+    assert "Traceback" not in done.stderr
+
+
+def test_off_a_terminal_there_is_no_colour(reference: Path) -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "NO_COLOR"}
+    done = subprocess.run(
+        [sys.executable, "-m", "treue", "--workspace", str(reference), "compile", "welcome"],
+        capture_output=True, text=True, timeout=60, env=environment,
+    )  # fmt: skip
+    assert "\x1b[" not in done.stdout + done.stderr

@@ -1,0 +1,368 @@
+"""import, customer, segment, enroll, status, why, pause, stop, db: what people ask of a database."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from calling import START, Run
+from sqlalchemy import func, select, update
+
+from treue.engine.assembly import assembled
+from treue.engine.engine import run_pass
+from treue.model.tables import enrollment, event, journey, message, trace
+from treue.store.store import Store
+from treue.workspace.loading import load
+
+
+def database(root: Path) -> Store:
+    return Store.open(f"sqlite:///{root / 'treue.db'}")
+
+
+# --- import -----------------------------------------------------------------------------------------------
+
+
+def test_importing_makes_the_database_and_sets_bad_rows_aside(
+    treue: Run, files: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text("id;E-Mail;first_name;consent\nx1;a@b.example;Jörg;email\nx2;nope;Ä;\n", encoding="utf-8")
+    done = treue(files, "import", "customers", path, "--map", "E-Mail=email", "--json")
+    assert done.code == 0
+    assert (done.json["created"], done.json["rejected"], done.json["consents"]) == (1, 1, 1)
+    assert "nope" in Path(done.json["rejected_file"]).read_text(encoding="utf-8")
+    assert "Jörg" in treue(files, "customer", "x1").out
+
+
+def test_importing_events_of_one_name_twice_records_them_once(
+    treue: Run, files: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "orders.csv"
+    path.write_text("customer_id,at,total\na,2026-01-01,20.5\nb,2026-02-01 09:00,7\n")
+    first = treue(files, "import", "events", path, "--event", "order.placed")
+    assert "2 rows read: 2 new, 0 known already." in first.out
+    assert treue(files, "import", "events", path, "--event", "order.placed", "--json").json["duplicates"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("people", "f.csv"), "not `people`"),
+        (("events", "f.csv", "--event", "order.plcaed"), "Did you mean `order.placed`?"),
+        (("customers", "f.csv", "--event", "order.placed"), "--event"),
+        (("customers", "nope.csv"), "There is no file nope.csv"),
+        (("customers", "treue.yaml", "--map", "mail"), "is not COLUMN=NAME"),
+    ],
+)
+def test_a_wrong_import_says_what_is_wrong(
+    treue: Run, files: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.chdir(files)
+    done = treue(None, "import", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+
+
+# --- customer, segment ------------------------------------------------------------------------------------
+
+
+def test_a_customer_is_shown_with_consents_journeys_messages_and_timeline(treue: Run, lived: Path) -> None:
+    found = treue(lived, "customer", "c3", "--json").json
+    assert found["attributes"]["first_name"] == "Jörg"
+    assert [one["given"] for one in found["consents"]] == [False]
+    shown = treue(lived, "customer", "c3").out
+    assert "withdrawn 2026-03-07 11:02" in shown
+    assert "welcome: exited (consent.withdrawn)" in shown
+
+
+def test_a_customer_nobody_knows_is_wrong_usage(treue: Run, lived: Path) -> None:
+    done = treue(lived, "customer", "nobody")
+    assert done.code == 2
+    assert "nobody" in done.err
+
+
+def test_a_segment_is_counted_listed_and_explained(treue: Run, lived: Path) -> None:
+    assert treue(lived, "segment", "regulars").out == "2\n"
+    listed = treue(lived, "segment", "regulars", "--list", "--json").json
+    assert (listed["segment"], listed["count"], listed["customers"]) == ("regulars", 2, ["c15", "c5"])
+    assert treue(lived, "segment", "regulars", "--list").out == "c15\nc5\n"
+    told = treue(lived, "segment", "regulars", "--why", "c1").out
+    assert "c1 is not in regulars." in told
+    assert "order.placed: 1, wanted at least 2" in told
+    tree = treue(lived, "segment", "resting", "--why", "c1", "--json").json["why"]
+    assert tree["holds"] is False
+    assert len(tree["parts"]) == 2
+
+
+def test_a_segment_as_of_a_time_is_told_on_the_workspace_s_clock(treue: Run, lived: Path) -> None:
+    before = treue(lived, "segment", "regulars", "--at", "2026-03-05T11:01", "--json").json
+    after = treue(lived, "segment", "regulars", "--at", "2026-03-05T11:03", "--json").json
+    assert (before["at"], before["count"]) == ("2026-03-05T10:01:00Z", 0)
+    assert after["count"] == 2
+
+
+def test_segments_work_on_imported_data_before_any_journey_runs(
+    treue: Run, files: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "orders.csv"
+    path.write_text("customer_id,at\na,2026-01-01\na,2026-01-02\nb,2026-01-03\n")
+    treue(files, "import", "events", path, "--event", "order.placed")
+    assert treue(files, "segment", "regulars", "--at", "2026-02-01").out == "1\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("regulrs",), "Did you mean `regulars`?"),
+        (("regulars", "--at", "yesterday"), "`yesterday` is not a time"),
+        (("regulars", "--list", "--count"), "one at a time"),
+        (("regulars", "--why", "nobody"), "There is no customer nobody."),
+    ],
+)
+def test_a_wrong_question_about_a_segment_says_what_is_wrong(
+    treue: Run, lived: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    done = treue(lived, "segment", *arguments)
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_without_a_database_the_way_to_one_is_told(treue: Run, files: Path) -> None:
+    done = treue(files, "segment", "regulars")
+    assert done.code == 2
+    assert "treue db upgrade" in done.err
+
+
+# --- enroll -----------------------------------------------------------------------------------------------
+
+
+def test_who_is_enrolled_by_hand_enters_at_the_next_pass(treue: Run, lived: Path) -> None:
+    assert treue(lived, "enroll", "by-hand", "c1", "c2").code == 0
+    with assembled(load(lived)) as assembly:
+        run_pass(assembly.engine, datetime.now(UTC) + timedelta(minutes=1), ["by-hand"])
+    counts = treue(lived, "status", "--json").json["journeys"]["by-hand"]
+    assert (counts["entered"], counts["sent"]) == (2, {"email": 2})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("welcome", "c1"), "is not `manual: true`. Such journeys are by-hand."),
+        (("by-hnd", "c1"), "Did you mean `by-hand`?"),
+        (("by-hand", "c1", "nobody"), "There is no customer nobody. Nobody was enrolled."),
+    ],
+)
+def test_who_cannot_be_enrolled_is_told_why(
+    treue: Run, lived: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    done = treue(lived, "enroll", *arguments)
+    assert done.code == 2
+    assert said in done.err
+
+
+# --- status -----------------------------------------------------------------------------------------------
+
+
+def test_status_counts_every_journey_and_is_healthy(treue: Run, lived: Path) -> None:
+    found = treue(lived, "status", "--json").json
+    one = found["journeys"]["welcome"]
+    assert one["entered"] == 20
+    assert one["entered"] == (
+        one["inside"] + one["finished"] + one["converted"] + sum(one["exited"].values()) + one["held_out"]
+    )
+    assert one["exited"] == {"consent.withdrawn": 1}
+    assert one["state"] == "live"
+    assert found["last_pass"].startswith("2026-03-1")
+    assert found["channels"] == {"email": "file", "sms": "file", "push": "file"}
+    assert found["healthy"] is True
+    assert treue(lived, "status", "--health").code == 0
+    assert "welcome" in treue(lived, "status").out
+
+
+def test_messages_nobody_sends_make_it_unhealthy(treue: Run, lived: Path) -> None:
+    store = database(lived)
+    with store.transaction() as connection:
+        newest = select(func.max(message.c.id)).scalar_subquery()
+        connection.execute(update(message).where(message.c.id == newest).values(state="queued"))
+    store.close()
+    done = treue(lived, "status", "--health")
+    assert done.code == 1
+    assert "Messages have been ready for more than an hour" in done.out
+    found = treue(lived, "status", "--json").json
+    assert (found["healthy"], found["outbox"]["queued"], found["outbox"]["ready"]) == (False, 1, 1)
+
+
+def test_events_nobody_looks_at_make_it_unhealthy(treue: Run, lived: Path) -> None:
+    store = database(lived)
+    with store.transaction() as connection:
+        connection.execute(update(event).where(event.c.name == "order.placed").values(routed_at=None))
+    store.close()
+    done = treue(lived, "status", "--health")
+    assert done.code == 1
+    assert "events have waited" in done.out
+
+
+def test_messages_of_a_worker_that_has_gone_make_it_unhealthy(treue: Run, lived: Path) -> None:
+    store = database(lived)
+    with store.transaction() as connection:
+        gone = {"state": "claimed", "worker": "w", "lease_until": START}
+        connection.execute(update(message).where(message.c.state == "sent").values(gone))
+    store.close()
+    done = treue(lived, "status", "--health")
+    assert done.code == 1
+    assert "a worker that has gone" in done.out
+
+
+# --- why --------------------------------------------------------------------------------------------------
+
+
+def trail(treue: Run, root: Path, customer: str, name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = treue(root, "why", customer, "--journey", name, "--json").json["journeys"][
+        name
+    ]
+    return found
+
+
+def test_why_tells_each_decision_with_its_step_and_line(treue: Run, lived: Path) -> None:
+    found = trail(treue, lived, "c3", "welcome")
+    assert (found[0]["decision"], found[0]["step"]) == ("entered", None)
+    assert ("waiting", "steps.1") in [(one["decision"], one["step"]) for one in found]
+    assert found[-1]["decision"] == "exited"
+    assert found[-1]["reason"] == "consent.withdrawn"
+    assert {"at", "step", "decision", "reason", "values"} <= set(found[0])
+    wait = next(one for one in found if one["decision"] == "waiting")
+    assert wait["values"]["until"] == "2026-03-04T10:02:00Z"
+    line = (lived / "journeys/welcome.yaml").read_text(encoding="utf-8").splitlines()[wait["line"] - 1]
+    assert line.strip() == "- wait: 3d"
+    shown = treue(lived, "why", "c3").out
+    assert f"journeys/welcome.yaml:{wait['line']}  - wait: 3d" in shown
+    assert "waits until 2026-03-04 11:02" in shown
+
+
+def test_why_tells_the_values_a_branch_compared(treue: Run, lived: Path) -> None:
+    with assembled(load(lived)) as assembly:
+        run_pass(assembly.engine, START + timedelta(days=20))
+    branches = [one for one in trail(treue, lived, "c1", "welcome") if one["decision"] == "branch"]
+    held = trail(treue, lived, "c1", "welcome")
+    assert len(branches) == 1, held
+    assert branches[0]["values"]["way"] == "else"
+    texts = [part["text"] for part in branches[0]["values"]["compared"][0]["parts"]]
+    assert "message welcome was clicked: never" in texts
+
+
+def test_why_tells_which_condition_turned_somebody_away(treue: Run, lived: Path) -> None:
+    (found,) = trail(treue, lived, "c1", "cross-sell")
+    assert (found["decision"], found["reason"]) == ("turned_away", "if")
+    texts = str(found["values"]["compared"])
+    assert "order.placed: 1, wanted at least 2" in texts
+
+
+def test_why_tells_what_keeps_somebody_out_of_a_segment_s_journey(treue: Run, lived: Path) -> None:
+    shown = treue(lived, "why", "c1", "--journey", "up-sell").out
+    assert "has never been in it" in shown
+    assert "Is not in segment high-value." in shown
+
+
+def test_why_tells_that_the_starting_event_never_happened(treue: Run, lived: Path, tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text("id,email\nnew,new@example.com\n")
+    treue(lived, "import", "customers", path)
+    found = treue(lived, "why", "new", "--json").json["never_entered"]
+    assert found["welcome"][0]["sentence"] == "order.placed has never happened to them."
+    assert "source import" in found["onboarding"][0]["sentence"]
+    assert "treue enroll by-hand" in found["by-hand"][0]["sentence"]
+
+
+def test_why_tells_that_the_event_lies_before_the_journey_went_live(
+    treue: Run, lived: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "orders.csv"
+    path.write_text("customer_id,at\nold,2025-01-01\n")
+    treue(lived, "import", "events", path, "--event", "order.placed")
+    found = treue(lived, "why", "old", "--json").json["never_entered"]["welcome"][0]
+    assert "before the journey went live" in found["sentence"]
+
+
+def test_why_tells_that_a_journey_does_not_run_yet(treue: Run, lived: Path) -> None:
+    (lived / "journeys/by-mail.yaml").write_text((lived / "journeys/by-hand.yaml").read_text())
+    assert "has not been published" in treue(lived, "why", "c1", "--journey", "by-mail").out
+
+
+# --- pause, resume, stop ----------------------------------------------------------------------------------
+
+
+def test_nobody_moves_in_a_paused_journey_until_it_goes_on(treue: Run, lived: Path) -> None:
+    assert treue(lived, "pause", "welcome").code == 0
+    assert treue(lived, "status", "--json").json["journeys"]["welcome"]["state"] == "paused"
+    before = len(trail(treue, lived, "c1", "welcome"))
+    with assembled(load(lived)) as assembly:
+        run_pass(assembly.engine, START + timedelta(days=20))
+        assert len(trail(treue, lived, "c1", "welcome")) == before
+        treue(lived, "resume", "welcome")
+        run_pass(assembly.engine, START + timedelta(days=20))
+    assert len(trail(treue, lived, "c1", "welcome")) > before
+
+
+def test_stopping_lets_everyone_out_with_a_trace_and_calls_back_what_is_queued(
+    treue: Run, lived: Path
+) -> None:
+    store = database(lived)
+    with store.transaction() as connection:
+        welcome = connection.scalar(select(journey.c.id).where(journey.c.name == "welcome"))
+        newest = select(func.max(message.c.id)).where(message.c.journey_id == welcome).scalar_subquery()
+        connection.execute(update(message).where(message.c.id == newest).values(state="queued"))
+        inside = connection.scalar(
+            select(func.count()).where(enrollment.c.journey_id == welcome, enrollment.c.outcome == "inside")
+        )
+    done = treue(lived, "stop", "welcome")
+    assert f"welcome is stopped: {inside} customers left. 1 queued message called back." in done.out
+    counts = treue(lived, "status", "--json").json["journeys"]["welcome"]
+    assert (counts["inside"], counts["queued"], counts["state"]) == (0, 0, "stopped")
+    assert counts["refused"]["left_before_send"] == 1
+    with store.reading() as connection:
+        noted = connection.scalar(
+            select(func.count()).where(trace.c.journey_id == welcome, trace.c.reason == "stopped")
+        )
+    assert noted == inside
+    store.close()
+    assert treue(lived, "status", "--health").code == 0
+    assert "0 customers left" in treue(lived, "stop", "welcome").out
+
+
+def test_a_stopped_journey_stays_stopped_when_the_files_are_published_again(treue: Run, lived: Path) -> None:
+    from treue.store import events
+    from treue.store.inputs import EventInput
+
+    treue(lived, "stop", "welcome")
+    entered = treue(lived, "status", "--json").json["journeys"]["welcome"]["entered"]
+    now = START + timedelta(days=30)
+    with assembled(load(lived)) as assembly:
+        assembly.publish(now)
+        with assembly.store.transaction() as connection:
+            events.record(connection, [EventInput("new", "order.placed", now, {})], now)
+        run_pass(assembly.engine, now)
+    found = treue(lived, "status", "--json").json["journeys"]["welcome"]
+    assert (found["entered"], found["inside"]) == (entered, 0)
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume", "stop"])
+def test_a_journey_nobody_knows_cannot_be_held(treue: Run, lived: Path, verb: str) -> None:
+    done = treue(lived, verb, "welcom")
+    assert done.code == 2
+    assert "Did you mean `welcome`?" in done.err
+
+
+# --- db ---------------------------------------------------------------------------------------------------
+
+
+def test_the_database_is_made_by_upgrade_and_found_well_by_check(treue: Run, files: Path) -> None:
+    missing = treue(files, "db", "check", "--json")
+    assert missing.code == 1
+    assert "db upgrade" in missing.json["problem"]
+    assert treue(files, "db", "upgrade").code == 0
+    found = treue(files, "db", "check", "--json")
+    assert (found.code, found.json["problem"]) == (0, None)
+    assert found.json["revision"] == found.json["wanted"]
+    assert treue(files, "db", "upgrade").code == 0

@@ -1,0 +1,99 @@
+"""What the documents say is so: every command, key, reason and code appears, and every example loads."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from treue.language.problems import CODES
+from treue.language.reference import reference
+from treue.model.states import Reason
+from treue.workspace.loading import load
+
+ROOT = Path(__file__).parents[2]
+DOCS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in (*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md"))}
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+
+
+def test_the_reference_is_the_one_the_table_makes() -> None:
+    assert DOCS["docs/reference.md"] == reference(), "run `python -m treue.language.reference > docs/reference.md`"
+
+
+def test_every_code_and_every_reason_is_in_the_reference() -> None:
+    missing = [word for word in (*CODES, *(reason.value for reason in Reason)) if word not in DOCS["docs/reference.md"]]
+    assert missing == []
+
+
+def test_every_verb_is_in_the_operators_page_or_the_readme() -> None:
+    from treue.cli.app import VERBS
+
+    text = DOCS["README.md"] + DOCS["docs/operations.md"]
+    assert [verb for verb in VERBS if f"treue {verb}" not in text] == []
+
+
+def _examples() -> list[tuple[str, str]]:
+    """Return (kind, text) of every YAML example in the documents that is a whole file."""
+    found = []
+    for name in ("README.md", "docs/language.md"):
+        for language, text in FENCE.findall(DOCS[name]):
+            if language == "yaml":
+                found.append((name, text))
+    return found
+
+
+@pytest.mark.parametrize(("name", "text"), _examples(), ids=lambda value: value[:20])
+def test_every_example_of_a_file_loads(name: str, text: str, tmp_path: Path) -> None:
+    for folder in ("journeys", "segments", "templates"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    shutil.copy(ROOT / "treue.yaml", tmp_path)
+    kind = "journeys" if "steps:" in text else "segments"
+    (tmp_path / kind / "example-from-the-docs.yaml").write_text(text, encoding="utf-8")
+    workspace = load(tmp_path)
+    assert [problem.message for problem in workspace.problems] == []
+    assert "example-from-the-docs" in getattr(workspace, kind)
+
+
+def test_the_template_in_the_language_page_renders(tmp_path: Path) -> None:
+    from treue.render.check import check_template
+    from treue.render.names import Schema
+    from treue.render.renderer import Renderer
+
+    text = next(text for language, text in FENCE.findall(DOCS["docs/language.md"]) if "subject:" in text)
+    (tmp_path / "example").mkdir()
+    shutil.copytree(ROOT / "templates" / "_layout", tmp_path / "_layout")
+    (tmp_path / "example" / "email.mjml").write_text(text, encoding="utf-8")
+    settings = load(ROOT).settings
+    renderer = Renderer(tmp_path, locale="de", schema=Schema(settings.schema.attributes, settings.schema.events))
+    orders = {"order.placed": settings.schema.events["order.placed"]}
+    wrong = [problem for problem in check_template(renderer, "example", events=orders) if problem.code != "T405"]
+    assert wrong == []
+
+
+def test_the_readmes_tour_works_as_written(tmp_path: Path) -> None:
+    shell = next(text for language, text in FENCE.findall(DOCS["README.md"]) if language == "sh" and "treue init" in text)
+    here = tmp_path
+    for line in shell.splitlines():
+        command = line.split("#")[0].split()
+        if command[:1] == ["cd"]:
+            here /= command[1]
+        elif command[:1] == ["treue"] and command[1] != "up":
+            done = subprocess.run([sys.executable, "-m", *command], cwd=here, capture_output=True, text=True, timeout=120, check=False)
+            assert done.returncode == 0, (line, done.stdout, done.stderr)
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for name, text in DOCS.items():
+        for target in re.findall(r"\]\(([^)#:]+)\)", text):
+            assert ((ROOT / name).parent / target).exists(), f"{name} links to {target}"
+
+
+def test_no_document_or_source_names_a_path_of_one_machine() -> None:
+    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    private = re.compile(r"/(?:work|root|home)/[a-z]")
+    named = [name for name in files if name.endswith((".md", ".py", ".toml", ".yaml", "Makefile", "run")) and private.search((ROOT / name).read_text(encoding="utf-8", errors="replace"))]
+    assert named == [], "these name a folder that only one machine has"
