@@ -21,8 +21,8 @@ from email.utils import make_msgid
 from benchmarks.shop import START, fill, workspace
 from treue.channel import Outgoing, service_factory
 from treue.engine.assembly import Assembly
-from treue.engine.outbox import claim
 from treue.engine.engine import run_pass
+from treue.engine.outbox import claim
 
 
 def ours(assembly: Assembly, count: int) -> float:
@@ -45,7 +45,9 @@ def plain(assembly: Assembly, count: int) -> float:
 
     html, text = _template(assembly)
     environment = Environment(autoescape=True)
-    people = [{"first_name": "Käthe" if n % 2 else "Grace", "email": f"p{n}@example.com"} for n in range(count)]
+    people = [
+        {"first_name": "Käthe" if n % 2 else "Grace", "email": f"p{n}@example.com"} for n in range(count)
+    ]
     with service_factory("inbox")(assembly.state / "plain.db") as inbox:
         host, port = inbox.smtp_url.removeprefix("smtp://").split(":")
         started = time.perf_counter()
@@ -53,7 +55,11 @@ def plain(assembly: Assembly, count: int) -> float:
         with smtplib.SMTP(host, int(port)) as smtp:
             for person in people:
                 mail = EmailMessage()
-                mail["Subject"], mail["From"], mail["To"] = "Danke", "hallo@klangladen.example", person["email"]
+                mail["Subject"], mail["From"], mail["To"] = (
+                    "Danke",
+                    "hallo@klangladen.example",
+                    person["email"],
+                )
                 mail["Message-ID"] = make_msgid(domain="klangladen.example")
                 mail.set_content(words.render(customer=person))
                 mail.add_alternative(page.render(customer=person), subtype="html")
@@ -73,7 +79,9 @@ def _template(assembly: Assembly) -> tuple[str, str]:
     assert isinstance(written, Outgoing)
     rendered = assembly.renderer.render("email", "welcome", delivery.composer.context(claimed[0], [], START))  # type: ignore[attr-defined]
     name = str(claimed[0].customer["first_name"])
-    return rendered.html.replace(name, "{{ customer.first_name }}"), rendered.text.replace(name, "{{ customer.first_name }}")  # type: ignore[union-attr]
+    return rendered.html.replace(name, "{{ customer.first_name }}"), rendered.text.replace(
+        name, "{{ customer.first_name }}"
+    )  # type: ignore[union-attr]
 
 
 def run(small: bool = False) -> None:

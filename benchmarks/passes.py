@@ -14,6 +14,7 @@ import sys
 import time
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from benchmarks.segments import postgres
 from benchmarks.shop import START, fill, workspace
@@ -34,11 +35,11 @@ def measure(assembly: Assembly, count: int) -> list[tuple[str, float]]:
     due = next(due for due in engine.due(versions, now, ["welcome"]))
     rows.append(("exits, goals, entries", _timed(lambda: engine.take_in(due, now))))
     version = due.versions[0]
-    for stage in stages_in_order(engine, version, now):
-        rows.append((f"{stage.kind} {stage.id}", _timed(lambda stage=stage: engine.advance(version, stage, now))))
-    now += timedelta(days=3)
-    for stage in stages_in_order(engine, version, now):
-        rows.append((f"{stage.kind} {stage.id}", _timed(lambda stage=stage: engine.advance(version, stage, now))))
+    for later in (now, now + timedelta(days=3)):
+        rows += [
+            (f"{stage.kind} {stage.id}", _timed(partial(engine.advance, version, stage, later)))
+            for stage in stages_in_order(engine, version, later)
+        ]
     return rows
 
 
@@ -82,7 +83,9 @@ def _report(name: str, database: str | None, count: int) -> None:
     if database is None:
         with workspace(None, deliver=False) as assembly:
             alone = one_by_one(assembly, SAMPLE)
-        print(f"  one customer at a time        {alone * 1e6:8.1f} µs each, {alone * count / total:.0f} times as much")
+        print(
+            f"  one customer at a time        {alone * 1e6:8.1f} µs each, {alone * count / total:.0f} times as much"
+        )
 
 
 if __name__ == "__main__":

@@ -161,7 +161,7 @@ def postgres() -> Iterator[Engine | None]:
     except OperationalError:
         yield None
         return
-    engine = create_engine(url, connect_args={"options": f"-csearch_path={schema}"})
+    engine = create_engine(url.update_query_dict({"options": f"-csearch_path={schema}"}))
     try:
         yield engine
     finally:

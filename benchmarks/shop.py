@@ -48,11 +48,18 @@ def fill(assembly: Assembly, count: int, *, order: bool = True) -> None:
             customers.merge(connection, [_customer(key, n) for n, key in enumerate(keys)], START)
             consents.give(connection, [ConsentInput(key, "email", START, proof=PROOF) for key in keys], START)
             if order:
-                events.record(connection, [_order(key, n) for n, key in enumerate(keys)], START + timedelta(minutes=1))
+                events.record(
+                    connection, [_order(key, n) for n, key in enumerate(keys)], START + timedelta(minutes=1)
+                )
 
 
 def _customer(key: str, n: int) -> CustomerInput:
-    attributes = {"first_name": "Käthe" if n % 2 else "Grace", "last_name": "Müller", "country": "DE", "city": "Köln"}
+    attributes = {
+        "first_name": "Käthe" if n % 2 else "Grace",
+        "last_name": "Müller",
+        "country": "DE",
+        "city": "Köln",
+    }
     locale, zone = ("de", "Europe/Berlin") if n % 2 else ("en", "America/New_York")
     return CustomerInput(key, f"{key}@example.com", None, None, locale, zone, attributes, START, "import")
 

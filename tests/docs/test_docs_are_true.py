@@ -16,16 +16,25 @@ from treue.model.states import Reason
 from treue.workspace.loading import load
 
 ROOT = Path(__file__).parents[2]
-DOCS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in (*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md"))}
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+DOCS = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in (*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md"))
+}
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def test_the_reference_is_the_one_the_table_makes() -> None:
-    assert DOCS["docs/reference.md"] == reference(), "run `python -m treue.language.reference > docs/reference.md`"
+    assert DOCS["docs/reference.md"] == reference(), (
+        "run `python -m treue.language.reference > docs/reference.md`"
+    )
 
 
 def test_every_code_and_every_reason_is_in_the_reference() -> None:
-    missing = [word for word in (*CODES, *(reason.value for reason in Reason)) if word not in DOCS["docs/reference.md"]]
+    missing = [
+        word
+        for word in (*CODES, *(reason.value for reason in Reason))
+        if word not in DOCS["docs/reference.md"]
+    ]
     assert missing == []
 
 
@@ -68,21 +77,36 @@ def test_the_template_in_the_language_page_renders(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "templates" / "_layout", tmp_path / "_layout")
     (tmp_path / "example" / "email.mjml").write_text(text, encoding="utf-8")
     settings = load(ROOT).settings
-    renderer = Renderer(tmp_path, locale="de", schema=Schema(settings.schema.attributes, settings.schema.events))
+    renderer = Renderer(
+        tmp_path, locale="de", schema=Schema(settings.schema.attributes, settings.schema.events)
+    )
     orders = {"order.placed": settings.schema.events["order.placed"]}
-    wrong = [problem for problem in check_template(renderer, "example", events=orders) if problem.code != "T405"]
+    wrong = [
+        problem for problem in check_template(renderer, "example", events=orders) if problem.code != "T405"
+    ]
     assert wrong == []
 
 
 def test_the_readmes_tour_works_as_written(tmp_path: Path) -> None:
-    shell = next(text for language, text in FENCE.findall(DOCS["README.md"]) if language == "sh" and "treue init" in text)
+    shell = next(
+        text
+        for language, text in FENCE.findall(DOCS["README.md"])
+        if language == "sh" and "treue init" in text
+    )
     here = tmp_path
     for line in shell.splitlines():
         command = line.split("#")[0].split()
         if command[:1] == ["cd"]:
             here /= command[1]
         elif command[:1] == ["treue"] and command[1] != "up":
-            done = subprocess.run([sys.executable, "-m", *command], cwd=here, capture_output=True, text=True, timeout=120, check=False)
+            done = subprocess.run(
+                [sys.executable, "-m", *command],
+                cwd=here,
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
             assert done.returncode == 0, (line, done.stdout, done.stderr)
 
 
@@ -93,7 +117,14 @@ def test_links_between_documents_lead_somewhere() -> None:
 
 
 def test_no_document_or_source_names_a_path_of_one_machine() -> None:
-    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    files = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
     private = re.compile(r"/(?:work|root|home)/[a-z]")
-    named = [name for name in files if name.endswith((".md", ".py", ".toml", ".yaml", "Makefile", "run")) and private.search((ROOT / name).read_text(encoding="utf-8", errors="replace"))]
+    named = [
+        name
+        for name in files
+        if name.endswith((".md", ".py", ".toml", ".yaml", "Makefile", "run"))
+        and private.search((ROOT / name).read_text(encoding="utf-8", errors="replace"))
+    ]
     assert named == [], "these name a folder that only one machine has"

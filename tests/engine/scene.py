@@ -31,7 +31,12 @@ from treue.store.store import Store
 ZONE = "Europe/Berlin"
 SCHEMA = Schema(
     {**BUILT_IN_ATTRIBUTES, "country": "text", "vip": "bool", "visits": "number"},
-    {**BUILT_IN_EVENTS, "order.placed": {"total": "number", "cart_id": "text"}, "signed.up": {"source": "text"}, "told": {"why": "text"}},
+    {
+        **BUILT_IN_EVENTS,
+        "order.placed": {"total": "number", "cart_id": "text"},
+        "signed.up": {"source": "text"},
+        "told": {"why": "text"},
+    },
     ("email", "sms", "push"),
 )
 SEGMENTS = {"germans": Attribute("country", "text", (Op("is", ("DE",)),))}
@@ -95,18 +100,31 @@ class Scene:
 
     def journeys(self, **texts: str) -> None:
         """Make these the live journeys."""
-        publish(self.store, [plan_of(name.replace("_", "-"), text) for name, text in texts.items()], {}, self.now)
+        publish(
+            self.store, [plan_of(name.replace("_", "-"), text) for name, text in texts.items()], {}, self.now
+        )
 
     def customer(self, key: str, consent: str = "email", **values: Any) -> None:
         """Record a customer who has an address everywhere and agreed to the channels named."""
-        built_in = {name: values.pop(name) for name in ("email", "phone", "timezone", "push_token") if name in values}
-        given = {"email": f"{key}@example.com", "phone": "+447700900123", "push_token": f"token-{key}", **built_in}
+        built_in = {
+            name: values.pop(name) for name in ("email", "phone", "timezone", "push_token") if name in values
+        }
+        given = {
+            "email": f"{key}@example.com",
+            "phone": "+447700900123",
+            "push_token": f"token-{key}",
+            **built_in,
+        }
         with self.store.transaction() as connection:
-            customers.upsert(connection, [CustomerInput(key, attributes=values, created_at=self.now, **given)], self.now)
+            customers.upsert(
+                connection, [CustomerInput(key, attributes=values, created_at=self.now, **given)], self.now
+            )
             words = [ConsentInput(key, channel, self.now) for channel in consent.split()]
             consents.give(connection, words, self.now)
 
-    def event(self, key: str, name: str, id_: str | None = None, when: datetime | None = None, **properties: Any) -> None:
+    def event(
+        self, key: str, name: str, id_: str | None = None, when: datetime | None = None, **properties: Any
+    ) -> None:
         """Record that a customer did something, now."""
         with self.store.transaction() as connection:
             events.record(connection, [EventInput(key, name, when or self.now, properties, id_)], self.now)
@@ -145,7 +163,14 @@ class Scene:
     def messages(self) -> list[Any]:
         """Return (customer, template, channel, state, reason, due) of all messages."""
         query = (
-            select(customer.c.key, message.c.template, message.c.channel, message.c.state, message.c.reason, message.c.due_at)
+            select(
+                customer.c.key,
+                message.c.template,
+                message.c.channel,
+                message.c.state,
+                message.c.reason,
+                message.c.due_at,
+            )
             .join(customer, customer.c.id == message.c.customer_id)
             .order_by(message.c.id)
         )

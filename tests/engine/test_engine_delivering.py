@@ -32,7 +32,11 @@ def test_one_refusal_costs_one_message_and_its_batch_goes_on(scene: Scene) -> No
     _ordered(scene, "ada", "bob", "cem")
     scene.channels["email"].answers = [Accepted("1"), Refused("554 no"), Accepted("3")]
     delivered = scene.run().delivered
-    assert [row[3:5] for row in scene.messages()] == [("sent", None), ("refused", "rejected_by_provider"), ("sent", None)]
+    assert [row[3:5] for row in scene.messages()] == [
+        ("sent", None),
+        ("refused", "rejected_by_provider"),
+        ("sent", None),
+    ]
     assert (delivered.sent, delivered.refused) == (2, {"rejected_by_provider": 1})
 
 
@@ -177,7 +181,9 @@ def test_killed_in_the_middle_again_and_again_nobody_gets_two_and_nobody_is_lost
     path = tmp_path / "sent-0"
     for kill in range(kills + 1):
         pause = 0.004 if kill < kills else 0.0
-        worker = context.Process(target=_pass_elsewhere, args=(store_url, tmp_path, scene.now.isoformat(), 0, pause))
+        worker = context.Process(
+            target=_pass_elsewhere, args=(store_url, tmp_path, scene.now.isoformat(), 0, pause)
+        )
         worker.start()
         if kill < kills:
             before = _lines(path)

@@ -51,7 +51,9 @@ def test_the_condition_at_entry_turns_others_away_and_says_so(scene: Scene) -> N
 
 @pytest.mark.parametrize(("again", "expected"), [("never", 1), ("always", 3), ("30d", 2)])
 def test_again_says_when_a_customer_may_come_back(scene: Scene, again: str, expected: int) -> None:
-    scene.journeys(hello=f"enter: {{event: order.placed, again: {again}}}\nsteps: [{{send: hello, on: email}}]\n")
+    scene.journeys(
+        hello=f"enter: {{event: order.placed, again: {again}}}\nsteps: [{{send: hello, on: email}}]\n"
+    )
     scene.customer("ada")
     for days in (0, 10, 25):
         scene.later(days=days)
@@ -119,21 +121,27 @@ def test_who_leaves_a_segment_and_joins_it_again_enters_again_where_allowed(scen
 
 def test_a_schedule_lets_in_everybody_in_the_segment_once_a_slot(scene: Scene) -> None:
     scene.customer("ada", country="DE")
-    scene.journeys(hello='enter: {schedule: "0 9 * * MON", segment: germans, again: always}\nsteps: [{send: hello, on: email}]\n')
+    scene.journeys(
+        hello='enter: {schedule: "0 9 * * MON", segment: germans, again: always}\nsteps: [{send: hello, on: email}]\n'
+    )
     scene.until("2026-03-16 12:00", every=_hours(5))
     assert len(scene.sent()) == 2
 
 
 def test_missed_slots_of_a_schedule_happen_once(scene: Scene) -> None:
     scene.customer("ada", country="DE")
-    scene.journeys(hello='enter: {schedule: "0 9 * * *", segment: germans, again: always}\nsteps: [{send: hello, on: email, valid_for: 5d}]\n')
+    scene.journeys(
+        hello='enter: {schedule: "0 9 * * *", segment: germans, again: always}\nsteps: [{send: hello, on: email, valid_for: 5d}]\n'
+    )
     scene.later(days=4)
     scene.later(minutes=1)
     assert len(scene.sent()) == 1
 
 
 def test_an_exit_event_ends_the_stay_and_takes_back_what_is_queued(scene: Scene) -> None:
-    scene.journeys(hello="enter: {event: order.placed}\nexit: [{event: told}]\nsteps: [{wait: 1d}, {send: hello, on: email}, {wait: 9d}]\n")
+    scene.journeys(
+        hello="enter: {event: order.placed}\nexit: [{event: told}]\nsteps: [{wait: 1d}, {send: hello, on: email}, {wait: 9d}]\n"
+    )
     scene.customer("ada")
     scene.event("ada", "order.placed")
     scene.run()

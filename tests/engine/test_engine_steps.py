@@ -40,7 +40,9 @@ def test_a_wait_holds_for_its_time_and_no_longer(scene: Scene) -> None:
         ("2w", "2027-03-20 12:00", "2027-04-03 12:00"),
     ],
 )
-def test_calendar_units_follow_the_local_clock_and_hours_do_not(scene: Scene, wait: str, start: str, due: str) -> None:
+def test_calendar_units_follow_the_local_clock_and_hours_do_not(
+    scene: Scene, wait: str, start: str, due: str
+) -> None:
     scene.now = at(start)
     scene.journeys(hello=f"{ENTER}steps: [{{wait: {wait}}}, {{send: hello, on: email}}]\n")
     _ordered(scene, "ada")
@@ -58,24 +60,35 @@ def test_each_customer_waits_on_their_own_clock(scene: Scene) -> None:
     _ordered(scene, "ada", timezone="America/New_York")
     _ordered(scene, "bob")
     scene.until("2027-03-28 14:00")
-    assert {row[0]: row[-1] for row in scene.messages()} == {"ada": at("2027-03-28 13:00"), "bob": at("2027-03-28 12:00")}
+    assert {row[0]: row[-1] for row in scene.messages()} == {
+        "ada": at("2027-03-28 13:00"),
+        "bob": at("2027-03-28 12:00"),
+    }
 
 
 def test_waits_do_not_drift_when_passes_are_late(scene: Scene) -> None:
-    scene.journeys(hello=f"{ENTER}steps: [{{wait: 1d}}, {{send: one, on: email}}, {{wait: 1d}}, {{send: two, on: email}}]\n")
+    scene.journeys(
+        hello=f"{ENTER}steps: [{{wait: 1d}}, {{send: one, on: email}}, {{wait: 1d}}, {{send: two, on: email}}]\n"
+    )
     _ordered(scene, "ada")
     scene.later(hours=30)
     scene.later(hours=18)
     assert [row[-1] for row in scene.messages()] == [at("2026-03-03 10:00"), at("2026-03-04 10:00")]
 
 
-def test_after_three_days_dark_stale_messages_are_not_sent_and_everyone_is_where_they_belong(scene: Scene) -> None:
+def test_after_three_days_dark_stale_messages_are_not_sent_and_everyone_is_where_they_belong(
+    scene: Scene,
+) -> None:
     steps = ", ".join(f"{{wait: 1d}}, {{send: day{n}, on: email}}" for n in range(1, 6))
     scene.journeys(hello=f"{ENTER}steps: [{steps}]\n")
     _ordered(scene, "ada")
     scene.later(days=3, hours=12)
     assert scene.templates() == ["day3"]
-    assert [(row[1], row[4]) for row in scene.messages()] == [("day1", "stale"), ("day2", "stale"), ("day3", None)]
+    assert [(row[1], row[4]) for row in scene.messages()] == [
+        ("day1", "stale"),
+        ("day2", "stale"),
+        ("day3", None),
+    ]
     scene.until("2026-03-08 10:00")
     assert scene.templates() == ["day3", "day4", "day5"]
 
@@ -124,7 +137,9 @@ def test_a_branch_can_look_at_what_became_of_a_message(scene: Scene) -> None:
     )
     _ordered(scene, "ada", "bob")
     with scene.store.transaction() as connection:
-        connection.execute(update(message).where(message.c.customer_id == _id(scene, "ada")).values(clicked_at=scene.now))
+        connection.execute(
+            update(message).where(message.c.customer_id == _id(scene, "ada")).values(clicked_at=scene.now)
+        )
     scene.later(days=1)
     assert sorted(scene.sent()[2:]) == [("ada@example.com", "liked"), ("bob@example.com", "again")]
 
@@ -159,7 +174,9 @@ def test_split_draws_do_not_change_with_an_edit_of_the_file(scene: Scene) -> Non
 
 
 def test_the_holdout_walks_the_same_path_and_is_sent_nothing(scene: Scene) -> None:
-    scene.journeys(hello=f"holdout: 50%\n{ENTER}steps: [{{send: hello, on: email}}, {{wait: 1d}}, {{set: {{vip: true}}}}]\n")
+    scene.journeys(
+        hello=f"holdout: 50%\n{ENTER}steps: [{{send: hello, on: email}}, {{wait: 1d}}, {{set: {{vip: true}}}}]\n"
+    )
     keys = [f"c{n}" for n in range(100)]
     _ordered(scene, *keys)
     scene.later(days=1)
@@ -195,7 +212,11 @@ def test_no_non_send_is_silent(scene: Scene) -> None:
     _ordered(scene, "gone", email="Gone@example.com")
     _ordered(scene, "nowhere", email="")
     _ordered(scene, "silent", consent="")
-    assert [row[3:5] for row in scene.messages()] == [("refused", "suppressed"), ("refused", "no_address"), ("refused", "no_consent")]
+    assert [row[3:5] for row in scene.messages()] == [
+        ("refused", "suppressed"),
+        ("refused", "no_address"),
+        ("refused", "no_consent"),
+    ]
 
 
 def test_a_transactional_message_needs_no_consent(scene: Scene) -> None:
@@ -209,11 +230,17 @@ def test_an_existing_customer_is_reached_only_on_that_ground(scene: Scene, basis
     from treue.store import consents
     from treue.store.inputs import ConsentInput
 
-    scene.journeys(hello=f"category: relational\nbasis: {basis}\n{ENTER}steps: [{{send: hello, on: email}}]\n")
+    scene.journeys(
+        hello=f"category: relational\nbasis: {basis}\n{ENTER}steps: [{{send: hello, on: email}}]\n"
+    )
     scene.customer("ada", consent="")
     facts = dict.fromkeys(consents.EXISTING_CUSTOMER_FACTS, True)
     with scene.store.transaction() as connection:
-        consents.give(connection, [ConsentInput("ada", "email", scene.now, "existing_customer", "shop", facts)], scene.now)
+        consents.give(
+            connection,
+            [ConsentInput("ada", "email", scene.now, "existing_customer", "shop", facts)],
+            scene.now,
+        )
     scene.event("ada", "order.placed")
     scene.run()
     assert len(scene.sent()) == sent
@@ -223,7 +250,7 @@ def test_set_writes_attributes_plain_and_from_a_template(scene: Scene) -> None:
     from treue.engine.personal import Personal
 
     scene.engine.personal = Personal({"visits": "number", "country": "text"}, {})
-    scene.journeys(hello=f"{ENTER}steps: [{{set: {{vip: true, visits: \"{{{{ customer.visits + 1 }}}}\"}}}}]\n")
+    scene.journeys(hello=f'{ENTER}steps: [{{set: {{vip: true, visits: "{{{{ customer.visits + 1 }}}}"}}}}]\n')
     _ordered(scene, "ada", visits=2, country="DE")
     assert [scene.attribute("ada", name) for name in ("vip", "visits", "country")] == [True, 3, "DE"]
 
@@ -238,7 +265,9 @@ def test_emit_records_an_event_that_starts_another_journey_in_the_same_pass(scen
 
 
 def test_stop_ends_the_journey_there(scene: Scene) -> None:
-    scene.journeys(hello=f"{ENTER}steps: [{{stop: true, if: {{attribute: vip, is: true}}}}, {{send: hello, on: email}}]\n")
+    scene.journeys(
+        hello=f"{ENTER}steps: [{{stop: true, if: {{attribute: vip, is: true}}}}, {{send: hello, on: email}}]\n"
+    )
     _ordered(scene, "ada", vip=True)
     _ordered(scene, "bob")
     assert scene.sent() == [("bob@example.com", "hello")]

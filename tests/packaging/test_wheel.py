@@ -28,10 +28,20 @@ def test_the_wheel_has_the_core_the_flows_and_the_channels(wheel: zipfile.ZipFil
 
 
 def test_the_reference_workspace_is_in_the_wheel_byte_for_byte(wheel: zipfile.ZipFile) -> None:
-    content = [ROOT / "treue.yaml", *(path for folder in ("journeys", "segments", "templates") for path in (ROOT / folder).rglob("*") if path.is_file())]
+    content = [
+        ROOT / "treue.yaml",
+        *(
+            path
+            for folder in ("journeys", "segments", "templates")
+            for path in (ROOT / folder).rglob("*")
+            if path.is_file()
+        ),
+    ]
     assert len(content) > 40
     for path in content:
-        assert wheel.read(f"treue/workspace/reference/{path.relative_to(ROOT).as_posix()}") == path.read_bytes()
+        assert (
+            wheel.read(f"treue/workspace/reference/{path.relative_to(ROOT).as_posix()}") == path.read_bytes()
+        )
 
 
 def test_migrations_pages_and_settings_of_logging_are_in_the_wheel(wheel: zipfile.ZipFile) -> None:

@@ -23,9 +23,9 @@ def check(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Check every file against the language, the schema and each other, and render every template.
+    """Look for problems in every file and template.
 
-    Shows all problems at once. Ends with 1 where there is one, with 0 where there are none or only warnings.
+    Files are held against the language, the schema and each other, templates are rendered. Shows all problems at once. Ends with 1 where there is one, with 0 where there are none or only warnings.
     """
     from treue.channel import installed_adapters
 

@@ -22,7 +22,7 @@ def compile_(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The journey.")],
     json: Json = False,
 ) -> None:
-    """Show what a journey became: its stages, the tasks of a pass, and each stage's SQL for this database."""
+    """Show what a journey became: its stages, tasks and SQL."""
     with opening.short_lived():
         workspace = opening.workspace(context)
         plan = plan_of(workspace, opening.known(name, workspace.journeys, "journey"))

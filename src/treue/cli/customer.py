@@ -21,7 +21,10 @@ def customer(
     key: Annotated[str, typer.Argument(metavar="ID", help="The customer's id.")],
     json: Json = False,
 ) -> None:
-    """Show everything about a customer: attributes, consents with proof, journeys, messages, timeline."""
+    """Show everything about a customer.
+
+    Attributes, consents with their proof, journeys, messages and what happened.
+    """
     from treue.store.customer_view import view
 
     workspace = opening.workspace(context)

@@ -8,7 +8,7 @@ from treue.cli import opening, output
 from treue.cli.opening import Json
 
 db = typer.Typer(
-    help="Bring the database's tables up to date, or look whether they are.",
+    help="Bring the database up to date, or look whether it is.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

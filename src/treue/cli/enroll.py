@@ -16,7 +16,10 @@ def enroll(
     name: Annotated[str, typer.Argument(metavar="JOURNEY", help="A journey with `manual: true`.")],
     customers: Annotated[list[str], typer.Argument(metavar="CUSTOMER...", help="The customers' ids.")],
 ) -> None:
-    """Bring customers to the door of a journey with `manual: true`; the next pass lets them in."""
+    """Bring customers into a journey by hand.
+
+    The journey has `manual: true`; the next pass lets them in.
+    """
     workspace = opening.workspace(context)
     journey = workspace.journeys[opening.known(name, workspace.journeys, "journey")]
     if not journey.enter.manual:

@@ -22,7 +22,7 @@ def graph(
         Path | None, typer.Option("--out", metavar="FILE", help="Write to this file (default: print).")
     ] = None,
 ) -> None:
-    """Draw a journey as SVG or Mermaid, with counts where there are any."""
+    """Draw a journey as SVG or Mermaid, with counts if there are any."""
     from treue.cli.compile import plan_of
     from treue.plan import drawing
     from treue.plan import graph as pictures

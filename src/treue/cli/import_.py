@@ -35,7 +35,11 @@ def import_(
     ] = "",
     json: Json = False,
 ) -> None:
-    """Import customers or events from a file. Bad rows are set aside with their reasons in a file beside it."""
+    """Import customers or events from a file.
+
+    Bad rows are set aside with their reasons in a file beside it. Events have the columns id, customer_id, event
+    and at; all others are properties.
+    """
     if what not in ("customers", "events"):
         raise UsageError(f"What is in the file is `customers` or `events`, not `{what}`.")
     if event and what == "customers":

@@ -18,7 +18,7 @@ def init(
         typer.Option("--journey", metavar="NAME", help="A journey to begin with (default: welcome)."),
     ] = None,
 ) -> None:
-    """Make a new workspace with the named journeys and exactly what they refer to."""
+    """Make a new workspace: some journeys and exactly what they refer to."""
     from treue.workspace import starting
     from treue.workspace.files import reference_workspace
     from treue.workspace.loading import load

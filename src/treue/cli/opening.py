@@ -53,6 +53,9 @@ def store(of: Workspace, *, create: bool = False) -> Iterator[Store]:
 @contextmanager
 def store_if_there(of: Workspace) -> Iterator[Store | None]:
     """Open the workspace's database where there is one to be reached, else give None."""
+    if _no_file(of):
+        yield None
+        return
     from treue.engine.assembly import database_url
     from treue.errors import StoreError
     from treue.store.store import Store
@@ -66,6 +69,12 @@ def store_if_there(of: Workspace) -> Iterator[Store | None]:
         yield opened
     finally:
         opened.close()
+
+
+def _no_file(of: Workspace) -> bool:
+    """Whether the database is a SQLite file that is not there, which is found out without opening anything."""
+    url = of.settings.database.value()
+    return url.startswith("sqlite:///") and not (of.root / url.removeprefix("sqlite:///")).exists()
 
 
 def known(name: str, names: Iterable[str], what: str) -> str:

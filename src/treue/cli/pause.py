@@ -14,7 +14,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The journey.")]
 
 
 def pause(context: typer.Context, name: Name) -> None:
-    """Hold everyone in a journey where they are; nothing of it is sent."""
+    """Hold everyone in a journey where they are."""
     _set(context, name, utc_now())
     output.line(f"{name} is paused: everyone stays where they are. `treue resume {name}` lets them go on.")
 

@@ -46,7 +46,10 @@ def preview(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show one message as the customer gets it, with its size, links and SMS parts. Nothing is sent."""
+    """Show one message as the customer gets it.
+
+    Tells its size, its links and how many SMS it takes. Nothing is sent.
+    """
     workspace = opening.workspace(context)
     folder = workspace.templates[opening.known(template, workspace.templates, "template")]
     if channel and channel not in folder.channels:

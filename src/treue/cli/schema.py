@@ -14,7 +14,7 @@ def schema(
     context: typer.Context,
     print_: Annotated[bool, typer.Option("--print", help="Print it and write nothing.")] = False,
 ) -> None:
-    """Write treue.schema.json, by which editors complete and check the files."""
+    """Write treue.schema.json, by which editors complete and check."""
     if print_:
         output.line(text())
         return

@@ -26,7 +26,7 @@ def segment(
     at: At = "",
     json: Json = False,
 ) -> None:
-    """Show who is in a segment, now or as of a time, and why somebody is or is not."""
+    """Show who is in a segment, and why somebody is or is not."""
     if count + list_ + bool(why) > 1:
         raise UsageError("`--count`, `--list` and `--why` are three questions; ask one at a time.")
     workspace = opening.workspace(context)

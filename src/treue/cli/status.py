@@ -27,7 +27,7 @@ def status(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Show journeys with the people inside, what is due, sent and failed, the outbox, channels, the last pass."""
+    """Show where everything stands, and whether all is well."""
     from treue.engine.status import status as look
 
     workspace, now = opening.workspace(context), utc_now()

@@ -24,7 +24,10 @@ def why(
     journey: Annotated[str, typer.Option("--journey", metavar="NAME", help="Only this journey.")] = "",
     json: Json = False,
 ) -> None:
-    """Show what every journey decided about a customer, and why some never let them in."""
+    """Show what was decided about a customer, when and why.
+
+    Also why a journey never let them in.
+    """
     workspace = opening.workspace(context)
     with opening.store(workspace) as store:
         trails, notes = _ask(workspace, store, customer, journey)

@@ -59,7 +59,7 @@ def demo(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON do
         raise typer.Exit(1)
 
 
-def _untold(what: str, n: int) -> None:  # noqa: ARG001
+def _untold(what: str, n: int) -> None:
     """Tell nobody: the progress bar says enough."""
 
 
