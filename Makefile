@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml
 	@# The demo's data is optional: without it, the demo runs on a generated shop and says so.
 	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --no-deps 'lifetimes==0.11.3' || echo 'The CDNOW data could not be installed; the demo will use a generated shop.'
 	@# Byte-code now, or the first `import prefect` takes twice as long.
-	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null 2>&1 || true
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib src flows channels >/dev/null 2>&1 || true
 	@touch $@
 
 demo: $(STAMP)

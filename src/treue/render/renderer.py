@@ -17,7 +17,7 @@ from treue.render import sandbox
 from treue.render.compiled import Part, compile_part
 from treue.render.names import Schema
 from treue.render.problem import Fault, RenderFailure, TemplateProblem
-from treue.render.template import Message, Template, chain, load_template
+from treue.render.template import Message, Template, chain, load_template, mentions
 
 _SENDER = re.compile(r"(.*?)\s*<([^<>]*)>\s*", re.DOTALL)
 _ADDRESS = re.compile(r"[^\s@<>]+@[^\s@<>]+")
@@ -136,6 +136,8 @@ class Renderer:
 
     def category(self, template: str, channel: str) -> str:
         """Return the category that the front matter sets, or nothing."""
+        if template not in self._entries and not mentions(self.templates, template, "category"):
+            return ""
         messages = self._entry(template).template.messages
         found = [one.category for (name, _), one in messages.items() if name == channel and one.category]
         return found[0] if found else ""

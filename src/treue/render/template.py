@@ -99,6 +99,17 @@ def load_template(templates: Path, name: str, locale: str = "en") -> Template:
     return Template(name, messages, tuple(sorted(set(problems))), _version(messages))
 
 
+def mentions(templates: Path, name: str, word: str) -> bool:
+    """Say whether a word stands anywhere in a template's or a layout's files: a look that compiles nothing."""
+    files = [
+        path
+        for folder in (templates / name, templates / LAYOUT)
+        if folder.is_dir()
+        for path in folder.iterdir()
+    ]
+    return any(word.encode() in path.read_bytes() for path in files if path.is_file())
+
+
 def _version(messages: Mapping[tuple[str, str], Message]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for key, message in sorted(messages.items()):
