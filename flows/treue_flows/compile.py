@@ -6,17 +6,17 @@ counts reach Prefect: no customer is in a parameter, a result, a state or a log 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
-from prefect import Flow, Task, get_run_logger
+from prefect import Flow, State, Task
 from prefect.cache_policies import NO_CACHE
-from prefect.states import Completed, State
+from prefect.states import Completed
 
 from treue.engine.versions import Version
 from treue.plan.stages import Plan, Stage
@@ -91,13 +91,14 @@ def working(work: Work) -> Iterator[None]:
 async def run_flow(work: Work, now: datetime) -> None:
     """Run the flow of a version on its work, as one flow run."""
     with working(work):
-        await compiled(work.version.plan, work.version.hash)(at=now)
+        flow = cast("Callable[..., Awaitable[Any]]", compiled(work.version.plan, work.version.hash))
+        await flow(at=now)
 
 
 @lru_cache(maxsize=512)
 def compiled(plan: Plan, content_hash: str) -> Flow[..., Any]:
     """Return the flow of a plan: named after the journey, its version the plan's hash."""
-    tasks = {stage.id: _stage_task(stage) for stage in plan.stages}
+    tasks = stage_tasks(plan)
     enter, deliver = _task(ENTER, EFFORT[ENTER], _enter), _task(DELIVER, EFFORT[DELIVER], _deliver)
 
     async def journey(at: datetime) -> State[None]:
@@ -137,30 +138,28 @@ def _description(plan: Plan) -> str:
 
 def _stage_task(stage: Stage) -> Task[..., Any]:
     async def act() -> str:
-        return _customers(await _work.get().advance(stage))
+        return _counted(await _work.get().advance(stage), "customer")
 
     return _task(stage.id, EFFORT[stage.kind], act)
 
 
 async def _enter() -> str:
-    return f"{await _work.get().take_in():,} arrivals dealt with"
+    return _counted(await _work.get().take_in(), "arrival") + " dealt with"
 
 
 async def _deliver() -> str:
     return await _work.get().deliver()
 
 
-def _customers(number: int) -> str:
-    return f"{number:,} {'customer' if number == 1 else 'customers'}"
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _task(name: str, effort: Effort, act: Callable[[], Coroutine[Any, Any, str]]) -> Task[..., Any]:
     async def step() -> State[None]:
-        told = await act()
-        get_run_logger().info("%s", told)
-        return Completed(message=told)
+        return Completed(message=await act())
 
-    step.__name__ = step.__qualname__ = name
+    step.__name__ = step.__qualname__ = name.replace(".", "-")  # Prefect cuts a name at its dots
     return Task(
         step,
         name=name,

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from treue.engine import outbox
 from treue.engine.delivering import Delivered
-from treue.engine.engine import Due, Engine, Passed, Progress
+from treue.engine.engine import Due, Engine, Passed, Progress, stages_in_order
 from treue.engine.versions import Version
 from treue.errors import TreueError
 from treue.model.tables import arrival
@@ -20,7 +20,7 @@ from treue.plan.stages import Stage
 from treue_flows.loop import Ask
 
 
-class EngineFault(Exception):
+class EngineFault(Exception):  # noqa: N818 - what failed is the call
     """An engine call failed. Says only how: the error's own text may name customers, and Prefect keeps texts."""
 
 
@@ -56,21 +56,16 @@ class JourneyWork:
     async def older(self) -> AsyncIterator[JourneyWork]:
         """Yield the work on the other versions that have somebody due."""
         for version in self._due.versions if self._leads else ():
-            other = JourneyWork(self._of, self._due, self._ask, version)
-            if version != self.version and await other.next_stage(0) is not None:
-                yield other
+            if version.version_id == self.version.version_id:
+                continue
+            if await self._do(partial(self._of.engine.due_stages, version, self._of.now)):
+                yield JourneyWork(self._of, self._due, self._ask, version)
 
     async def stages(self) -> AsyncIterator[Stage]:
-        """Yield each stage somebody is due at, looking anew after each: a stage makes those after it due."""
-        after = 0
-        while (stage := await self.next_stage(after)) is not None:
+        """Yield each stage somebody is due at, in order."""
+        stages = stages_in_order(self._of.engine, self.version, self._of.now)
+        while (stage := await self._do(partial(next, stages, None))) is not None:
             yield stage
-            after = self.version.plan.stages.index(stage) + 1
-
-    async def next_stage(self, after: int) -> Stage | None:
-        """Return the first stage from index `after` on that somebody is due at."""
-        look = partial(self._of.engine.due_stages, self.version, self._of.now, after)
-        return next(iter(await self._do(look)), None)
 
     async def advance(self, stage: Stage) -> int:
         """Act on everyone due at a stage; return how many."""

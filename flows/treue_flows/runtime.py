@@ -26,7 +26,7 @@ class PrefectRuntime:
 
     Prefect starts with the first pass that has something to do, once a process, and stays until the last
     runtime is closed. A server that PREFECT_API_URL names is used; else one is started, its data kept in
-    PREFECT_HOME or `prefect/` in the state folder. Use a runtime from one thread.
+    PREFECT_HOME or `prefect/` in the state folder. Passes run one at a time, each in its caller's thread.
     """
 
     tick_seconds = TICK_SECONDS
@@ -34,6 +34,7 @@ class PrefectRuntime:
     def __init__(self, state: Path) -> None:
         self.state = state
         self._host: host.Host | None = None
+        self._starting = threading.Lock()
 
     def run_pass(
         self,
@@ -69,10 +70,11 @@ class PrefectRuntime:
         return work.passed
 
     def warm_up(self, progress: Progress | None = None) -> None:
-        """Start Prefect now, so that the first pass need not wait for it."""
+        """Start Prefect now, so that the first pass need not wait for it. May be called from another thread."""
         tell = progress or _logged
-        if self._host is None:
-            self._host = host.enter(self.state, lambda sentence: tell(sentence, 0))
+        with self._starting:
+            if self._host is None:
+                self._host = host.enter(self.state, lambda sentence: tell(sentence, 0))
 
     def ui_url(self) -> str | None:
         """Return where a browser sees the flows, or None while Prefect is not started."""
@@ -149,7 +151,7 @@ def _raise(failed: dict[str, Exception]) -> None:
         raise error
 
 
-def _logged(what: str, number: int) -> None:
+def _logged(what: str, _number: int) -> None:
     log.info("%s", what)
 
 

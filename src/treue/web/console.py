@@ -89,11 +89,11 @@ def look(assembly: Assembly, now: datetime, *, events: bool = True) -> State:
 def _journeys(connection: Connection, now: datetime) -> list[JourneyState]:
     counts = journey_counts(connection)
     due_query = (
-        select(enrollment.c.journey_id, func.count())
+        select(enrollment.c.journey_id, func.count().label("n"))
         .where(enrollment.c.outcome == Outcome.inside.value, enrollment.c.due_at <= now)
         .group_by(enrollment.c.journey_id)
     )
-    due = {id_: n for id_, n in connection.execute(due_query)}
+    due = {row.journey_id: row.n for row in connection.execute(due_query)}
     rows = connection.execute(
         select(journey.c.id, journey.c.name, journey.c.version_id, journey.c.paused_at).order_by(
             journey.c.name

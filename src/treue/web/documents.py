@@ -81,10 +81,10 @@ class Reader:
         attributes = self._conformed(
             item.get("attributes"), self.schema.attributes, f"{at}/attributes", found
         )
-        for name in attributes.keys() & BUILT_IN_ATTRIBUTES.keys():
-            text = f"`{name}` stands beside `attributes`, not in it."
+        for name in sorted(attributes.keys() & BUILT_IN_ATTRIBUTES.keys()):
+            text = f"`{name}` is built in and is no attribute; addresses stand beside `attributes`."
             found.append(Finding(f"{at}/attributes/{_escaped(name)}", text))
-        columns = {
+        columns: dict[str, Any] = {
             name: value or "" for name, value in named.items() if value is None or isinstance(value, str)
         }
         given = CustomerInput(_key(item.get("id")), **columns, attributes=attributes, source=self.source)

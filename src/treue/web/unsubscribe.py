@@ -40,7 +40,7 @@ def router(assembly: Assembly, intake: Intake) -> APIRouter:
         words = WORDINGS[
             language(person.get("locale"), request.headers.get("accept-language"), settings.locale)
         ]
-        shared = {
+        shared: dict[str, Any] = {
             "words": words,
             "shop": settings.sender.name or settings.workspace,
             "channels": channels,

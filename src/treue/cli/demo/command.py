@@ -48,13 +48,14 @@ def demo(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON do
             from treue.engine.counts import journey_counts
 
             counts = journey_counts(connection)
+            somebody = _somebody(connection)
     seconds = time.monotonic() - began
     if as_json:
         typer.echo(
             json.dumps(_document(history, shop, lived, counts, seconds, root), ensure_ascii=False, indent=2)
         )
     else:
-        _show(lived, counts, seconds, root)
+        _show(lived, counts, seconds, root, somebody)
     if not all(journey.adds_up for journey in counts.values()):
         raise typer.Exit(1)
 
@@ -98,6 +99,7 @@ def _play(assembly: Assembly, runtime: Runtime, shop: Shop, bar: Progress) -> Li
     from treue.cli.demo import life
     from treue.engine.runtimes import InProcess
 
+    _without_waiting_for_the_disk(assembly)
     # Prefect takes its seconds to start; the past is loaded meanwhile.
     warming = threading.Thread(target=runtime.warm_up, args=(_untold,))
     warming.start()
@@ -117,6 +119,17 @@ def _play(assembly: Assembly, runtime: Runtime, shop: Shop, bar: Progress) -> Li
         return lambda engine, now, sense: by.run_pass(engine, now, sense=sense)
 
     return life.live(assembly, shop.people, through, lambda _: bar.advance(living))
+
+
+def _without_waiting_for_the_disk(assembly: Assembly) -> None:
+    """Let the demo's throw-away database skip the wait for the disk at each commit: a power cut would end it anyway."""
+    from sqlalchemy import event
+
+    def hurry(connection: Any, record: Any) -> None:  # noqa: ARG001
+        connection.execute("PRAGMA synchronous = OFF")
+
+    event.listen(assembly.store.engine, "connect", hurry)
+    assembly.store.engine.dispose()
 
 
 @contextmanager
@@ -161,12 +174,34 @@ def _document(
     }
 
 
-def _show(lived: Lived, counts: dict[str, JourneyCounts], seconds: float, root: Path) -> None:
+def _somebody(connection: Any) -> str:
+    """Return a customer worth asking about: the one who was sent the most."""
+    from sqlalchemy import func, select
+
+    from treue.model.tables import customer, message
+
+    most = func.count(message.c.sent_at).desc()
+    query = (
+        select(customer.c.key).join(message, message.c.customer_id == customer.c.id).group_by(customer.c.key)
+    )
+    return connection.scalar(query.order_by(most, customer.c.key).limit(1)) or ""
+
+
+def _command() -> str:
+    """Return how this very command can be called again from here."""
+    called = Path(sys.argv[0])
+    if shutil.which(called.name) == str(called):
+        return called.name
+    return str(called.relative_to(Path.cwd())) if called.is_relative_to(Path.cwd()) else str(called)
+
+
+def _show(lived: Lived, counts: dict[str, JourneyCounts], seconds: float, root: Path, somebody: str) -> None:
     from treue.cli.demo.summary import summary
 
     typer.echo(summary(lived, counts))
     sent = sum(n for journey in counts.values() for n in journey.sent.values())
     typer.echo(f"{sent:,} messages in {seconds:.0f} s. To look at them:\n")
-    typer.echo(f"  treue --workspace {root} up        then open http://localhost:8420/inbox")
-    typer.echo(f"  treue --workspace {root} status    one screen for operators")
-    typer.echo(f"  treue --workspace {root} why cd-00008")
+    treue = f"  {_command()} --workspace {root}"
+    typer.echo(f"{treue} up        # then open http://localhost:8420/inbox")
+    typer.echo(f"{treue} status    # one screen for operators")
+    typer.echo(f"{treue} why {somebody}")

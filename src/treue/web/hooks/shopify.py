@@ -16,7 +16,9 @@ import base64
 import hmac
 import json
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -44,8 +46,8 @@ class Shopify:
     def verify(self, headers: Headers, body: bytes, secrets: Sequence[str], now: datetime) -> None:
         """Raise BadSignature unless the body was signed with one of the secrets."""
         given = headers.get("x-shopify-hmac-sha256", "").encode("latin-1")
-        wanted = [base64.b64encode(hmac.digest(secret.encode(), body, "sha256")) for secret in secrets]
-        if not any([hmac.compare_digest(one, given) for one in wanted]):
+        wanted = [base64.b64encode(hmac.digest(os.fsencode(secret), body, "sha256")) for secret in secrets]
+        if not any(hmac.compare_digest(one, given) for one in wanted):
             raise BadSignature("The signature in X-Shopify-Hmac-SHA256 is missing or wrong.")
 
     def delivery_keys(self, headers: Headers, body: bytes) -> set[str]:
@@ -214,10 +216,8 @@ def _changed_consent(
     state = said.get("state")
     if key is None or state not in ("subscribed", "unsubscribed"):
         return Ignored("It says neither that somebody subscribed nor that somebody unsubscribed.")
-    try:
+    with suppress(validation.Misfit):
         at = min(validation.moment(said.get("consent_updated_at")), now)
-    except validation.Misfit:
-        pass
     proof = {"topic": topic, "state": state, "opt_in_level": _locale(said.get("opt_in_level"))}
     word = ConsentInput(key, channel, at, source=f"{source.name}: {topic}", proof=proof)
     customer = CustomerInput(

@@ -51,7 +51,7 @@ class StandardWebhooks:
         good = [key for secret in secrets if (key := _key(secret))]
         wanted = [b"v1," + base64.b64encode(hmac.digest(key, signed, "sha256")) for key in good]
         given = [text.encode("latin-1") for text in signatures.split(" ")]
-        if not any([hmac.compare_digest(one, other) for one in wanted for other in given]):
+        if not any(hmac.compare_digest(one, other) for one in wanted for other in given):
             raise BadSignature("The signature is wrong.")
         if abs(int(now.timestamp()) - int(timestamp)) > TOLERANCE:
             raise BadSignature("The signature is too old, or one of the two clocks is wrong.")
