@@ -78,6 +78,7 @@ def _from_csv(lines: Iterator[str]) -> Iterator[Purchase]:
 
 
 def _from_master(lines: Iterator[str]) -> Iterator[Purchase]:
+    next(lines)  # the names of the columns
     for line in lines:
         customer, day, quantity, amount = line.split()
         yield Purchase(
