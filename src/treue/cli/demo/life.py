@@ -56,6 +56,8 @@ def load_past(assembly: Assembly, people: Sequence[Person], told: Callable[[int]
 def _life(person: Person) -> Iterator[tuple[datetime, Person | ConsentInput | EventInput]]:
     yield person.since, person
     dated: tuple[ConsentInput | EventInput, ...] = (*person.consents, *person.orders)
+    if person.farewell:
+        dated += (person.farewell,)
     for what in dated:
         assert what.at is not None
         yield what.at, what
@@ -101,7 +103,9 @@ def live(
             if happened:
                 _record(assembly, happened, now)
             lived.newcomers += sum(isinstance(one, Person) for one in happened)
-            lived.orders += sum(isinstance(one, EventInput) for one in happened)
+            lived.orders += sum(
+                isinstance(one, EventInput) and one.name == "order.placed" for one in happened
+            )
             lived.delivered.add(run(assembly.engine, now, n == 0).delivered)
             lived.passes += 1
             told(now)

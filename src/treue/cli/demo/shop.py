@@ -18,6 +18,7 @@ from treue.store.inputs import ConsentInput, CustomerInput, EventInput
 SEED = 20_261_122
 MOVED_BY = timedelta(weeks=52)
 ONE_MOVED_IN = 10
+FAREWELLS = 0.06
 
 _GERMAN = ["Anna", "Ben", "Clara", "David", "Emma", "Felix", "Greta", "Hannes", "Ida", "Jakob", "Käthe", "Leon", "Mila", "Noah", "Paula", "Rüdiger", "Sophie", "Theo", "Uwe", "Zoë", "Jürgen", "Björn", "Änne", "Lukas", "Marie", "Tim", "Frieda", "Karl"]  # fmt: skip
 _ENGLISH = ["Ada", "Alan", "Beth", "Carl", "Daisy", "Ella", "Finn", "Grace", "Harry", "Iris", "Jack", "Kate", "Liam", "Mary", "Nora", "Oscar", "Poppy", "Ruth", "Sam", "Tess", "Victor", "Wendy"]  # fmt: skip
@@ -76,6 +77,7 @@ class Person:
     consents: tuple[ConsentInput, ...]
     orders: tuple[EventInput, ...]
     since: datetime
+    farewell: EventInput | None = None
 
 
 @dataclass
@@ -103,14 +105,25 @@ def open_shop(purchases: Sequence[Purchase]) -> Shop:
 def _person(key: str, purchases: list[Purchase], shift: timedelta) -> Person:
     draw = random.Random(f"{SEED}/{key}")  # noqa: S311 - a repeatable shop, nothing secret
     times = sorted(_moment(purchase.day + shift, draw) for purchase in purchases)
-    since = times[0] - timedelta(days=draw.choice((0, 0, 1, 3, 8, 20)), minutes=5)
+    since = times[0] - timedelta(days=draw.choice((0, 0, 1, 3, 8, 20, 40)), minutes=5)
     id_ = f"cd-{key}"
     orders = tuple(
         EventInput(id_, "order.placed", at, _order(key, n, purchase), f"order-{key}-{n}", "shop")
         for n, (at, purchase) in enumerate(zip(times, purchases, strict=True), 1)
     )
     customer = _customer(id_, key, since, draw)
-    return Person(customer, tuple(_consents(customer, since, times[0], draw)), orders, since)
+    given = tuple(_consents(customer, since, times[0], draw))
+    return Person(customer, given, orders, since, _farewell(id_, times, draw))
+
+
+def _farewell(id_: str, times: list[datetime], draw: random.Random) -> EventInput | None:
+    """Return, for a few, when they had enough of our mails: some time after one of their orders."""
+    if draw.random() > FAREWELLS:
+        return None
+    at = draw.choice(times) + timedelta(days=draw.randrange(1, 200))
+    return EventInput(
+        id_, "consent.withdrawn", at, {"channel": "email", "source": "shop"}, f"farewell-{id_}", "shop"
+    )
 
 
 def _moment(day: date, draw: random.Random) -> datetime:

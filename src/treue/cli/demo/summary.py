@@ -29,7 +29,7 @@ def summary(lived: Lived, counts: dict[str, JourneyCounts]) -> str:
 
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("journey")
+    table.add_column("journey", no_wrap=True)
     for column in columns:
         table.add_column(column, justify="right")
     return table
@@ -44,7 +44,7 @@ def _people(counts: dict[str, JourneyCounts]) -> Table:
         cells = [f"{n:,}" for n in (*numbers, exited, journey.held_out)]
         table.add_row(name, *cells, "yes" if journey.adds_up else "NO")
         for reason, n in sorted(journey.exited.items()):
-            table.add_row(f"  exited: {reason}", *[""] * 4, f"{n:,}", "", "")
+            table.add_row(f"  by {reason}", *[""] * 4, f"{n:,}", "", "")
     return table
 
 
