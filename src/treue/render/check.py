@@ -67,7 +67,7 @@ class _Check:
             None if declared is None else {k: v for one in declared.values() for k, v in one.items()}
         )
         self._data = data
-        self._used = renderer.names_used(name, channel)
+        self._used = renderer.names_used(name, channel, locale)
 
     def problems(self) -> Iterator[TemplateProblem]:
         foreign = list(self._foreign_properties())

@@ -142,12 +142,16 @@ class Renderer:
         found = [one.category for (name, _), one in messages.items() if name == channel and one.category]
         return found[0] if found else ""
 
-    def names_used(self, template: str, channel: str) -> frozenset[str]:
-        """Return the names that a template reads in any locale: `orders`, `customer`, `customer.first_name`."""
+    def names_used(self, template: str, channel: str, variant: str | None = None) -> frozenset[str]:
+        """Return the names that a template reads: `orders`, `customer`, `customer.first_name`.
+
+        In any locale, or in the one file whose locale `variant` is.
+        """
         compiled = self._entry(template).compiled
-        return frozenset().union(
-            *(part.names for (name, _), one in compiled.items() if name == channel for part in one.parts())
-        )
+        wanted = [
+            one for (name, locale), one in compiled.items() if name == channel and variant in (None, locale)
+        ]
+        return frozenset().union(*(part.names for one in wanted for part in one.parts()))
 
     def sound(self, template: str) -> tuple[tuple[str, str], ...]:
         """Return channel and locale of each of the template's files that can be rendered."""
