@@ -262,3 +262,21 @@ def _minutes(n: int):  # type: ignore[no-untyped-def]
     from datetime import timedelta
 
     return timedelta(minutes=n)
+
+
+def test_an_event_that_concerns_nobody_inside_gives_a_journey_nothing_to_do(scene: Scene) -> None:
+    scene.journeys(hello=GOAL)
+    scene.customer("ada")
+    scene.event("ada", "order.placed")
+    assert scene.run().journeys == []
+
+
+def test_an_entry_and_its_goal_that_come_in_together_both_count(scene: Scene) -> None:
+    scene.journeys(hello=GOAL)
+    scene.customer("ada")
+    start = scene.now
+    scene.now = at("2026-03-02 12:00")
+    scene.event("ada", "order.placed", when=start + _minutes(9))
+    scene.event("ada", "signed.up", when=start + _minutes(3))
+    scene.run()
+    assert scene.counts("hello").converted == 1

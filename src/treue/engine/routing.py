@@ -6,10 +6,25 @@ Each function is one transaction, or one a batch, and safe to repeat.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, Connection, cast, delete, exists, insert, literal, null, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    and_,
+    cast,
+    delete,
+    exists,
+    insert,
+    literal,
+    null,
+    or_,
+    select,
+    update,
+)
 
 from treue.engine.statements import insert_new
 from treue.engine.versions import Version
@@ -22,6 +37,8 @@ from treue.store import dialect
 from treue.store.store import Store
 
 EVENTS_A_BATCH = 5_000
+
+_waiting = arrival.alias("waiting")
 
 _ARRIVAL = ["journey_id", "customer_id", "kind", "event_id", "at", "detail"]
 
@@ -39,16 +56,27 @@ def route_events(store: Store, versions: Sequence[Version], now: datetime) -> in
     return total
 
 
-def _wanted(versions: Sequence[Version]) -> dict[int, tuple[datetime, set[str]]]:
-    wanted: dict[int, tuple[datetime, set[str]]] = {}
+@dataclass
+class _Wanted:
+    """What one journey reacts to: events that let in, and others that concern only those inside."""
+
+    since: datetime
+    entry: set[str] = field(default_factory=set)
+    inside: set[str] = field(default_factory=set)
+
+
+def _wanted(versions: Sequence[Version]) -> dict[int, _Wanted]:
+    wanted: dict[int, _Wanted] = {}
     for version in versions:
         assert version.live_since is not None
-        _, names = wanted.setdefault(version.journey_id, (version.live_since, set()))
-        names.update(version.plan.event_names)
+        names = wanted.setdefault(version.journey_id, _Wanted(version.live_since))
+        if version.live and version.plan.entry.event:
+            names.entry.add(version.plan.entry.event)
+        names.inside.update(version.plan.event_names)
     return wanted
 
 
-def _route_batch(store: Store, wanted: dict[int, tuple[datetime, set[str]]], now: datetime) -> int:
+def _route_batch(store: Store, wanted: dict[int, _Wanted], now: datetime) -> int:
     with store.transaction() as connection:
         unrouted = (
             select(event.c.id).where(event.c.routed_at.is_(None)).order_by(event.c.id).limit(EVENTS_A_BATCH)
@@ -60,22 +88,42 @@ def _route_batch(store: Store, wanted: dict[int, tuple[datetime, set[str]]], now
             .returning(event.c.id)
         )
         ids = sorted(connection.scalars(claim))
-        for journey_id, (since, names) in wanted.items() if ids else ():
-            # `name || ''` keeps SQLite from reading every event of these names: the ids are few.
-            query = select(
-                literal(journey_id, BigInteger),
-                event.c.customer_id,
-                literal(ArrivalKind.event.value),
-                event.c.id,
-                event.c.at,
-                cast(null(), arrival.c.detail.type),
-            ).where(
-                dialect.among(connection, event.c.id, ids),
-                (event.c.name + "").in_(names),
-                event.c.at >= since,
-            )
-            connection.execute(insert_new(connection.dialect.name, arrival, _ARRIVAL, query))
+        for journey_id, names in wanted.items() if ids else ():
+            if names.entry:
+                _show(connection, journey_id, ids, names.since, names.entry)
+            if others := names.inside - names.entry:
+                _show(connection, journey_id, ids, names.since, others, _concerned(journey_id))
     return len(ids)
+
+
+def _show(
+    connection: Connection, journey_id: int, ids: Sequence[int], since: datetime, names: set[str], *which: Any
+) -> None:
+    """Let a journey know of events."""
+    query = select(
+        literal(journey_id, BigInteger),
+        event.c.customer_id,
+        literal(ArrivalKind.event.value),
+        event.c.id,
+        event.c.at,
+        cast(null(), arrival.c.detail.type),
+    ).where(
+        dialect.among(connection, event.c.id, ids),
+        # `name || ''` keeps SQLite from reading every event of these names: the ids are few.
+        (event.c.name + "").in_(sorted(names)),
+        event.c.at >= since,
+        *which,
+    )
+    connection.execute(insert_new(connection.dialect.name, arrival, _ARRIVAL, query))
+
+
+def _concerned(journey_id: int) -> Any:
+    """Say whose exits and goals a journey must hear of: who is inside, may still convert, or is at the door."""
+    same = and_(enrollment.c.journey_id == journey_id, enrollment.c.customer_id == event.c.customer_id)
+    open_window = and_(enrollment.c.outcome == Outcome.finished.value, enrollment.c.convert_by >= event.c.at)
+    stays = exists().where(same, or_(enrollment.c.outcome == Outcome.inside.value, open_window))
+    waits = exists().where(_waiting.c.journey_id == journey_id, _waiting.c.customer_id == event.c.customer_id)
+    return or_(stays, waits)
 
 
 def sense(store: Store, versions: Sequence[Version], now: datetime, zone: str) -> None:
