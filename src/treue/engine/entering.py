@@ -154,6 +154,7 @@ def _ending(
     """Return what notes and ends the stays of callers whose arrival came after they entered."""
     # Compared with the entry event too: an event must not end the very stay it starts.
     concerned = and_(
+        enrollment.c.journey_id == version.journey_id,
         enrollment.c.version_id == version.version_id,
         enrollment.c.customer_id == caller.c.customer_id,
         enrollment.c.entered_at <= caller.c.at,
@@ -318,6 +319,7 @@ def _entering(dialect: str, version: Version, salt: str) -> Executable:
 
 def _just_entered(version: Version) -> ColumnElement[bool]:
     return and_(
+        enrollment.c.journey_id == version.journey_id,
         enrollment.c.version_id == version.version_id,
         enrollment.c.customer_id == caller.c.customer_id,
         enrollment.c.per == caller.c.per,

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Connection,
     FromClause,
     Select,
+    Subquery,
     case,
     func,
     literal,
@@ -52,25 +53,48 @@ def later(
     if not (duration.months or duration.days):
         due = instant + literal(duration.seconds * MICROSECONDS, BigInteger)
         return select(key.label("key"), type_coerce(due, Instant).label("due")).select_from(rows)
-    home = func.coalesce(customer.c.timezone, literal(zone))
-    base = rows.join(customer, customer.c.id == rows.c.customer_id).join(
-        _there, (_there.c.zone == home) & (_there.c.utc_from <= instant) & (instant < _there.c.utc_until)
-    )
-    wall = instant + _there.c.shift + literal(duration.days * DAY, BigInteger)
+    located = _located(rows, key, instant, zone)
+    wall = located.c.wall + literal(duration.days * DAY, BigInteger)
     if duration.months:
-        day = (instant + _there.c.shift) // literal(DAY, BigInteger)
-        found = connection.scalars(select(day).select_from(base).distinct()).all() if connection else ()
+        found = connection.scalars(select(_day(located)).distinct()).all() if connection else ()
         if found:
-            wall = wall + case({n: _moved(n, duration.months) for n in found}, value=day) * literal(
+            wall += case({n: _moved(n, duration.months) for n in found}, value=_day(located)) * literal(
                 DAY, BigInteger
             )
-    back = base.join(
-        _back, (_back.c.zone == home) & (_back.c.wall_from <= wall) & (wall < _back.c.wall_until)
+    moved = select(located.c.key, located.c.home, wall.label("wall")).subquery("moved")
+    due = _at_wall(moved) + literal(duration.seconds * MICROSECONDS, BigInteger)
+    return select(moved.c.key, type_coerce(due, Instant).label("due"))
+
+
+def _located(rows: FromClause, key: ColumnElement[Any], instant: ColumnElement[Any], zone: str) -> Subquery:
+    """Return each row's zone and the local time there of its instant. One look into an index a row."""
+    home = func.coalesce(customer.c.timezone, literal(zone))
+    where = select(key.label("key"), instant.label("instant"), home.label("home"))
+    homes = where.select_from(rows.join(customer, customer.c.id == rows.c.customer_id)).subquery("homes")
+    shift = (
+        select(_there.c.shift)
+        .where(_there.c.zone == homes.c.home, _there.c.utc_from <= homes.c.instant)
+        .order_by(_there.c.utc_from.desc())
+        .limit(1)
+        .scalar_subquery()
     )
-    moved = wall - _back.c.shift
-    landed = case((moved < _back.c.utc_from, _back.c.utc_from), else_=moved)
-    due = landed + literal(duration.seconds * MICROSECONDS, BigInteger)
-    return select(key.label("key"), type_coerce(due, Instant).label("due")).select_from(back)
+    return select(homes.c.key, homes.c.home, (homes.c.instant + shift).label("wall")).subquery("located")
+
+
+def _day(located: Subquery) -> ColumnElement[Any]:
+    return located.c.wall // literal(DAY, BigInteger)
+
+
+def _at_wall(moved: Subquery) -> ColumnElement[Any]:
+    """Return the instant of a local time: a skipped one is the clock change itself, of a double one the first."""
+    plain = moved.c.wall - _back.c.shift
+    return (
+        select(case((plain < _back.c.utc_from, _back.c.utc_from), else_=plain))
+        .where(_back.c.zone == moved.c.home, _back.c.wall_from <= moved.c.wall)
+        .order_by(_back.c.wall_from.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
 
 
 def _moved(day: int, months: int) -> int:

@@ -310,6 +310,7 @@ class TimezoneOffset(SQLModel, table=True):
     """A stretch of one UTC offset in a zone customers live in, so that SQL can follow local clocks."""
 
     __tablename__ = "timezone_offset"
+    __table_args__ = (Index("timezone_offset_wall", "zone", "wall_from"),)
     zone: str = Field(sa_column=Column(Text, primary_key=True))
     utc_from: int = Field(sa_column=Column(BigInteger, primary_key=True))
     utc_until: int = Field(sa_column=Column(BigInteger, nullable=False))

@@ -108,6 +108,7 @@ def _timezone_offset() -> None:
         sa.Column("shift", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("zone", "utc_from"),
     )
+    op.create_index("timezone_offset_wall", "timezone_offset", ["zone", "wall_from"])
 
 
 def _consent() -> None:
