@@ -280,3 +280,17 @@ def test_an_entry_and_its_goal_that_come_in_together_both_count(scene: Scene) ->
     scene.event("ada", "signed.up", when=start + _minutes(3))
     scene.run()
     assert scene.counts("hello").converted == 1
+
+
+def test_a_goals_window_may_be_a_calendar_month(scene: Scene) -> None:
+    scene.now = at("2026-01-31 12:00")
+    scene.journeys(hello=GOAL.replace("within: 10d", "within: 1mo"))
+    for key in ("ada", "bob"):
+        scene.customer(key)
+        scene.event(key, "signed.up")
+    scene.run()
+    for key, when in (("ada", "2026-02-28 11:59"), ("bob", "2026-02-28 12:01")):
+        scene.now = at(when)
+        scene.event(key, "order.placed")
+        scene.run()
+    assert [stay[1] for stay in scene.stays()] == ["converted", "finished"]

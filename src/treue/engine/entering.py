@@ -41,7 +41,6 @@ from treue.engine.statements import NOW, insert_new
 from treue.engine.versions import Version
 from treue.model.states import ArrivalKind, Decision, Outcome
 from treue.model.tables import arrival, caller, customer, enrollment, event, trace
-from treue.model.types import Instant, Json
 from treue.plan.stages import Exit
 from treue.segments.sql import Moment, event_fits, members
 from treue.segments.tree import Ago, Property
@@ -111,6 +110,7 @@ def _calling() -> Insert:
 _CALL = _calling()
 _WHAT = case((caller.c.event_id.is_(None), caller.c.kind), else_=event.c.name)
 _ERRANDS = select(_WHAT).select_from(caller.outerjoin(event, event.c.id == caller.c.event_id)).distinct()
+_LAST_STAY = select(func.max(enrollment.c.id))
 _DEALT = delete(arrival).where(arrival.c.id.in_(select(caller.c.arrival_id)))
 
 
@@ -216,9 +216,9 @@ def _convert(connection: Connection, version: Version, moment: Moment, errands: 
     _run(connection, _once(version, "goal", by_goal, constant=_is_constant(goal.where)))
 
 
-def _run(connection: Connection, statements: Sequence[Executable]) -> None:
+def _run(connection: Connection, statements: Sequence[Executable], before: int = 0) -> None:
     for statement in statements:
-        connection.execute(statement)
+        connection.execute(statement, {"before": before})
 
 
 # --- entries ------------------------------------------------------------------------------------------------
@@ -280,14 +280,15 @@ def _again(connection: Connection, version: Version, again: Duration | None, zon
 
 
 def _enter(connection: Connection, version: Version, zone: str, salt: str) -> None:
-    goal = version.plan.goal
+    before = connection.scalar(_LAST_STAY) or 0
     entering = _once(version, "enter", lambda: [_entering(connection.dialect.name, version, salt)])
     _run(connection, entering)
+    goal = version.plan.goal
     if goal and goal.within:
         within = goal.within
-        window = lambda: [_window(connection, version, within, zone)]  # noqa: E731
-        _run(connection, _once(version, "window", window, constant=not within.months))
-    _run(connection, _once(version, "verdicts", lambda: [_verdicts(version)]))
+        window = lambda: [_window(connection, version, within, zone, before)]  # noqa: E731
+        _run(connection, _once(version, "window", window, constant=not within.months), before)
+    _run(connection, _once(version, "verdicts", lambda: _verdicts(version)), before)
 
 
 def _entering(dialect: str, version: Version, salt: str) -> Executable:
@@ -317,45 +318,53 @@ def _entering(dialect: str, version: Version, salt: str) -> Executable:
     return insert_new(dialect, enrollment, columns, query)
 
 
-def _just_entered(version: Version) -> ColumnElement[bool]:
+def _newcomers(version: Version) -> Any:
+    """Return what joins callers with the stays just begun: those numbered above the last one before.
+
+    By number, since a database that has not yet counted a fresh table's values may look for them the slow way.
+    """
     return and_(
-        enrollment.c.journey_id == version.journey_id,
+        enrollment.c.id > bindparam("before", type_=BigInteger),
         enrollment.c.version_id == version.version_id,
         enrollment.c.customer_id == caller.c.customer_id,
         enrollment.c.per == caller.c.per,
-        enrollment.c.entered_at == caller.c.at,
-        enrollment.c.outcome == Outcome.inside.value,
         caller.c.verdict == "enter",
     )
 
 
-def _window(connection: Connection, version: Version, within: Duration, zone: str) -> Executable:
+def _window(connection: Connection, version: Version, within: Duration, zone: str, before: int) -> Executable:
     """Return what sets until when reaching the goal counts, on each customer's own calendar."""
     new = (
         select(enrollment.c.id, enrollment.c.customer_id, enrollment.c.entered_at)
-        .join(caller, _just_entered(version))
-        .where(enrollment.c.convert_by.is_(None))
+        .join(caller, _newcomers(version))
         .subquery("new")
     )
+    if within.months:
+        new = new.select().params(before=before).subquery("new")
     until = later(connection, new, new.c.entered_at, within, zone, new.c.id).subquery("until")
     return update(enrollment).values(convert_by=until.c.due).where(enrollment.c.id == until.c.key)
 
 
-def _verdicts(version: Version) -> Executable:
-    entered = caller.c.verdict == "enter"
-    query = (
-        select(
-            caller.c.customer_id,
-            literal(version.journey_id, BigInteger),
-            enrollment.c.id,
-            type_coerce(caller.c.at, Instant),
-            case((entered, Decision.entered.value), else_=Decision.turned_away.value),
-            case((entered, caller.c.kind), else_=caller.c.verdict),
-            cast(null(), Json),
-        )
-        .select_from(caller)
-        .outerjoin(enrollment, _just_entered(version))
-        .where(or_(entered, caller.c.verdict == "if", caller.c.verdict == "again"))
-    )
-    columns = ["customer_id", "journey_id", "enrollment_id", "at", "decision", "reason", "detail"]
-    return insert(trace).from_select(columns, query)
+_NOTED = ["customer_id", "journey_id", "enrollment_id", "at", "decision", "reason"]
+
+
+def _verdicts(version: Version) -> list[Executable]:
+    """Return what notes who came in, and who was turned away and why."""
+    journey_id = literal(version.journey_id, BigInteger)
+    entered = select(
+        caller.c.customer_id,
+        journey_id,
+        enrollment.c.id,
+        caller.c.at,
+        literal(Decision.entered.value),
+        caller.c.kind,
+    ).join(enrollment, _newcomers(version))
+    away = select(
+        caller.c.customer_id,
+        journey_id,
+        cast(null(), BigInteger),
+        caller.c.at,
+        literal(Decision.turned_away.value),
+        caller.c.verdict,
+    ).where(caller.c.verdict.in_(("if", "again")))
+    return [insert(trace).from_select(_NOTED, query) for query in (entered, away)]

@@ -214,7 +214,12 @@ class Enrollment(SQLModel, table=True):
             postgresql_where=text("outcome = 'inside'"),
         ),
         Index("enrollment_customer", "journey_id", "customer_id"),
-        Index("enrollment_version", "version_id", "outcome"),
+        Index(
+            "enrollment_converting",
+            "version_id",
+            sqlite_where=text("outcome = 'finished' AND convert_by IS NOT NULL"),
+            postgresql_where=text("outcome = 'finished' AND convert_by IS NOT NULL"),
+        ),
     )
     id: int = _id()
     journey_id: int = _ref("journey.id")

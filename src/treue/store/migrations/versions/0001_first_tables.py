@@ -245,7 +245,13 @@ def _enrollment() -> None:
         unique=True,
         **only("outcome = 'inside'"),
     )
-    op.create_index("enrollment_version", "enrollment", ["version_id", "outcome"])
+    op.create_index(
+        "enrollment_converting",
+        "enrollment",
+        ["version_id"],
+        sqlite_where=sa.text("outcome = 'finished' AND convert_by IS NOT NULL"),
+        postgresql_where=sa.text("outcome = 'finished' AND convert_by IS NOT NULL"),
+    )
     op.create_index("ix_enrollment_customer_id", "enrollment", ["customer_id"])
 
 
