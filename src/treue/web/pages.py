@@ -51,7 +51,7 @@ def _pages() -> tuple[Environment, str]:
     digest = base64.b64encode(sha256(style.encode()).digest()).decode()
     pages.globals["style"] = Markup(style)  # noqa: S704 - our own file
     pages.filters["time"] = local_time
-    pages.filters["length"] = length
+    pages.filters["duration"] = length
     pages.filters["listed_counts"] = listed_counts
     policy = (
         f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; frame-ancestors 'none'; "
