@@ -27,7 +27,7 @@ class RejectedInput(TreueError):  # noqa: N818 - the domain's word
     """Data from outside (a webhook, an import, an API call) does not fit; nothing of it was kept."""
 
 
-class BadSignature(RejectedInput):  # noqa: N818 - the domain's word
+class BadSignature(RejectedInput):
     """A signature is missing, wrong, or too old."""
 
 

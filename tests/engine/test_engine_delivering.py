@@ -106,11 +106,59 @@ def test_a_worker_past_its_lease_may_record_nothing(scene: Scene) -> None:
     scene.run()
     journey_id = scene.engine.versions()[0].journey_id
     slept = outbox.claim(scene.store, journey_id, "email", scene.now, "elsewhere/1/x", 10)
-    scene.now += outbox.LEASE * 2
+    _let_leases_run_out(scene)
     recovered = scene.engine.recover(scene.now)
     assert recovered.in_doubt == 1, "nobody knows what a worker elsewhere did"
     assert outbox.settle(scene.store, [Settled(slept[0], MessageState.sent)], scene.now) == 0
     assert delivery is not None
+
+
+def _let_leases_run_out(scene: Scene) -> None:
+    from datetime import timedelta
+
+    from sqlalchemy import update
+
+    from treue.clock import utc_now
+    from treue.model.tables import message
+
+    with scene.store.transaction() as connection:
+        connection.execute(update(message).values(lease_until=utc_now() - timedelta(minutes=1)))
+
+
+def test_a_slow_worker_that_is_alive_keeps_what_it_has(scene: Scene) -> None:
+    scene.journeys(hello=SEND)
+    _ordered(scene, "ada", "bob")
+    delivery, scene.engine.delivery = scene.engine.delivery, None
+    scene.run()
+    assert delivery is not None
+    journey_id = scene.engine.versions()[0].journey_id
+    outbox.claim(scene.store, journey_id, "email", scene.now, delivery.log.worker, 10)
+    _let_leases_run_out(scene)
+    recovered = scene.engine.recover(scene.now)
+    assert (recovered.queued, recovered.in_doubt) == (0, 0)
+
+
+def test_the_last_look_sees_an_exit_that_no_pass_has_routed(scene: Scene) -> None:
+    scene.journeys(hello=f"exit: [{{event: told}}]\n{SEND}")
+    _ordered(scene, "ada")
+    delivery, scene.engine.delivery = scene.engine.delivery, None
+    scene.run()
+    scene.event("ada", "told")
+    scene.engine.delivery = delivery
+    scene.engine.deliver(scene.engine.versions()[0].journey_id, scene.now)
+    assert scene.messages()[0][3:5] == ("refused", "left_before_send")
+
+
+def test_an_exit_after_the_last_step_calls_back_what_still_waits_in_the_outbox(scene: Scene) -> None:
+    scene.journeys(
+        hello="enter: {event: order.placed}\nexit: [{event: told}]\nsteps: [{send: hello, on: email}]\n"
+    )
+    _ordered(scene, "ada")
+    scene.channels["email"].answers = [Retry("busy", after=600)]
+    scene.run()
+    scene.event("ada", "told")
+    scene.later(hours=1)
+    assert scene.messages()[0][3:5] == ("refused", "left_before_send")
 
 
 def test_two_processes_in_the_same_pass_send_each_message_once(store_url: str, tmp_path: Path) -> None:

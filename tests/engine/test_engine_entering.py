@@ -294,3 +294,55 @@ def test_a_goals_window_may_be_a_calendar_month(scene: Scene) -> None:
         scene.event(key, "order.placed")
         scene.run()
     assert [stay[1] for stay in scene.stays()] == ["converted", "finished"]
+
+
+def test_a_pass_that_is_days_late_lets_in_the_same_people_as_one_in_time(scene: Scene) -> None:
+    scene.journeys(hello=BY_ORDER % ", if: {event: order.placed, first: {after: 2d ago}}")
+    scene.customer("ada")
+    scene.event("ada", "order.placed", total=1)
+    scene.later(days=3)
+    assert scene.counts("hello").entered == 1
+
+
+def test_an_edited_schedule_does_not_make_up_for_slots_before_the_edit(scene: Scene) -> None:
+    text = 'enter: {{schedule: "{}", segment: germans}}\nsteps: [{{send: hello, on: email}}]\n'
+    scene.customer("ada", country="DE")
+    scene.journeys(hello=text.format("0 9 1 * *"))
+    scene.until("2026-03-13 12:00", every=_hours(12))
+    scene.journeys(hello=text.format("0 9 * * MON"))
+    scene.run()
+    assert scene.counts("hello").entered == 0
+    scene.until("2026-03-16 12:00", every=_hours(6))
+    assert scene.templates() == ["hello"]
+
+
+def test_a_segment_journey_brought_back_does_not_start_those_who_joined_meanwhile(scene: Scene) -> None:
+    text = "enter: {segment: germans}\nsteps: [{send: hello, on: email}]\n"
+    scene.journeys(hello=text)
+    scene.run()
+    scene.journeys()
+    scene.customer("ada", country="DE")
+    scene.later(days=31)
+    scene.journeys(hello=text)
+    scene.later(hours=1)
+    scene.later(hours=1)
+    assert scene.counts("hello").entered == 0
+
+
+@pytest.mark.parametrize("steps", [520])
+def test_a_journey_of_very_many_steps_runs(scene: Scene, steps: int) -> None:
+    waits = "\n".join("  - wait: 1d" for _ in range(steps))
+    scene.journeys(hello=f"enter: {{event: order.placed}}\nsteps:\n{waits}\n")
+    scene.customer("ada")
+    scene.event("ada", "order.placed")
+    scene.later(days=2, minutes=1)
+    assert scene.stays()[0][3] == "steps.2"
+
+
+def test_a_wait_of_decades_holds(scene: Scene) -> None:
+    scene.journeys(hello="enter: {event: order.placed}\nsteps: [{wait: 40y}, {send: hello, on: email}]\n")
+    scene.customer("ada")
+    scene.event("ada", "order.placed")
+    for _ in range(3):
+        scene.later(hours=1)
+    assert scene.decisions("ada") == ["entered", "waiting"]

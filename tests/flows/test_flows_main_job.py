@@ -60,20 +60,32 @@ def _fill(assembly: Assembly, count: int) -> None:
     now = START + timedelta(minutes=1)
     with assembly.store.transaction() as connection:
         given = {"first_name": "Ada", "country": "DE"}
-        customers.upsert(connection, [CustomerInput(key, f"{key}@example.com", attributes=given, source="import") for key in keys], START)
+        customers.upsert(
+            connection,
+            [CustomerInput(key, f"{key}@example.com", attributes=given, source="import") for key in keys],
+            START,
+        )
         consents.give(connection, [ConsentInput(key, "email", START) for key in keys], START)
         order = {"order_id": "1", "total": 20, "currency": "EUR", "quantity": 1}
-        events.record(connection, [EventInput(key, "order.placed", now, order, f"o-{key}") for key in keys], now)
+        events.record(
+            connection, [EventInput(key, "order.placed", now, order, f"o-{key}") for key in keys], now
+        )
 
 
 def _rows(assembly: Assembly) -> dict[str, Any]:
     queries = {
-        "stays": select(enrollment.c.customer_id, enrollment.c.outcome, enrollment.c.due_at, step.c.name).outerjoin(step, step.c.id == enrollment.c.step_id),
-        "messages": select(message.c.customer_id, message.c.template, message.c.state, message.c.reason, message.c.due_at),
+        "stays": select(
+            enrollment.c.customer_id, enrollment.c.outcome, enrollment.c.due_at, step.c.name
+        ).outerjoin(step, step.c.id == enrollment.c.step_id),
+        "messages": select(
+            message.c.customer_id, message.c.template, message.c.state, message.c.reason, message.c.due_at
+        ),
         "trace": select(trace.c.customer_id, trace.c.decision, trace.c.reason),
     }
     with assembly.store.reading() as connection:
-        return {name: Counter(tuple(row) for row in connection.execute(query)) for name, query in queries.items()}
+        return {
+            name: Counter(tuple(row) for row in connection.execute(query)) for name, query in queries.items()
+        }
 
 
 def _live(folder: Path, runtime: Runtime | InProcess) -> dict[str, Any]:
@@ -87,7 +99,9 @@ def _live(folder: Path, runtime: Runtime | InProcess) -> dict[str, Any]:
 
 def _runs(runtime: Runtime, kind: str, **body: Any) -> list[dict[str, Any]]:
     url = f"{runtime.ui_url().rstrip('/')}/api/{kind}/filter"  # type: ignore[attr-defined]
-    request = urllib.request.Request(url, json.dumps({"limit": 200, **body}).encode(), {"Content-Type": "application/json"})
+    request = urllib.request.Request(
+        url, json.dumps({"limit": 200, **body}).encode(), {"Content-Type": "application/json"}
+    )
     with urllib.request.urlopen(request, timeout=30) as answer:
         return json.loads(answer.read())  # type: ignore[no-any-return]
 
@@ -99,7 +113,9 @@ def test_prefect_and_the_plain_runtime_leave_the_same_rows(runtime: Runtime, tmp
     assert through_prefect == plain
 
 
-def test_each_journey_is_a_flow_of_its_name_with_a_task_for_each_step(runtime: Runtime, tmp_path: Path) -> None:
+def test_each_journey_is_a_flow_of_its_name_with_a_task_for_each_step(
+    runtime: Runtime, tmp_path: Path
+) -> None:
     before = {run["id"] for run in _runs(runtime, "flow_runs")}
     with assembled(load(_workspace(_made(tmp_path / "w")))) as assembly:
         assembly.publish(START)
@@ -109,7 +125,9 @@ def test_each_journey_is_a_flow_of_its_name_with_a_task_for_each_step(runtime: R
     assert [run["name"].split()[0] for run in new] == ["welcome"]
     wanted = {"enter", "thank-you", "deliver"}
     flow_run = {"flow_runs": {"id": {"any_": [new[0]["id"]]}}}
-    names = _wait_for(lambda: {run["name"] for run in _runs(runtime, "task_runs", **flow_run)}, wanted.issubset)
+    names = _wait_for(
+        lambda: {run["name"] for run in _runs(runtime, "task_runs", **flow_run)}, wanted.issubset
+    )
     assert wanted <= names
     told = json.dumps([new, _runs(runtime, "task_runs", **flow_run)])
     assert "example.com" not in told, "no personal data reaches Prefect"

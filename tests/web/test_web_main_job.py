@@ -112,7 +112,12 @@ def test_a_batch_with_one_bad_event_keeps_nothing_and_names_the_place(site: Site
 
 
 def test_a_customer_comes_with_attributes_and_consent(site: Site) -> None:
-    given = {"id": "ada", "email": "Ada@Example.com", "attributes": {"first_name": "Ada"}, "consent": {"email": {"given": True, "source": "form"}}}
+    given = {
+        "id": "ada",
+        "email": "Ada@Example.com",
+        "attributes": {"first_name": "Ada"},
+        "consent": {"email": {"given": True, "source": "form"}},
+    }
     assert site.post("/v1/customers", given).status_code == 202
     assert site.count(customer, customer.c.key == "ada") == 1
     assert site.count(consent, consent.c.channel == "email", consent.c.given) == 1
@@ -126,7 +131,9 @@ def test_a_body_over_a_mebibyte_is_refused(site: Site) -> None:
 
 def test_a_compressed_body_is_refused(site: Site) -> None:
     headers = {"Authorization": f"Bearer {KEY}", "Content-Encoding": "gzip"}
-    answer = site.call("POST", "/v1/events", content=gzip.compress(json.dumps(_order()).encode()), headers=headers)
+    answer = site.call(
+        "POST", "/v1/events", content=gzip.compress(json.dumps(_order()).encode()), headers=headers
+    )
     assert answer.status_code == 415
 
 
@@ -135,7 +142,11 @@ def test_a_compressed_body_is_refused(site: Site) -> None:
 
 def _shopify(site: Site, body: bytes, signature: str | None = None, id_: str = "w-1") -> httpx.Response:
     good = base64.b64encode(hmac.digest(SHOPIFY_SECRET.encode(), body, "sha256")).decode()
-    headers = {"X-Shopify-Hmac-SHA256": signature or good, "X-Shopify-Topic": "orders/create", "X-Shopify-Webhook-Id": id_}
+    headers = {
+        "X-Shopify-Hmac-SHA256": signature or good,
+        "X-Shopify-Topic": "orders/create",
+        "X-Shopify-Webhook-Id": id_,
+    }
     return site.call("POST", "/v1/hooks/shop", content=body, headers=headers)
 
 
@@ -175,14 +186,18 @@ def test_no_changed_byte_of_a_signed_body_is_accepted(site: Site, order_body: by
 
 @pytest.mark.parametrize(("offset", "status"), [(-301, 401), (-300, 202), (0, 202), (300, 202), (301, 401)])
 def test_a_standard_webhook_counts_five_minutes_either_way(site: Site, offset: int, status: int) -> None:
-    body = json.dumps({"type": "order.placed", "data": {"customer": {"id": "ada"}, "properties": {"total": 5}}}).encode()
+    body = json.dumps(
+        {"type": "order.placed", "data": {"customer": {"id": "ada"}, "properties": {"total": 5}}}
+    ).encode()
     timestamp = str(int(site.now.timestamp()) + offset)
     assert _standard(site, body, timestamp).status_code == status
 
 
 def _standard(site: Site, body: bytes, timestamp: str, id_: str = "msg_1") -> httpx.Response:
     secret = base64.b64decode(CRM_SECRET.removeprefix("whsec_"))
-    signature = base64.b64encode(hmac.new(secret, f"{id_}.{timestamp}.".encode() + body, hashlib.sha256).digest()).decode()
+    signature = base64.b64encode(
+        hmac.new(secret, f"{id_}.{timestamp}.".encode() + body, hashlib.sha256).digest()
+    ).decode()
     headers = {"webhook-id": id_, "webhook-timestamp": timestamp, "webhook-signature": f"v1,{signature}"}
     return site.call("POST", "/v1/hooks/crm", content=body, headers=headers)
 
@@ -194,10 +209,16 @@ def test_the_published_vector_of_standard_webhooks_verifies_and_its_mutations_do
     from treue.errors import BadSignature
     from treue.web.hooks.standard_webhooks import StandardWebhooks
 
-    vectors = json.loads((data_dir.parent / "wire" / "signature-vectors.json").read_text())["standard_webhooks"]
+    vectors = json.loads((data_dir.parent / "wire" / "signature-vectors.json").read_text())[
+        "standard_webhooks"
+    ]
     for vector in vectors:
         now = datetime.fromtimestamp(int(vector["timestamp"]), UTC)
-        headers = {"webhook-id": vector["id"], "webhook-timestamp": vector["timestamp"], "webhook-signature": vector["signature"]}
+        headers = {
+            "webhook-id": vector["id"],
+            "webhook-timestamp": vector["timestamp"],
+            "webhook-signature": vector["signature"],
+        }
         StandardWebhooks().verify(Headers(headers), vector["body"].encode(), [vector["secret"]], now)
         wrong = headers | {"webhook-signature": vector["signature"][:-2] + "A="}
         with pytest.raises(BadSignature):
@@ -246,7 +267,9 @@ def test_one_click_unsubscribes_with_no_redirect_and_no_cookie(site: Site, token
     assert "set-cookie" not in answer.headers
     assert _agreed(site) == 0
     run_pass(site.assembly.engine, site.now)
-    assert site.count(enrollment, enrollment.c.outcome == "inside") == 0, "consent.withdrawn ends the journeys"
+    assert site.count(enrollment, enrollment.c.outcome == "inside") == 0, (
+        "consent.withdrawn ends the journeys"
+    )
 
 
 def test_no_forged_or_changed_token_does_anything(site: Site, token: str) -> None:

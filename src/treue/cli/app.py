@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -115,6 +116,10 @@ def execute(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        traceback.print_exc()
+        print(f"treue: This is a fault of ours, not yours: {type(error).__name__}.", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from treue.engine.assembly import Assembly
     from treue.engine.counts import JourneyCounts
     from treue.engine.engine import Progress
-    from treue.workspace.loading import Workspace
 
 RUNTIME = "prefect"
 
@@ -76,7 +75,7 @@ def run(context: typer.Context, names: Names = None, at: At = "", json: Json = F
     now = opening.moment(at, workspace.settings.timezone)
     with assembled(workspace) as assembly:
         ran = _pass(assembly, names or None, now)
-    _show(workspace, ran, json)
+    _show(ran, json)
     raise typer.Exit(1 if ran.nothing_went else 0)
 
 
@@ -117,7 +116,7 @@ def _refused(counts: dict[str, JourneyCounts]) -> int:
     return sum(sum(journey.refused.values()) - journey.failed for journey in counts.values())
 
 
-def _show(workspace: Workspace, ran: Ran, json: bool) -> None:
+def _show(ran: Ran, json: bool) -> None:
     numbers = ran.numbers()
     if json:
         journeys = {name: counts.as_json() for name, counts in ran.journeys.items()}

@@ -24,6 +24,11 @@ def worker_name() -> str:
     return f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
 
 
+def is_here(worker: str) -> bool:
+    """Whether a worker runs, or ran, on this host."""
+    return worker.partition("/")[0] == socket.gethostname()
+
+
 def is_dead(worker: str) -> bool:
     """Whether a worker ran on this host and its process is gone; of other hosts' nothing is known."""
     host, _, rest = worker.partition("/")

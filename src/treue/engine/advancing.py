@@ -27,8 +27,8 @@ Personal = Callable[[Scene, Stage], None]
 def due_stages(connection: Connection, version: Version, now: datetime) -> list[Stage]:
     """Return the stages somebody is due at, in order."""
     if "due" not in version.memo:
-        version.memo["due"] = _due_query(version)
-    found = set(connection.scalars(version.memo["due"], {"now": now}))
+        version.memo["due"] = _due_queries(version)
+    found = {n for query in version.memo["due"] for n in connection.scalars(query, {"now": now})}
     return [stage for n, stage in enumerate(version.plan.stages) if n in found]
 
 
@@ -40,10 +40,14 @@ def is_due(connection: Connection, version: Version, stage: Stage, now: datetime
     return connection.scalar(version.memo[key], {"now": now}) is not None
 
 
-def _due_query(version: Version) -> Select[Any]:
-    """Return one look into the index for each stage: the cost does not grow with the customers who wait."""
+def _due_queries(version: Version) -> list[Select[Any]]:
+    """Return one look into the index for each stage: the cost does not grow with the customers who wait.
+
+    In portions, since SQLite takes at most 500 terms in a compound SELECT.
+    """
     looks = [_anyone(version, stage, n).subquery() for n, stage in enumerate(version.plan.stages)]
-    return select(union_all(*(select(look.c.n) for look in looks)).subquery().c.n)
+    portions = [looks[start : start + 200] for start in range(0, len(looks), 200)]
+    return [select(union_all(*(select(look.c.n) for look in some)).subquery().c.n) for some in portions]
 
 
 def _anyone(version: Version, stage: Stage, n: int) -> Select[Any]:

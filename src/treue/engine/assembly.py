@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from treue.plan.stages import Plan, Send
 from treue.render.links import Links, workspace_secret
 from treue.render.names import Schema
 from treue.render.renderer import Renderer
+from treue.render.workspace_check import template_problems
 from treue.store import zones
 from treue.store.store import Store
 from treue.workspace.files import state_folder
@@ -52,7 +53,9 @@ class Assembly:
         return self.state / INBOX_FILE
 
     def publish(self, now: datetime) -> Published:
-        """Make the files' journeys the live ones."""
+        """Make the files' journeys the live ones. Raises WorkspaceError where a template would fail customers."""
+        wrong = [problem for problem in template_problems(self.workspace) if not problem.is_warning]
+        replace(self.workspace, problems=wrong).require()
         sources = {
             name: self.workspace.texts.get(f"journeys/{name}.yaml", "") for name in self.workspace.journeys
         }

@@ -5,7 +5,8 @@ One failing template, one refused address costs one message; its batch goes on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,8 @@ from treue.store.store import Store
 
 MESSAGES_A_BATCH = 500
 MAX_ATTEMPTS = 8
+RENEW_AFTER = outbox.LEASE.total_seconds() / 5
+"""Seconds of sending after which a worker makes sure that its messages are still its own."""
 
 
 @dataclass(frozen=True)
@@ -67,22 +70,34 @@ class Delivery:
         self.log = AcceptanceLog(state, worker_name())
 
     def deliver(
-        self, journey_id: int, now: datetime, progress: Callable[[int], None] | None = None
+        self,
+        journey_id: int,
+        now: datetime,
+        progress: Callable[[int], None] | None = None,
+        last_look: Callable[[], None] | None = None,
     ) -> Delivered:
-        """Send everything of one journey that is ready; return what became of it."""
+        """Send everything of one journey that is ready; return what became of it.
+
+        `last_look` is called before each claim: what it finds to have ended is not claimed any more.
+        """
         total = Delivered()
         with self.store.reading() as connection:
             channels = sorted(
                 channel for id_, channel in outbox.waiting(connection, now) if id_ == journey_id
             )
         for channel in channels:
-            while claimed := outbox.claim(
-                self.store, journey_id, channel, now, self.log.worker, MESSAGES_A_BATCH
-            ):
+            while claimed := self._claim(journey_id, channel, now, last_look):
                 total.add(self._batch(channel, claimed, now))
                 if progress:
                     progress(len(claimed))
         return total
+
+    def _claim(
+        self, journey_id: int, channel: str, now: datetime, last_look: Callable[[], None] | None
+    ) -> list[Claimed]:
+        if last_look:
+            last_look()
+        return outbox.claim(self.store, journey_id, channel, now, self.log.worker, MESSAGES_A_BATCH)
 
     def close(self) -> None:
         """Let go of the log. Channels belong to whoever made them."""
@@ -104,15 +119,28 @@ class Delivery:
                 settled.append(Settled(message, MessageState.failed, written.reason, written.detail))
             else:
                 ready.append((message, written))
-        if ready:
-            receipts = self.channels[channel].send([written for _, written in ready], self.log)
+        for some in self._portions(channel, ready):
+            receipts = self.channels[channel].send([written for _, written in some], self.log)
             settled += [
                 _from_receipt(message, receipt, now)
-                for (message, _), receipt in zip(ready, receipts, strict=True)
+                for (message, _), receipt in zip(some, receipts, strict=True)
             ]
         outbox.settle(self.store, settled, now)
         self.log.forget()
         return _counted(settled)
+
+    def _portions(
+        self, channel: str, ready: Sequence[tuple[Claimed, Outgoing]]
+    ) -> Iterator[Sequence[tuple[Claimed, Outgoing]]]:
+        """Yield what goes out at once; where sending is slow, only what is still this worker's by then."""
+        size, renewed = max(self.channels[channel].capabilities.batch, 1), time.monotonic()
+        for start in range(0, len(ready), size):
+            some = ready[start : start + size]
+            if time.monotonic() - renewed > RENEW_AFTER:
+                mine = outbox.renew(self.store, [message for message, _ in ready[start:]])
+                some, renewed = [pair for pair in some if pair[0].id in mine], time.monotonic()
+            if some:
+                yield some
 
 
 def _from_receipt(message: Claimed, receipt: Receipt, now: datetime) -> Settled:

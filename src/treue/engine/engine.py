@@ -129,8 +129,18 @@ class Engine:
     def deliver(
         self, journey_id: int, now: datetime, progress: Callable[[int], None] | None = None
     ) -> Delivered:
-        """Send what a journey has in the outbox."""
-        return self.delivery.deliver(journey_id, now, progress) if self.delivery else Delivered()
+        """Send what a journey has in the outbox, after a last look at what has happened meanwhile."""
+        if self.delivery is None:
+            return Delivered()
+        return self.delivery.deliver(journey_id, now, progress, partial(self._last_look, journey_id, now))
+
+    def _last_look(self, journey_id: int, now: datetime) -> None:
+        """Let events that have come in since the pass began end the stays they end, before more is sent."""
+        versions = self.versions()
+        if routing.route_events(self.store, versions, now):
+            mine = [version for version in versions if version.journey_id == journey_id]
+            if mine:
+                entering.take_in(self.store, mine, now, self.zone, self.salt)
 
 
 def stages_in_order(engine: Engine, version: Version, now: datetime) -> Iterator[Stage]:

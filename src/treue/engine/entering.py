@@ -34,19 +34,20 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from treue.clock import Duration
+from treue.clock import MICROSECONDS, Duration, instant
 from treue.engine.draws import holdout_purpose, place_sql
 from treue.engine.local_time import later
 from treue.engine.statements import NOW, insert_new
 from treue.engine.versions import Version
-from treue.model.states import ArrivalKind, Decision, Outcome
-from treue.model.tables import arrival, caller, customer, enrollment, event, trace
+from treue.model.states import ArrivalKind, Decision, MessageState, Outcome, Reason
+from treue.model.tables import arrival, caller, customer, enrollment, event, message, trace
 from treue.plan.stages import Exit
 from treue.segments.sql import Moment, event_fits, members
-from treue.segments.tree import Ago, Property
+from treue.segments.tree import Ago, Condition, Property
 from treue.store.store import Store
 
 CALLERS_A_ROUND = 5_000
+HOUR = 3_600 * MICROSECONDS
 
 _ASKING = (ArrivalKind.segment.value, ArrivalKind.schedule.value, ArrivalKind.manual.value)
 
@@ -193,11 +194,31 @@ def _leave(connection: Connection, version: Version, moment: Moment, errands: se
             return _ending(version, Outcome.exited, which, literal(exit_.name, Text), inside)
 
         _run(connection, _once(version, ("exit", n), by_event, constant=_is_constant(exit_.where)))
+
+        def call_back(exit_: Exit = exit_, name: str = exit_.event) -> list[Executable]:
+            return [_calling_back(version, _matching(dialect, name, exit_.where, moment))]
+
+        _run(connection, _once(version, ("call back", n), call_back, constant=_is_constant(exit_.where)))
     if ArrivalKind.leave.value in errands:
         asked, why = caller.c.kind == ArrivalKind.leave.value, type_coerce(caller.c.detail, Text)
         _run(
             connection, _once(version, "leave", lambda: _ending(version, Outcome.exited, asked, why, inside))
         )
+
+
+def _calling_back(version: Version, which: ColumnElement[bool]) -> Executable:
+    """Return what takes the messages of finished stays out of the outbox again, for an exit that comes that late."""
+    finished = exists().where(
+        enrollment.c.id == message.c.enrollment_id,
+        enrollment.c.version_id == version.version_id,
+        enrollment.c.outcome == Outcome.finished.value,
+        enrollment.c.entered_at <= caller.c.at,
+        caller.c.customer_id == message.c.customer_id,
+        which,
+    )
+    gone = {"state": MessageState.refused.value, "reason": Reason.left_before_send.value}
+    waiting = and_(message.c.journey_id == version.journey_id, message.c.state == MessageState.queued.value)
+    return update(message).where(waiting, finished).values(gone)
 
 
 def _convert(connection: Connection, version: Version, moment: Moment, errands: set[str | None]) -> None:
@@ -238,14 +259,25 @@ def _judge(connection: Connection, version: Version, moment: Moment) -> None:
     if entry.per:
         _set_per(connection, entry.per)
     if entry.when is not None:
-        candidates = select(caller.c.customer_id, caller.c.at.label("entered_at")).where(
-            caller.c.verdict == "enter"
-        )
-        found = members(entry.when, moment, connection.dialect.name, candidates.subquery("candidates"))
-        outside = caller.c.customer_id.not_in(select(found.subquery("found").c.customer_id))
-        connection.execute(update(caller).values(verdict="if").where(caller.c.verdict == "enter", outside))
+        _ask(connection, entry.when, moment)
     again = lambda: _again(connection, version, entry.again, moment.zone)  # noqa: E731
     _run(connection, _once(version, "again", again, constant=not (entry.again and entry.again.months)))
+
+
+def _ask(connection: Connection, condition: Condition, moment: Moment) -> None:
+    """Turn away those for whom the entry's `if` does not hold.
+
+    Asked as of the hour in which each of them came: a pass that is days late finds the same people as one in time.
+    """
+    wants = caller.c.verdict == "enter"
+    hour = type_coerce(caller.c.at, BigInteger) // literal(HOUR, BigInteger)
+    for found in sorted(connection.scalars(select(hour).where(wants).distinct())):
+        then = Moment(min(moment.now, instant((found + 1) * HOUR)), moment.zone)
+        these = and_(wants, hour == found)
+        candidates = select(caller.c.customer_id, caller.c.at.label("entered_at")).where(these)
+        holds = members(condition, then, connection.dialect.name, candidates.subquery("candidates"))
+        outside = caller.c.customer_id.not_in(select(holds.subquery("found").c.customer_id))
+        connection.execute(update(caller).values(verdict="if").where(these, outside))
 
 
 def _set_per(connection: Connection, name: str) -> None:

@@ -25,6 +25,7 @@ from sqlalchemy import (
     update,
 )
 
+from treue.clock import utc_now
 from treue.engine.statements import refusal, suppresses
 from treue.model.states import ADDRESS, Decision, MessageState, Outcome, Reason
 from treue.model.tables import (
@@ -127,7 +128,7 @@ def claim(
             .values(
                 state=MessageState.claimed.value,
                 worker=worker,
-                lease_until=now + LEASE,
+                lease_until=utc_now() + LEASE,  # a lease is about this machine's time, not the pass's
                 fence=message.c.fence + 1,
                 attempts=message.c.attempts + 1,
             )
@@ -212,7 +213,11 @@ def settle(store: Store, settled: Sequence[Settled], now: datetime) -> int:
 
 
 def _still_mine(connection: Connection, settled: Sequence[Settled]) -> set[int]:
-    fences = {item.message.id: item.message.fence for item in settled}
+    return _with_fence(connection, {item.message.id: item.message.fence for item in settled})
+
+
+def _with_fence(connection: Connection, fences: Mapping[int, int]) -> set[int]:
+    """Return the messages that are still claimed under these fences."""
     query = select(message.c.id, message.c.fence).where(
         dialect.among(connection, message.c.id, list(fences)), message.c.state == MessageState.claimed.value
     )
@@ -265,12 +270,28 @@ def _noted(item: Settled, now: datetime) -> dict[str, Any]:
     }
 
 
-def abandoned(connection: Connection, now: datetime, workers: Sequence[str]) -> list[Row[Any]]:
-    """Return claimed messages whose worker is one of `workers` (known to be dead) or whose lease has run out."""
-    dead = message.c.worker.in_(workers) if workers else literal(False)
-    query = select(message).where(
-        message.c.state == MessageState.claimed.value, dead | (message.c.lease_until < literal(now, Instant))
-    )
+def renew(store: Store, messages: Sequence[Claimed]) -> set[int]:
+    """Lengthen the lease of messages about to be sent; return those that are still this worker's."""
+    with store.transaction() as connection:
+        mine = _with_fence(connection, {item.id: item.fence for item in messages})
+        connection.execute(
+            update(message)
+            .where(dialect.among(connection, message.c.id, sorted(mine)))
+            .values(lease_until=utc_now() + LEASE)
+        )
+    return mine
+
+
+def abandoned(
+    connection: Connection, dead_workers: Sequence[str], living: Sequence[str], wall: datetime
+) -> list[Row[Any]]:
+    """Return claimed messages of workers known to be dead, and those whose lease has run out by the wall clock.
+
+    What a worker known to be alive has is never taken from it, however slow it is.
+    """
+    dead = message.c.worker.in_(dead_workers)
+    late = and_(message.c.lease_until < literal(wall, Instant), message.c.worker.not_in(living))
+    query = select(message).where(message.c.state == MessageState.claimed.value, dead | late)
     return list(connection.execute(query.with_for_update(skip_locked=True)))
 
 

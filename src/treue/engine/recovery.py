@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, update
 
+from treue.clock import utc_now
 from treue.engine import outbox
-from treue.engine.acceptance import Fate, is_dead, read_log, remove_log
+from treue.engine.acceptance import Fate, is_dead, is_here, read_log, remove_log
 from treue.model.states import Decision, MessageState, Reason
 from treue.model.tables import message, trace
 from treue.store.store import Store
@@ -34,9 +35,11 @@ def recover(store: Store, state: Path, now: datetime) -> Recovered:
     """
     recovered = Recovered()
     with store.transaction() as connection:
-        dead = [worker for worker in outbox.claiming_workers(connection) if is_dead(worker)]
+        workers = outbox.claiming_workers(connection)
+        dead = [worker for worker in workers if is_dead(worker)]
+        living = [worker for worker in workers if is_here(worker) and worker not in dead]
         logs: dict[str, dict[str, Fate] | None] = {}
-        for row in outbox.abandoned(connection, now, dead):
+        for row in outbox.abandoned(connection, dead, living, utc_now()):
             if row.worker not in logs:
                 logs[row.worker] = read_log(state, row.worker)
             _settle(connection, row, logs[row.worker], recovered, now)

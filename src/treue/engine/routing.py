@@ -28,8 +28,8 @@ from sqlalchemy import (
 
 from treue.engine.statements import insert_new
 from treue.engine.versions import Version
-from treue.model.states import ArrivalKind, Outcome
-from treue.model.tables import arrival, cohort, enrollment, event, journey, membership
+from treue.model.states import ArrivalKind, MessageState, Outcome
+from treue.model.tables import arrival, cohort, enrollment, event, journey, membership, message
 from treue.model.types import Instant
 from treue.segments.sql import Moment, members
 from treue.segments.tree import Condition
@@ -90,15 +90,13 @@ def _route_batch(store: Store, wanted: dict[int, _Wanted], now: datetime) -> int
         ids = sorted(connection.scalars(claim))
         for journey_id, names in wanted.items() if ids else ():
             if names.entry:
-                _show(connection, journey_id, ids, names.since, names.entry)
-            if others := names.inside - names.entry:
-                _show(connection, journey_id, ids, names.since, others, _concerned(journey_id))
+                _show(connection, journey_id, ids, names.entry, event.c.at >= names.since)
+            if names.inside:
+                _show(connection, journey_id, ids, names.inside, _concerned(journey_id))
     return len(ids)
 
 
-def _show(
-    connection: Connection, journey_id: int, ids: Sequence[int], since: datetime, names: set[str], *which: Any
-) -> None:
+def _show(connection: Connection, journey_id: int, ids: Sequence[int], names: set[str], which: Any) -> None:
     """Let a journey know of events."""
     query = select(
         literal(journey_id, BigInteger),
@@ -111,8 +109,7 @@ def _show(
         dialect.among(connection, event.c.id, ids),
         # `name || ''` keeps SQLite from reading every event of these names: the ids are few.
         (event.c.name + "").in_(sorted(names)),
-        event.c.at >= since,
-        *which,
+        which,
     )
     connection.execute(insert_new(connection.dialect.name, arrival, _ARRIVAL, query))
 
@@ -121,7 +118,11 @@ def _concerned(journey_id: int) -> Any:
     """Say whose exits and goals a journey must hear of: who is inside, may still convert, or is at the door."""
     same = and_(enrollment.c.journey_id == journey_id, enrollment.c.customer_id == event.c.customer_id)
     open_window = and_(enrollment.c.outcome == Outcome.finished.value, enrollment.c.convert_by >= event.c.at)
-    stays = exists().where(same, or_(enrollment.c.outcome == Outcome.inside.value, open_window))
+    unsent = exists().where(
+        message.c.enrollment_id == enrollment.c.id, message.c.state == MessageState.queued.value
+    )
+    inside = enrollment.c.outcome == Outcome.inside.value
+    stays = exists().where(same, or_(inside, open_window, unsent))
     waits = exists().where(_waiting.c.journey_id == journey_id, _waiting.c.customer_id == event.c.customer_id)
     return or_(stays, waits)
 

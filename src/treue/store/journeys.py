@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, exists, or_, select, update
+from sqlalchemy import Connection, delete, exists, or_, select, update
 
-from treue.model.tables import enrollment, journey, journey_version, message, step
+from treue.model.tables import enrollment, journey, journey_version, membership, message, step
 from treue.store.dialect import insert_new
 
 
@@ -30,7 +30,7 @@ def publish(
     connection: Connection,
     name: str,
     hash_: str,
-    plan: dict[str, Any],
+    document: dict[str, Any],
     source: str,
     steps: Sequence[str],
     now: datetime,
@@ -45,7 +45,7 @@ def publish(
     ).one()
     rows = [{"journey_id": journey_id, "name": step_name} for step_name in steps]
     insert_new(connection, step, rows, ["journey_id", "name"], ["id"])
-    row = {"journey_id": journey_id, "hash": hash_, "plan": plan, "source": source, "since": now}
+    row = {"journey_id": journey_id, "hash": hash_, "plan": document, "source": source, "since": now}
     insert_new(connection, journey_version, [row], ["journey_id", "hash"], ["id"])
     version_id = connection.scalar(
         select(journey_version.c.id).where(
@@ -54,11 +54,19 @@ def publish(
     )
     if live == version_id:
         return False
-    revived = {"live_since": now} if live is None else {}
+    anew: dict[str, Any] = {}
+    if live is None or _entry(connection, live) != document.get("entry"):
+        # Another way in: what happened, who was in the segment and which slots passed before now start nobody.
+        anew = {"live_since": now, "scheduled_until": now, "sensed_at": None}
+        connection.execute(delete(membership).where(membership.c.journey_id == journey_id))
     connection.execute(
-        update(journey).where(journey.c.id == journey_id).values(version_id=version_id, **revived)
+        update(journey).where(journey.c.id == journey_id).values(version_id=version_id, **anew)
     )
     return True
+
+
+def _entry(connection: Connection, version_id: int) -> Any:
+    return plan(connection, version_id).get("entry")
 
 
 def retire(connection: Connection, name: str) -> bool:
