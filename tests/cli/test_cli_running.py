@@ -30,7 +30,7 @@ def test_importing_makes_the_database_and_sets_bad_rows_aside(
     path = tmp_path / "people.csv"
     path.write_text("id;E-Mail;first_name;consent\nx1;a@b.example;Jörg;email\nx2;nope;Ä;\n", encoding="utf-8")
     done = treue(files, "import", "customers", path, "--map", "E-Mail=email", "--json")
-    assert done.code == 0
+    assert done.code == 1, "rows were set aside"
     assert (done.json["created"], done.json["rejected"], done.json["consents"]) == (1, 1, 1)
     assert "nope" in Path(done.json["rejected_file"]).read_text(encoding="utf-8")
     assert "Jörg" in treue(files, "customer", "x1").out

@@ -56,6 +56,8 @@ def import_(
         )
     else:
         _show(what, report)
+    if report.rejected:
+        raise typer.Exit(1)
 
 
 def _mapping(given: Sequence[str]) -> dict[str, str]:

@@ -81,7 +81,9 @@ def known(name: str, names: Iterable[str], what: str) -> str:
     """Return the name if it is one of `names`. Raises UsageError with the nearest one."""
     there = list(names)
     if name not in there:
-        hint = did_you_mean(name, there) or f"There is no {what} yet."
+        hint = did_you_mean(name, there) or (
+            f"There are {len(there)} others." if there else f"There is no {what} yet."
+        )
         raise UsageError(f"There is no {what} `{name}`. {hint}")
     return name
 

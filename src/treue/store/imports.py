@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection, exc
 
 from treue.errors import RejectedInput
+from treue.language.problems import did_you_mean
 from treue.model.states import CHANNELS
 from treue.store import consents, customers, events, validation
 from treue.store.addresses import shown
@@ -244,6 +245,9 @@ def _event(
     event: str | None,
 ) -> EventInput:
     name = _key(values.pop("event", None) or event)
+    if schema and name not in schema:
+        near = did_you_mean(name, schema) or "Declare it under `events`."
+        raise RejectedInput(f"event: there is no event `{name}` in treue.yaml. {near}")
     at = _moment(values.pop("at", None), "at", zone)
     if at is None:
         raise RejectedInput("at: the time of the event is missing.")

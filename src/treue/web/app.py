@@ -1,4 +1,4 @@
-"""The web: what comes in from outside, and the operator's console. See `docs/http.md` for the addresses."""
+"""The web: what comes in from outside, and the operator's console. See `docs/operations.md` for the addresses."""
 
 from __future__ import annotations
 
