@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -95,11 +95,19 @@ class Passes:
 
     def _run(self) -> None:
         try:
+            self._show_runtime()
             self._runtime.keep_running(self._engine, self.wake, self.stop)
         except BaseException as error:
             self.failure = error
         finally:
             self._ended.set()
+
+    def _show_runtime(self) -> None:
+        """Print where the runtime's own pages are, once it is up; if it will not start, the passes say why."""
+        with suppress(TreueError):
+            self._runtime.warm_up()
+            if address := self._runtime.ui_url():
+                print(f"Prefect     {address}  (each journey is a flow, each step a task)", flush=True)
 
 
 def _serve(app: FastAPI, listening: socket.socket, passes: Passes | None = None) -> None:
@@ -177,7 +185,7 @@ def _greet(assembly: Assembly, host: str, port: int) -> None:
     key = f"$(cat {path})" if path else f"${KEY_VARIABLE}"
     print("\nTo post an event:\n")
     print(f'  curl {address}/v1/events -H "Authorization: Bearer {key}" \\')
-    print(f"    --json '{_example(assembly)}'\n", flush=True)
+    print(f"    -d '{_example(assembly)}'\n", flush=True)
 
 
 def _secretless(source: object) -> str:

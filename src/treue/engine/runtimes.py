@@ -30,6 +30,9 @@ class Runtime(Protocol):
     def warm_up(self, progress: Progress | None = None) -> None:
         """Start what the runtime needs, so that the first pass need not wait for it."""
 
+    def ui_url(self) -> str | None:
+        """Return where a browser sees what the runtime does, or None where there is no such page."""
+
     def keep_running(self, engine: Engine, wake: threading.Event, stop: threading.Event) -> None:
         """Run passes until `stop` is set: at regular ticks, and at once whenever `wake` is set."""
 
