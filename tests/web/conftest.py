@@ -1,0 +1,59 @@
+"""A served workspace, with every secret set."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # so that the tests here can import `serving`
+
+from serving import CRM_SECRET, KEY, SHOPIFY_SECRET, Site, copy_workspace, served
+
+
+@pytest.fixture
+def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment every test of the web starts from."""
+    for name in ("TREUE_DATABASE", "TREUE_URL", "SMTP_URL", "TREUE_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TREUE_API_KEY", KEY)
+    monkeypatch.setenv("SHOPIFY_SECRET", SHOPIFY_SECRET)
+    monkeypatch.setenv("CRM_SECRET", CRM_SECRET)
+
+
+@pytest.fixture
+def world(tmp_path: Path, surroundings: None) -> Iterator[Site]:
+    """The reference workspace behind a real server, on SQLite."""
+    with served(copy_workspace(tmp_path)) as site:
+        yield site
+
+
+@pytest.fixture
+def world_on_each_database(
+    tmp_path: Path, surroundings: None, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Site]:
+    """The reference workspace behind a real server, once on each database."""
+    monkeypatch.setenv("TREUE_DATABASE", store_url)
+    root = tmp_path / "workspace"
+    root.mkdir()
+    with served(copy_workspace(root)) as site:
+        yield site
+
+
+@pytest.fixture
+def shopify_samples(data_dir: Path) -> dict[str, bytes]:
+    """Real payloads of Shopify's webhooks by topic."""
+    documents = [json.loads(path.read_text()) for path in sorted((data_dir / "shopify").glob("*.json"))]
+    return {document["topic"]: json.dumps(document["payload"]).encode() for document in documents}
+
+
+@pytest.fixture
+def vectors(data_dir: Path) -> dict[str, list[dict[str, str]]]:
+    """Published signatures."""
+    found: dict[str, list[dict[str, str]]] = json.loads(
+        (data_dir.parent / "wire" / "signature-vectors.json").read_text()
+    )
+    return found
