@@ -157,7 +157,7 @@ def _counted(number: int, what: str) -> str:
 
 def _task(name: str, effort: Effort, act: Callable[[], Coroutine[Any, Any, str]]) -> Task[..., Any]:
     async def step() -> State[None]:
-        return Completed(message=await act())
+        return Completed(message=f"{name}: {await act()}")
 
     step.__name__ = step.__qualname__ = name.replace(".", "-")  # Prefect cuts a name at its dots
     return Task(

@@ -66,9 +66,10 @@ class Share:
         """Give up the share; the last one waits for the server to end, if it has started it."""
         with _alone(self.home):
             self._users.close()
-            if self._process is not None and _unused(self.home):
-                _end(self._process)
-                (self.home / _FILE).unlink(missing_ok=True)
+            with _unused(self.home) as unused:
+                if self._process is not None and unused:
+                    _end(self._process)
+                    (self.home / _FILE).unlink(missing_ok=True)
         self._process = None
 
 
@@ -82,11 +83,13 @@ def running(home: Path) -> str | None:
 
 
 def answers(api_url: str, seconds: float) -> bool:
-    """Whether a Prefect API is well. `api_url` ends in /api."""
+    """Whether a Prefect API is there and no worse than wanting a log-in. `api_url` ends in /api."""
     try:
         with urllib.request.urlopen(f"{api_url}/health", timeout=seconds) as answer:  # noqa: S310
             return bool(answer.status == 200)
-    except (OSError, ValueError, urllib.error.URLError):
+    except urllib.error.HTTPError as refusal:
+        return refusal.code < 500
+    except (OSError, ValueError):
         return False
 
 
@@ -97,13 +100,16 @@ def _alone(home: Path) -> Iterator[None]:
         yield
 
 
-def _unused(home: Path) -> bool:
+@contextlib.contextmanager
+def _unused(home: Path) -> Iterator[bool]:
+    """Say whether nobody uses the server; while it is so, whoever comes has to wait for the end of the block."""
     with (home / _USERS).open("a") as users:
         try:
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return False
-    return True
+            yield False
+        else:
+            yield True
 
 
 def _listen() -> socket.socket:
@@ -163,12 +169,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _end_with_last_user(home: Path, server: dict[str, Any]) -> None:
-    while not _unused(home):
+    while True:
+        with _unused(home) as unused:
+            if unused:
+                if "uvicorn" in server:
+                    server["uvicorn"].should_exit = True
+                    time.sleep(15)  # the process ends meanwhile, and the lock with it
+                os._exit(0)
         time.sleep(1)
-    if "uvicorn" in server:
-        server["uvicorn"].should_exit = True
-        time.sleep(15)
-    os._exit(0)
 
 
 def serve(home: Path, listening: int) -> None:

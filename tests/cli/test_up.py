@@ -1,0 +1,261 @@
+"""`treue up` and `treue web` as processes of their own, spoken to over HTTP."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+SECRET = "hush"
+
+PLAIN = """
+import threading
+from treue.clock import utc_now
+from treue.engine import runtimes
+
+class Plain(runtimes.InProcess):
+    def keep_running(self, engine, wake, stop):
+        while not stop.is_set():
+            wake.wait(1)
+            wake.clear()
+            self.run_pass(engine, utc_now())
+
+    def warm_up(self, progress=None): pass
+    def ui_url(self): return None
+    def close(self): pass
+
+class Broken(Plain):
+    def keep_running(self, engine, wake, stop):
+        raise RuntimeError("the passes are broken")
+
+runtimes.load_runtime = lambda name, state: {runtime}()
+from treue.cli import main
+main()
+"""
+"""The command with a runtime of plain calls in Prefect's place, which takes seconds to start."""
+
+
+class Running:
+    """A `treue` process and a client for it."""
+
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+        self.process, self.port = process, port
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20)
+
+    def wait_for(self, ask: Callable[[], Any], seconds: float = 60) -> Any:
+        """Return what `ask` returns once that is something; fail after a while, or when the process ends."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and self.process.poll() is None:
+            try:
+                if found := ask():
+                    return found
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
+        pytest.fail(f"nothing came; exit code {self.process.poll()}")
+
+    def end(self, number: int) -> tuple[int, str, str]:
+        """Send a signal; return the exit code and what was printed."""
+        self.process.send_signal(number)
+        out, errors = self.process.communicate(timeout=90)
+        return self.process.returncode, out, errors
+
+    def mails(self, recipient: str) -> list[dict[str, Any]]:
+        found = self.client.get("/inbox/api/messages", params={"recipient": recipient}).json()
+        messages: list[dict[str, Any]] = found["messages"]
+        return messages
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _environment(**more: str) -> dict[str, str]:
+    ours = ("TREUE_DATABASE", "TREUE_URL", "TREUE_SECRET", "TREUE_API_KEY", "SMTP_URL", "CRM_SECRET")
+    kept = {name: value for name, value in os.environ.items() if name not in ours}
+    return kept | {"SHOPIFY_SECRET": SECRET} | more
+
+
+@contextmanager
+def _started(root: Path, *arguments: str, runtime: str | None = "Plain", **more: str) -> Iterator[Running]:
+    port = _free_port()
+    code = PLAIN.replace("{runtime}", runtime) if runtime else "from treue.cli import main; main()"
+    command = [sys.executable, "-c", code, "--workspace", str(root), *arguments, "--port", str(port)]
+    process = subprocess.Popen(
+        command, env=_environment(**more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    running = Running(process, port)
+    try:
+        yield running
+    finally:
+        running.client.close()
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@contextmanager
+def _up(root: Path, *arguments: str, **options: Any) -> Iterator[Running]:
+    with _started(root, *(arguments or ("up",)), **options) as running:
+        running.wait_for(lambda: running.client.get("/readyz").status_code == 200)
+        yield running
+
+
+@pytest.fixture
+def order(data_dir: Path) -> bytes:
+    """A real Shopify order."""
+    document = json.loads((data_dir / "shopify" / "orders__create.json").read_text())
+    return json.dumps(document["payload"]).encode()
+
+
+def _post(running: Running, body: bytes, secret: str = SECRET, id_: str = "w-1") -> int:
+    signature = base64.b64encode(hmac.digest(secret.encode(), body, "sha256")).decode()
+    headers = {
+        "X-Shopify-Topic": "orders/create",
+        "X-Shopify-Hmac-SHA256": signature,
+        "X-Shopify-Webhook-Id": id_,
+    }
+    return running.client.post("/v1/hooks/shop", content=body, headers=headers).status_code
+
+
+def _inside(running: Running, journey: str) -> str:
+    """Return how many the metrics say are inside a journey."""
+    start = f'treue_journey_inside{{journey="{journey}"}} '
+    (line,) = [line for line in running.client.get("/metrics").text.splitlines() if line.startswith(start)]
+    return line.removeprefix(start)
+
+
+def _thanks(running: Running) -> list[str]:
+    """Return the titles of the welcome mails."""
+    return [mail["title"] for mail in running.mails("john@example.com") if "Thank you" in mail["title"]]
+
+
+@pytest.mark.data
+def test_a_posted_order_starts_welcome_once_and_a_forged_one_never(files: Path, order: bytes) -> None:
+    with _up(files) as running:
+        assert _post(running, order, secret="wrong") == 401
+        assert _post(running, order) == 202
+        running.wait_for(lambda: _thanks(running))
+        for n in range(5):
+            assert _post(running, order, id_=f"w-{n}") == 200
+        probe = {"id": "probe", "customer": "eve", "event": "order.placed"}
+        key = (files / ".treue" / "api_key").read_text().strip()
+        posted = running.client.post("/v1/events", json=probe, headers={"Authorization": f"Bearer {key}"})
+        assert posted.status_code == 202
+        running.wait_for(lambda: "treue_events_unrouted 0" in running.client.get("/metrics").text)
+        assert len(_thanks(running)) == 1
+        assert _inside(running, "welcome") == "2", "John, and Eve"
+
+
+def test_the_links_in_mails_lead_to_the_port_that_is_served(files: Path) -> None:
+    with _up(files) as running:
+        key = (files / ".treue" / "api_key").read_text().strip()
+        headers = {"Authorization": f"Bearer {key}"}
+        consent = {"email": {"source": "form", "wording": "Ja"}}
+        person = {"id": "ada", "email": "ada@example.com", "consent": consent}
+        assert running.client.post("/v1/customers", json=person, headers=headers).status_code == 202
+        mail = running.wait_for(lambda: running.mails("ada@example.com"))[0]
+        shown = running.client.get(f"/inbox/api/messages/{mail['id']}").json()
+        (header,) = [value for name, value in shown["headers"] if name == "List-Unsubscribe"]
+        address = header.split(",")[0].strip("<> ")
+        assert address.startswith(f"http://localhost:{running.port}/u/")
+        assert httpx.post(address, data={"List-Unsubscribe": "One-Click"}).status_code == 200
+        running.wait_for(lambda: _inside(running, "onboarding") == "0")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_cleanly_after_it_has_said_where_everything_is(files: Path, number: int) -> None:
+    with _up(files) as running:
+        code, out, errors = running.end(number)
+    assert code == 0, errors
+    assert f"Console     http://localhost:{running.port}/" in out
+    assert f"Inbox       http://localhost:{running.port}/inbox" in out
+    assert str(files / ".treue" / "api_key") in out
+    assert "refused until ${CRM_SECRET:-} is set" in out
+    assert "Traceback" not in errors
+    assert (files / ".treue" / "api_key").read_text().strip() not in out + errors
+
+
+def test_the_printed_curl_command_posts_an_event(files: Path) -> None:
+    with _up(files) as running:
+        key = (files / ".treue" / "api_key").read_text().strip()
+        headers = {"Authorization": f"Bearer {key}"}
+        _, out, _ = running.end(signal.SIGINT)
+        sent = json.loads(out.split("-d '")[1].split("'")[0])
+    with _up(files) as running:
+        answer = running.client.post("/v1/events", json=sent, headers=headers)
+    assert (answer.status_code, answer.json()) == (202, {"accepted": 1, "duplicates": 0})
+
+
+def test_a_port_that_is_taken_is_said_in_a_sentence(files: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "treue", "--workspace", str(files), "up", "--port", str(port)]
+        done = subprocess.run(
+            command, env=_environment(), capture_output=True, text=True, timeout=60, check=False
+        )
+    assert done.returncode == 2
+    assert f"Port {port} of 127.0.0.1 cannot be used" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_passes_that_break_end_the_command_with_a_sentence(files: Path) -> None:
+    with _started(files, "up", runtime="Broken") as running:
+        _, errors = running.process.communicate(timeout=60)
+    assert running.process.returncode == 2
+    assert "the passes are broken" in errors
+    assert "Traceback" not in errors
+
+
+def test_web_takes_events_in_and_sends_nothing(files: Path) -> None:
+    with _up(files, "web", TREUE_API_KEY="given") as running:
+        headers = {"Authorization": "Bearer given"}
+        sent = {"customer": "ada", "event": "order.placed"}
+        assert running.client.post("/v1/events", json=sent, headers=headers).status_code == 202
+        assert "treue_events_unrouted 2" in running.client.get("/metrics").text
+        code, out, _ = running.end(signal.SIGTERM)
+    assert code == 0
+    assert "TREUE_API_KEY" in out
+    assert "given" not in out
+    assert not (files / ".treue" / "api_key").exists()
+
+
+def test_what_was_answered_survives_the_death_of_the_process(files: Path) -> None:
+    with _up(files, "web", TREUE_API_KEY="given") as running:
+        batch = [{"id": f"e{n}", "customer": f"c{n}", "event": "order.placed"} for n in range(200)]
+        headers = {"Authorization": "Bearer given"}
+        assert running.client.post("/v1/events", json=batch, headers=headers).json()["accepted"] == 200
+        running.process.kill()
+        running.process.wait()
+    with _up(files, "web", TREUE_API_KEY="given") as running:
+        again = running.client.post("/v1/events", json=batch, headers=headers).json()
+    assert again == {"accepted": 0, "duplicates": 200}
+
+
+@pytest.mark.data
+@pytest.mark.prefect
+def test_through_prefect_a_posted_order_becomes_a_mail(files: Path, order: bytes) -> None:
+    with _up(files, runtime=None) as running:
+        assert _post(running, order) == 202
+        running.wait_for(lambda: running.mails("john@example.com"), seconds=180)
+        code, out, errors = running.end(signal.SIGINT)
+    assert code == 0, errors
+    assert "Prefect     http" in out

@@ -1,0 +1,163 @@
+"""The operator's pages: for this machine only, true to the numbers, and free of what others wrote."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+import pytest
+from serving import KEY, Site
+
+from treue.engine.engine import run_pass
+from treue.web import guard
+from treue.web.operations import uses_inbox
+
+LOCAL_ONLY = ("/", "/metrics", "/inbox", "/inbox/", "/inbox/api/messages")
+
+
+@pytest.mark.parametrize("path", LOCAL_ONLY)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "shop.example"},
+        {"Host": "localhost.evil.example"},
+        {"Host": "127.0.0.1.evil.example:8420"},
+        {"Host": ""},
+        {"X-Forwarded-For": "203.0.113.9"},
+        {"Forwarded": "for=203.0.113.9"},
+        {"Via": "1.1 proxy"},
+    ],
+)
+def test_what_is_for_this_machine_is_refused_to_all_others(
+    world: Site, path: str, headers: dict[str, str]
+) -> None:
+    answer = world.client.get(path, headers=headers)
+    assert (answer.status_code, answer.headers["content-type"]) == (403, "application/problem+json")
+
+
+@pytest.mark.parametrize("client", [("203.0.113.9", 1), ("10.0.0.1", 1), ("", 0), None])
+def test_an_address_elsewhere_is_not_local_whatever_host_it_names(client: tuple[str, int] | None) -> None:
+    scope = {"type": "http", "client": client, "headers": [(b"host", b"localhost:8420")]}
+    assert not guard.is_local(scope)
+    assert guard.is_local(scope | {"client": ("127.0.0.1", 1)})
+    assert guard.is_local(scope | {"client": ("::1", 1)})
+
+
+def test_the_numbers_are_also_for_whoever_has_the_key(world: Site) -> None:
+    headers = {"Host": "shop.example", "Authorization": f"Bearer {KEY}"}
+    assert world.client.get("/metrics", headers=headers).status_code == 200
+
+
+def test_the_inbox_shows_what_was_sent(world: Site) -> None:
+    person = {"id": "ada", "email": "ada@example.com", "consent": {"email": {"source": "form"}}}
+    world.post("/v1/customers", person)
+    world.post("/v1/events", {"customer": "ada", "event": "order.placed"})
+    run_pass(world.assembly.engine, world.now)
+    assert uses_inbox(world.assembly)
+    answer = world.client.get("/inbox", follow_redirects=True)
+    assert answer.status_code == 200
+    assert "ada@example.com" in answer.text
+    redirect = world.client.get("/inbox").headers["location"]
+    assert redirect == "/inbox/"
+
+
+def test_the_console_and_the_metrics_tell_the_same_numbers(world: Site) -> None:
+    for name in ("ada", "bob", "eve"):
+        consent = {"email": {"source": "form"}} if name != "eve" else None
+        world.post("/v1/customers", {"id": name, "email": f"{name}@example.com", "consent": consent})
+        world.post("/v1/events", {"customer": name, "event": "order.placed"})
+    run_pass(world.assembly.engine, world.now)
+    console = world.client.get("/").text
+    row = re.search(r"<tr><th scope=\"row\">welcome</th>.*?</tr>", console, re.DOTALL)
+    assert row
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", row[0])
+    numbers = world.client.get("/metrics").text
+    inside = re.search(r'treue_journey_inside\{journey="welcome"\} (\d+)', numbers)
+    sent = re.search(r'treue_messages_sent\{journey="welcome",channel="email"\} (\d+)', numbers)
+    assert inside
+    assert sent
+    assert cells[:2] == ["live", inside[1]]
+    heads = re.findall(r"<th[^>]*>([^<]*)</th>", console.split("<tbody>")[0])
+    assert dict(zip(heads[1:], cells, strict=True))["Sent by email"] == sent[1]
+    assert "treue_customers 3" in numbers
+
+
+def test_every_metric_has_its_help_and_type_once(world: Site) -> None:
+    lines = world.client.get("/metrics").text.splitlines()
+    named = {line.split()[2] for line in lines if line.startswith("# TYPE")}
+    samples = [line for line in lines if not line.startswith("#")]
+    assert samples
+    assert len([line for line in lines if line.startswith("# TYPE")]) == len(named)
+    assert all(re.fullmatch(r'[a-z_]+(\{([a-z]+="[^"]*",?)+\})? [0-9.e+-]+', line) for line in samples)
+    assert {re.split(r"[{ ]", line)[0] for line in samples} <= named
+
+
+def test_what_customers_are_called_is_only_text_on_the_console(world: Site) -> None:
+    world.post("/v1/events", {"customer": "<script>alert(1)</script>", "event": "order.placed"})
+    answer = world.client.get("/")
+    assert "&lt;script&gt;alert(1)" in answer.text
+    assert "<script" not in answer.text
+    assert not re.search(r"(src|href)=\"https?:", answer.text)
+
+
+def test_probes_answer_anybody_and_readiness_needs_the_tables(world: Site) -> None:
+    assert world.client.get("/healthz", headers={"Host": "any"}).status_code == 200
+    assert world.client.get("/readyz").status_code == 200
+    with world.assembly.store.transaction() as connection:
+        from sqlalchemy import text
+
+        connection.execute(text("DELETE FROM alembic_version"))
+    answer = world.client.get("/readyz")
+    assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+
+
+def test_the_api_is_described_without_anything_from_elsewhere(world: Site) -> None:
+    document = world.client.get("/openapi.json").json()
+    assert set(document["paths"]) == {
+        "/v1/events",
+        "/v1/customers",
+        "/v1/journeys/{name}/enroll",
+        "/v1/hooks/{source}",
+    }
+    page = world.client.get("/docs")
+    assert all(path in page.text for path in document["paths"])
+    assert not re.search(r"<script|https?://", page.text)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nothing", 404),
+        ("GET", "/v1/events", 405),
+        ("GET", "/m/token", 404),
+        ("POST", "/healthz", 405),
+    ],
+)
+def test_what_is_not_there_is_a_problem_document_with_every_security_header(
+    world: Site, method: str, path: str, status: int
+) -> None:
+    answer = world.client.request(method, path)
+    assert (answer.status_code, answer.json()["status"]) == (status, status)
+    assert all(answer.headers[name] == value for name, value in guard.SECURITY.items())
+
+
+def test_the_access_log_has_no_token_no_query_and_no_second_line(
+    world: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "treue.web.access"):
+        world.client.get("/u/secret-token?key=secret-query")
+        world.client.get("/healthz%0aforged?password=secret-query")
+    lines = [record.getMessage() for record in caplog.records if record.name == "treue.web.access"]
+    assert len(lines) == 2
+    assert not any("secret" in line or "\n" in line for line in lines)
+
+
+def test_the_key_in_the_state_folder_is_made_once_and_is_the_owners_alone(
+    world: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(guard.KEY_VARIABLE)
+    first, path = guard.api_key(world.assembly.state)
+    assert path
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert guard.api_key(world.assembly.state) == (first, path)
+    assert len(first) >= 32
