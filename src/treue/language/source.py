@@ -72,6 +72,7 @@ class _Open:
     seen: dict[str, Place] = field(default_factory=dict)
 
 
+TOO_DEEP = f"This is nested more than {MAX_DEPTH} levels deep."
 _TEXT = f"If it is meant as text: {QUOTE_IT[0].lower()}{QUOTE_IT[1:]}"
 
 
@@ -91,6 +92,9 @@ def read(file: str, text: str, problems: Problems) -> Mapping | None:
         return None
     except yaml.YAMLError as error:
         found = fault(error, text)
+        if found.too_deep:  # libyaml gives up on its own, before its events reach us
+            problems.add(Place(file, found.line, 1), "T103", TOO_DEEP)
+            return None
         problems.add(Place(file, found.line, found.column), "T101", found.message, found.hint)
         return None
     except UnicodeEncodeError:
@@ -133,7 +137,7 @@ class _Builder:
                 if not isinstance(node, Scalar):
                     stack.append(_Open(node))
                     if len(stack) > MAX_DEPTH:
-                        self._refuse(event, "T103", f"This is nested more than {MAX_DEPTH} levels deep.")
+                        self._refuse(event, "T103", TOO_DEEP)
         return root
 
     def _attach(self, node: Node, parent: _Open) -> None:

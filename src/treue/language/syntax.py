@@ -24,10 +24,14 @@ class Fault:
     column: int
     message: str
     hint: str | None = None
+    too_deep: bool = False
 
 
 def fault(error: yaml.YAMLError, text: str) -> Fault:
     """Return what is wrong with a text that the parser refused."""
+    if isinstance(error, yaml.MarkedYAMLError) and "nesting depth" in (error.problem or ""):
+        mark = error.problem_mark or error.context_mark
+        return Fault(mark.line + 1 if mark else 1, 1, error.problem or "", too_deep=True)
     if isinstance(error, yaml.MarkedYAMLError):
         return _Reader(error, LINE_END.split(text)).fault()
     return _unreadable(error, text)
