@@ -130,6 +130,11 @@ def shown(node: Node) -> str:
     return "a list" if isinstance(node, Items) else "a mapping"
 
 
+def _patterned(pattern: str, noun: str) -> dict[str, Any]:
+    """Return a pattern, and the sentence that YAML editors show where a text does not fit it."""
+    return {"pattern": pattern, "patternErrorMessage": f"Here belongs {noun}."}
+
+
 @dataclass(frozen=True)
 class Text:
     """Any text. A number or a word such as `no` stays the text it was written as."""
@@ -149,9 +154,8 @@ class Text:
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
         """Return the JSON Schema."""
-        return {"type": ["string", "number", "boolean"]} | (
-            {"pattern": f"^{self.pattern}$"} if self.pattern else {}
-        )
+        found: dict[str, Any] = {"type": ["string", "number", "boolean"]}
+        return found | _patterned(f"^{self.pattern}$", self.noun) if self.pattern else found
 
 
 @dataclass(frozen=True)
@@ -259,7 +263,7 @@ class Share:
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
         """Return the JSON Schema."""
-        return {"type": "string", "pattern": r"^\d{1,3}(\.\d{1,2})? ?%$"}
+        return {"type": "string"} | _patterned(r"^\d{1,3}(\.\d{1,2})? ?%$", self.noun)
 
 
 @dataclass(frozen=True)
@@ -285,11 +289,8 @@ class Length:
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
         """Return the JSON Schema."""
-        return {
-            "type": "string",
-            "pattern": r"^\d+(mo|[smhdwy])( \d+(mo|[smhdwy]))*$",
-            "examples": ["2d", "1d 12h"],
-        }
+        pattern = _patterned(r"^\d+(mo|[smhdwy])( \d+(mo|[smhdwy]))*$", self.noun)
+        return {"type": "string", "examples": ["2d", "1d 12h"]} | pattern
 
 
 _SPELT = {"sec": "s", "min": "m", "ho": "h", "hr": "h", "da": "d", "we": "w", "mo": "mo", "ye": "y"}
@@ -719,16 +720,38 @@ class OneOf:
         return context.say(at, "T201", f"This is not {self.noun}.", f"It begins with {_either(shapes)}.")
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
-        """Return a reference to the union in `defs`."""
+        """Return a reference to the union in `defs`.
+
+        The leading key decides which shape holds (`if` … `then`), so that an editor offers all leading keys and
+        says what is wrong with the one that was meant, instead of naming every shape that does not fit.
+        """
         ref = {"$ref": f"#/$defs/{self.name}"}
         if self.name not in defs:
             defs[self.name] = {}
-            choices = [shape.schema(defs) for shape in self.shapes().values() if not isinstance(shape, Later)]
-            unique = [choice for n, choice in enumerate(choices) if choice not in choices[:n]]
-            if self.bare_list is not None:
-                unique.append({"type": "array", "items": ref, "minItems": 1})
-            defs[self.name] = {"anyOf": unique}
+            shapes = {name: kind for name, kind in self.shapes().items() if isinstance(kind, Shape)}
+            one = {
+                "type": "object",
+                "properties": {name: {"description": shape.doc} for name, shape in shapes.items()},
+                "anyOf": [{"required": [name]} for name in shapes],
+                "allOf": [_where_it_leads(name, shapes, defs) for name in shapes],
+            }
+            many = {"type": "array", "items": ref, "minItems": 1}
+            defs[self.name] = (
+                one if self.bare_list is None else {"if": {"type": "array"}, "then": many, "else": one}
+            )
         return ref
+
+
+def _where_it_leads(name: str, shapes: MappingType[str, Shape], defs: dict[str, Any]) -> dict[str, Any]:
+    """Return the shape a leading key stands for, unless an earlier one is there that has it as a further key."""
+    names = list(shapes)
+    earlier = [
+        other for other in names[: names.index(name)] if name in {key.name for key in shapes[other].keys}
+    ]
+    leads: dict[str, Any] = {"required": [name]}
+    if earlier:
+        leads["not"] = {"anyOf": [{"required": [other]} for other in earlier]}
+    return {"if": leads, "then": shapes[name].schema(defs)}
 
 
 def _either(shapes: MappingType[str, Kind]) -> str:
