@@ -58,7 +58,7 @@ class PrefectRuntime:
             if sense and round_ == 0:
                 engine.sense(versions, now)
             work.passed.routed += routed
-            if round_ and not routed:
+            if round_ and not (routed or engine.anybody_at_a_door(now)):
                 break
             due = [journey for journey in engine.due(versions, now, names) if journey.name not in failed]
             if not due:

@@ -63,6 +63,7 @@ STEPS_OF_THIS_VERSION = [
     "{set: {country: DE}}",
     '{set: {country: "{{ event.source }}"}}',
     "{emit: cart.abandoned, data: {cart_id: c1}}",
+    "{start: onboarding}",
     "{stop: true}",
     "{id: named, if: {consent: email}, stop: true}",
 ]
@@ -75,7 +76,6 @@ STEPS_OF_LATER_ONES = {
     "{award: {points: 50, reason: survey}}": "award",
     "{award: {voucher: spring}}": "award",
     "{ask: nps, on: email, template: nps}": "ask",
-    "{start: onboarding}": "start",
 }
 TRIGGERS_OF_THIS_VERSION = [
     "{event: customer.created, where: {source: {not: import}}, again: never}",

@@ -111,6 +111,8 @@ def _sentence(entry: Entry, zone: str) -> str:
         told += f": {_way(values.pop('way'))}"
     if entry.reason_sentence:
         told += f": {entry.reason_sentence}"
+    if entry.decision in ("started", "not_started"):
+        told += f": {values.pop('journey', '?')}"
     if "template" in values:
         told += f" ({values.pop('template')} on {values.pop('channel', '?')})"
     values.pop("message", None)

@@ -19,7 +19,7 @@ from treue.engine.advancing import Personal, advance, due_stages, is_due
 from treue.engine.delivering import Delivered, Delivery
 from treue.engine.statements import Scene
 from treue.engine.versions import Version, Versions
-from treue.model.tables import arrival
+from treue.model.tables import arrival, journey
 from treue.plan.stages import Stage, leads_to
 from treue.store.store import Store
 
@@ -27,7 +27,7 @@ Progress = Callable[[str, int], None]
 """Told what is being done (a stage's id, or `deliver`) and for how many more customers it has been done."""
 
 MAX_ROUNDS = 10
-"""How often a pass starts over because its own steps recorded events; what is left, the next pass does."""
+"""How often a pass starts over because its own steps brought somebody to a door; what is left, the next pass does."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,13 @@ class Engine:
         found = [Due(group[0].name, id_, tuple(group)) for id_, group in journeys.items()]
         return sorted(found, key=lambda due: (-max(v.plan.priority for v in due.versions), due.name))
 
+    def anybody_at_a_door(self, now: datetime) -> bool:
+        """Say whether anybody is at a journey's door: an earlier journey of the pass may have started a later one."""
+        running = select(journey.c.id).where(journey.c.paused_at.is_(None))
+        query = select(arrival.c.id).where(arrival.c.at <= now, arrival.c.journey_id.in_(running)).limit(1)
+        with self.store.reading() as connection:
+            return connection.scalar(query) is not None
+
     def take_in(self, due: Due, now: datetime) -> int:
         """Let those at a journey's door in, out, or turn them away; return how many arrivals there were."""
         return entering.take_in(self.store, due.versions, now, self.zone, self.salt)
@@ -169,13 +176,13 @@ def run_pass(
         if sense and round_ == 0:
             engine.sense(versions, now)
         passed.routed += routed
-        if round_ and not routed:
+        if round_ and not (routed or engine.anybody_at_a_door(now)):
             break
         due = engine.due(versions, now, names)
         if not due:
             break
-        for journey in due:
-            _run_journey(engine, journey, now, passed, progress)
+        for one in due:
+            _run_journey(engine, one, now, passed, progress)
     return passed
 
 

@@ -49,7 +49,12 @@ from treue.store.store import Store
 CALLERS_A_ROUND = 5_000
 HOUR = 3_600 * MICROSECONDS
 
-_ASKING = (ArrivalKind.segment.value, ArrivalKind.schedule.value, ArrivalKind.manual.value)
+_ASKING = (
+    ArrivalKind.segment.value,
+    ArrivalKind.schedule.value,
+    ArrivalKind.manual.value,
+    ArrivalKind.started.value,
+)
 
 _other = arrival.alias("other")
 _before = enrollment.alias("before")

@@ -26,6 +26,7 @@ from sqlalchemy import (
     case,
     cast,
     delete,
+    exists,
     func,
     insert,
     literal,
@@ -42,10 +43,21 @@ from sqlalchemy.sql.elements import ColumnElement
 from treue.engine.draws import split_purpose, way_sql
 from treue.engine.local_time import absolute, later
 from treue.engine.versions import Version
-from treue.model.states import ADDRESS, Decision, MessageState, Outcome, Reason
-from treue.model.tables import cohort, consent, customer, enrollment, event, message, suppression, trace
+from treue.model.states import ADDRESS, ArrivalKind, Decision, MessageState, Outcome, Reason
+from treue.model.tables import (
+    arrival,
+    cohort,
+    consent,
+    customer,
+    enrollment,
+    event,
+    journey,
+    message,
+    suppression,
+    trace,
+)
 from treue.model.types import Instant, Json
-from treue.plan.stages import Choose, Emit, Send, Set, Split, Stage, Stop, Wait, Way
+from treue.plan.stages import Choose, Emit, Send, Set, Split, Stage, Start, Stop, Wait, Way
 from treue.segments.sql import Moment, branches
 
 SKIP = "skip"
@@ -142,6 +154,8 @@ def act(scene: Scene, stage: Stage) -> list[Statement]:
             return _set(scene, stage)
         case Emit():
             return _emit(scene, stage)
+        case Start():
+            return _start(scene, stage)
         case Wait() | Stop():
             return []
     raise AssertionError(stage)
@@ -240,7 +254,7 @@ def _move(scene: Scene, to: str | None, which: ColumnElement[bool] | None, says:
 def _trace(
     scene: Scene,
     stage: Stage | None,
-    decision: Decision,
+    decision: Decision | ColumnElement[Any],
     detail: ColumnElement[Any] | None = None,
     where: ColumnElement[bool] | None = None,
 ) -> Insert:
@@ -250,7 +264,7 @@ def _trace(
         cohort.c.enrollment_id,
         literal(scene.version.number(stage), BigInteger) if stage is not None else cast(null(), BigInteger),
         cohort.c.at,
-        literal(decision.value),
+        literal(decision.value) if isinstance(decision, Decision) else decision,
         detail if detail is not None else cast(null(), Json),
     )
     columns = ["customer_id", "journey_id", "enrollment_id", "step_id", "at", "decision", "detail"]
@@ -479,3 +493,30 @@ def _emit(scene: Scene, stage: Emit) -> list[Statement]:
     columns = ["key", "customer_id", "name", "at", "properties", "source", "received_at"]
     record = insert_new(scene.dialect, event, columns, query)
     return [Statement("record the event", record), Statement("note the event", note)]
+
+
+# --- start --------------------------------------------------------------------------------------------------
+
+
+def _start(scene: Scene, stage: Start) -> list[Statement]:
+    """Bring the cohort to the other journey's door; nobody comes twice by the same step of one stay."""
+    runs = and_(journey.c.name == stage.journey, journey.c.version_id.is_not(None))
+    mine = scene.version.number(stage)
+    before = exists().where(trace.c.enrollment_id == cohort.c.enrollment_id, trace.c.step_id == mine,
+                            trace.c.decision == Decision.started.value)  # fmt: skip
+    query = (
+        select(
+            journey.c.id,
+            cohort.c.customer_id,
+            literal(ArrivalKind.started.value),
+            cohort.c.at,
+            literal(scene.version.name),
+        )
+        .join(journey, runs)
+        .where(cohort.c.note.is_(None), ~before)
+    )
+    bring = insert(arrival).from_select(["journey_id", "customer_id", "kind", "at", "detail"], query)
+    decision = case((exists().where(runs), Decision.started.value), else_=Decision.not_started.value)
+    detail = constant_json(scene, {"journey": stage.journey})
+    note = _trace(scene, stage, decision, detail, and_(cohort.c.note.is_(None), ~before))
+    return [Statement(f"bring them to the door of {stage.journey}", bring), Statement("note the start", note)]

@@ -159,6 +159,13 @@ class Emit(Step):
 
 
 @dataclass(frozen=True)
+class Start(Step):
+    """Puts the customer at another journey's door."""
+
+    journey: str
+
+
+@dataclass(frozen=True)
 class Stop(Step):
     """Ends the journey here."""
 
@@ -632,8 +639,14 @@ STEPS: dict[str, Kind] = {
         _emit,
         Key("data", MapOf(_Plain()), "The event's properties."),
     ),
+    "start": _step(
+        "start",
+        "Puts the customer at another journey's door, subject to its `if` and `again`.",
+        Name("journey"),
+        lambda f: Start(*_common(f), f.get("start")),
+    ),
     "stop": _step("stop", "Ends the journey here.", Just(True), lambda f: Stop(*_common(f))),
-    **{name: Later() for name in ("call", "award", "ask", "start")},
+    **{name: Later() for name in ("call", "award", "ask")},
 }
 """The steps: leading key to row."""
 

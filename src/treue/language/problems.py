@@ -40,6 +40,7 @@ CODES = {
     "T311": "template has no variant for the channel",
     "T312": "value does not fit the type",
     "T313": "unknown channel adapter",
+    "T314": "journeys that start each other again and again",
     "T401": "template syntax",
     "T402": "template front matter",
     "T403": "unknown name in a template",
@@ -58,7 +59,7 @@ MOST_IN_A_FILE = 100
 WIDEST = 140
 """Characters of a line that are shown around a problem."""
 
-WARNINGS = frozenset({"T405"})
+WARNINGS = frozenset({"T314", "T405"})
 """Codes that are worth saying but do not make `check` fail."""
 
 

@@ -89,6 +89,8 @@ class Decision(Sentence):
     in_doubt = "in_doubt", "the message may or may not have been sent"
     set = "set", "attributes were written"
     emitted = "emitted", "an event was recorded"
+    started = "started", "came to another journey's door"
+    not_started = "not_started", "the journey to start does not run"
     converted = "converted", "reached the goal"
     exited = "exited", "left early"
     finished = "finished", "came to the end"
@@ -101,6 +103,7 @@ class ArrivalKind(StrEnum):
     segment = "segment"
     schedule = "schedule"
     manual = "manual"
+    started = "started"
     leave = "leave"
 
 

@@ -163,7 +163,7 @@ class Step(SQLModel, table=True):
 
 
 class Arrival(SQLModel, table=True):
-    """Somebody at a journey's door: an event, a joined segment, a schedule, a call, or a reason to leave."""
+    """Somebody at a journey's door: an event, a joined segment, a schedule, a call, another journey, or a reason to leave."""
 
     __tablename__ = "arrival"
     __table_args__ = (

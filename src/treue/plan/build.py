@@ -5,7 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from treue.language import journey as language
-from treue.plan.stages import Choose, Emit, Entry, Exit, Goal, Plan, Send, Set, Split, Stage, Stop, Wait, Way
+from treue.plan.stages import (
+    Choose,
+    Emit,
+    Entry,
+    Exit,
+    Goal,
+    Plan,
+    Send,
+    Set,
+    Split,
+    Stage,
+    Start,
+    Stop,
+    Wait,
+    Way,
+)
 
 CategoryOf = Callable[[str, str], str | None]
 
@@ -83,6 +98,8 @@ class _Flattening:
                 return [Set(id_, line, when, to, step.values)]
             case language.Emit():
                 return [Emit(id_, line, when, to, step.event, step.data)]
+            case language.Start():
+                return [Start(id_, line, when, to, step.journey)]
             case language.Stop():
                 return [Stop(id_, line, when, to)]
         raise AssertionError(step)

@@ -6,7 +6,21 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from treue.clock import Duration
-from treue.plan.stages import Choose, Emit, Entry, Exit, Goal, Plan, Send, Set, Split, Stage, Stop, Wait
+from treue.plan.stages import (
+    Choose,
+    Emit,
+    Entry,
+    Exit,
+    Goal,
+    Plan,
+    Send,
+    Set,
+    Split,
+    Stage,
+    Start,
+    Stop,
+    Wait,
+)
 from treue.segments.tree import Property
 from treue.segments.words import wanted, words
 
@@ -77,6 +91,8 @@ def what(stage: Stage) -> str:
             return "set " + ", ".join(f"{name} = {value}" for name, value in stage.values)
         case Emit():
             return f"emit {stage.event}"
+        case Start():
+            return f"start {stage.journey}"
         case Stop():
             return "stop"
     raise AssertionError(stage)

@@ -104,6 +104,18 @@ class Emit:
 
 
 @dataclass(frozen=True)
+class Start:
+    """Puts customers at another journey's door."""
+
+    id: str
+    line: int
+    when: Condition | None
+    to: str | None
+    journey: str
+    kind: Literal["start"] = "start"
+
+
+@dataclass(frozen=True)
 class Stop:
     """Ends the journey."""
 
@@ -114,7 +126,7 @@ class Stop:
     kind: Literal["stop"] = "stop"
 
 
-Stage = Send | Wait | Choose | Split | Set | Emit | Stop
+Stage = Send | Wait | Choose | Split | Set | Emit | Start | Stop
 
 
 def leads_to(stage: Stage) -> set[str | None]:

@@ -17,6 +17,7 @@ from treue.language.source import MAX_BYTES, MAX_DEPTH, Mapping, read
 from treue.segments.tree import All, AnyOf, Condition, InSegment, Not
 from treue.workspace.dependencies import circles, named_segments, ordered
 from treue.workspace.files import SETTINGS_FILE, TemplateFolder, template_folders, yaml_files
+from treue.workspace.spinning import spinning
 
 
 @dataclass
@@ -67,6 +68,7 @@ class _Loader:
         paths = self._by_name(self.root / "journeys")
         journeys = {name: journey for name, path in paths.items() if (journey := self._journey(name, path))}
         self._check_references(templates, set(paths))
+        self._check_spinning(journeys)
         segments = {name: found for name in self.segment_paths if (found := self.segments[name])}
         return Workspace(self.root, settings, journeys, segments, templates, self.problems.all(), self.texts)
 
@@ -194,6 +196,14 @@ class _Loader:
                 self.problems.add(
                     reference.place, "T313", f"There is no channel adapter `{reference.name}`.", near
                 )
+
+    def _check_spinning(self, journeys: dict[str, Journey]) -> None:
+        for place, circle in spinning(journeys):
+            way = " → ".join([*circle, circle[0]])
+            message = f"Customers go round and round here without a wait: {way}."
+            self.problems.add(
+                place, "T314", message, "Put a `wait` in between, or leave out `again: always`."
+            )
 
     def _check_variant(self, reference: Reference, templates: dict[str, TemplateFolder]) -> None:
         folder = templates.get(reference.name)

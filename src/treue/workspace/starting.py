@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from treue.errors import UsageError
-from treue.language.journey import Choose, Emit, Journey, Send, Set, walk
+from treue.language.journey import Choose, Emit, Journey, Send, Set, Start, walk
 from treue.language.problems import Problems, did_you_mean
 from treue.language.schema import json_schema
 from treue.language.source import Mapping as YamlMapping
@@ -132,6 +132,8 @@ def _of_journey(journey: Journey, found: Needs, waiting: list[str]) -> None:
                 found.attributes.update(name for name, _ in step.values)
             case Emit():
                 found.events.add(step.event)
+            case Start():
+                waiting.append(step.journey)
 
 
 def _of_condition(condition: Condition | None, found: Needs, waiting: list[str]) -> None:
