@@ -261,6 +261,7 @@ def test_a_graph_counts_those_who_are_there_where_a_database_knows_them(treue: R
     assert f"{counts['entered']} entered" in text
     assert f"{counts['inside']} here" in text
     assert f"{counts['converted']} converted" in text
+    assert f'n0 -->|"{counts["entered"] - counts["held_out"]}"| n1' in text
 
 
 # --- preview ----------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ def graph(
         Path | None, typer.Option("--out", metavar="FILE", help="Write to this file (default: print).")
     ] = None,
 ) -> None:
-    """Draw a journey as SVG or Mermaid, with counts if there are any."""
+    """Draw a journey as SVG or Mermaid, with the customers on its steps and arrows if there are any."""
     from treue.cli.compile import plan_of
     from treue.plan import drawing
     from treue.plan import graph as pictures
@@ -42,6 +42,7 @@ def _counts(workspace: Workspace, name: str) -> Counts | None:
     """Return how many stand where, or None where no database knows the journey."""
     from treue.engine.counts import journey_counts
     from treue.engine.status import standing
+    from treue.engine.traffic import traffic
     from treue.plan.graph import Counts
 
     with opening.store_if_there(workspace) as store:
@@ -51,8 +52,8 @@ def _counts(workspace: Workspace, name: str) -> Counts | None:
             found = journey_counts(connection, [name]).get(name)
             if found is None:
                 return None
-            inside = standing(connection, name)
-    return Counts(found.entered, inside, found.finished, found.converted, found.exited, found.held_out)
+            inside, gone = standing(connection, name), traffic(connection, name)
+    return Counts(found.entered, inside, found.finished, found.converted, found.exited, found.held_out, gone)
 
 
 def register(app: typer.Typer) -> None:

@@ -31,10 +31,14 @@ END = "end"
 
 @dataclass(frozen=True)
 class Lead:
-    """One way on from a stage: under what label (a condition, a share), and to which stage (None: the end)."""
+    """One way on from a stage: under what label (a condition, a share), and to which stage (None: the end).
+
+    `way` is its name in the trace: a branch's or an arm's, `none`, `skipped`, or empty for the only way on.
+    """
 
     label: str
     to: str | None
+    way: str = ""
 
 
 def trigger(entry: Entry) -> str:
@@ -102,13 +106,16 @@ def leads(stage: Stage) -> tuple[Lead, ...]:
     """Return where a stage leads, in order; what a stage is passed by for (its `if`) included."""
     match stage:
         case Choose():
-            ways = tuple(Lead(words(w.condition) if w.condition else "else", w.to) for w in stage.ways)
+            ways = tuple(
+                Lead(words(w.condition) if w.condition else "else", w.to, w.name) for w in stage.ways
+            )
             closed = stage.ways and stage.ways[-1].condition is None
-            return _with_pass((*ways, *(() if closed else (Lead("none of these", stage.to),))), stage)
+            return _with_pass((*ways, *(() if closed else (Lead("none of these", stage.to, "none"),))), stage)
         case Split():
             whole = sum(way.weight for way in stage.ways)
             return _with_pass(
-                tuple(Lead(f"{way.name}: {way.weight / whole:.0%}", way.to) for way in stage.ways), stage
+                tuple(Lead(f"{way.name}: {way.weight / whole:.0%}", way.to, way.name) for way in stage.ways),
+                stage,
             )
         case Stop():
             return _with_pass((Lead("", None),), stage)
@@ -121,7 +128,7 @@ def tasks(plan: Plan) -> list[str]:
 
 
 def _with_pass(found: tuple[Lead, ...], stage: Stage) -> tuple[Lead, ...]:
-    return (*found, Lead("skipped", stage.to)) if stage.when is not None else found
+    return (*found, Lead("skipped", stage.to, "skipped")) if stage.when is not None else found
 
 
 def _channels(stage: Send) -> str:

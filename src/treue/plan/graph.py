@@ -21,7 +21,10 @@ _LABEL_WIDTH = 26
 
 @dataclass(frozen=True)
 class Counts:
-    """How many customers: in all, by the step they stand at, and how they left."""
+    """How many customers: in all, by the step they stand at, by the way they went on, and how they left.
+
+    `gone` is by step and way (see explain.Lead); whoever is held out is only in `entered` and `held_out`.
+    """
 
     entered: int = 0
     inside: Mapping[str, int] = field(default_factory=dict)
@@ -29,6 +32,7 @@ class Counts:
     converted: int = 0
     exited: Mapping[str, int] = field(default_factory=dict)
     held_out: int = 0
+    gone: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -44,11 +48,12 @@ class Box:
 
 @dataclass(frozen=True)
 class Arrow:
-    """An arrow between boxes, under a label."""
+    """An arrow between boxes: under a label, and with how many went along it."""
 
     start: str
     to: str
     label: str = ""
+    count: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def picture(plan: Plan, counts: Counts | None = None) -> Picture:
         *(_stage(stage, counts) for stage in plan.stages),
         Box(END, "end", "finished", count=_told(counts, "finished", "")),
     )
-    return Picture(plan.journey, boxes, tuple(_arrows(plan)), tuple(_beside(plan, counts)))
+    return Picture(plan.journey, boxes, tuple(_arrows(plan, counts)), tuple(_beside(plan, counts)))
 
 
 def _told(counts: Counts | None, name: str, word: str | None = None) -> str:
@@ -88,10 +93,13 @@ def _stage(stage: Stage, counts: Counts | None) -> Box:
     return Box(stage.id, stage.kind, title, (*said, *passed), f"{inside:,} here" if inside else "")
 
 
-def _arrows(plan: Plan) -> Iterator[Arrow]:
-    yield Arrow(ENTER, plan.first or END)
+def _arrows(plan: Plan, counts: Counts | None) -> Iterator[Arrow]:
+    walking = f"{counts.entered - counts.held_out:,}" if counts else ""
+    yield Arrow(ENTER, plan.first or END, count=walking)
     for stage in plan.stages:
-        yield from (Arrow(stage.id, lead.to or END, lead.label) for lead in explain.leads(stage))
+        for lead in explain.leads(stage):
+            gone = counts.gone.get((stage.id, lead.way), 0) if counts else 0
+            yield Arrow(stage.id, lead.to or END, lead.label, f"{gone:,}" if gone else "")
 
 
 def _beside(plan: Plan, counts: Counts | None) -> Iterator[Box]:
@@ -124,7 +132,8 @@ def mermaid(shown: Picture) -> str:
     lines = ["flowchart TD"]
     lines += [f"  {names[box.key]}{_mermaid_box(box)}" for box in (*shown.boxes, *shown.beside)]
     for arrow in shown.arrows:
-        label = f"|{_mermaid_text(_wrapped(arrow.label, _LABEL_WIDTH))}|" if arrow.label else ""
+        told = _arrow_lines(arrow)
+        label = f"|{_mermaid_text(told)}|" if told else ""
         lines.append(f"  {names[arrow.start]} -->{label} {names[arrow.to]}")
     lines += [f"  {names[ENTER]} -.- {names[box.key]}" for box in shown.beside]
     return "\n".join(lines) + "\n"
@@ -163,7 +172,8 @@ def dot(shown: Picture) -> str:
 
 
 def _dot_arrow(arrow: Arrow, names: Mapping[str, str]) -> str:
-    label = f", label=<{_dot_lines(_wrapped(arrow.label, _LABEL_WIDTH))}>" if arrow.label else ""
+    told = _arrow_lines(arrow)
+    label = f", label=<{_dot_lines(told)}>" if told else ""
     kind = "passed" if arrow.label == "skipped" else "way"
     return f"{names[arrow.start]} -> {names[arrow.to]} [class={kind}{label}]"
 
@@ -187,7 +197,13 @@ def _dot_label(box: Box) -> str:
 
 
 def _dot_lines(lines: Iterable[str]) -> str:
-    return "<BR/>".join(escape(line) for line in lines)
+    """Return an arrow's lines, a little away from the arrow itself."""
+    return "<BR/>".join(f"&#160;{escape(line)}" for line in lines)
+
+
+def _arrow_lines(arrow: Arrow) -> list[str]:
+    label = _wrapped(arrow.label, _LABEL_WIDTH) if arrow.label else []
+    return [*label, *([arrow.count] if arrow.count else [])]
 
 
 def _lines(box: Box) -> list[str]:
