@@ -12,9 +12,10 @@ import pytest
 
 from treue.language.conditions import CONDITION
 from treue.language.grammar import INVALID, Context, Schema
-from treue.language.journey import ENTER, STEP
+from treue.language.journey import STEP
 from treue.language.problems import Place, Problem, Problems
 from treue.language.source import read
+from treue.language.triggers import ENTER
 from treue.model.states import BUILT_IN_EVENTS
 from treue.segments.tree import HasConsent
 from treue.workspace.loading import load
@@ -64,13 +65,13 @@ STEPS_OF_THIS_VERSION = [
     '{set: {country: "{{ event.source }}"}}',
     "{emit: cart.abandoned, data: {cart_id: c1}}",
     "{start: onboarding}",
+    '{wait: {until: "09:00", on: [mon, tue]}}',
+    "{wait: {until: {attribute: trial_ends, before: 2d}}}",
+    "{wait: {for: {event: order.placed}, at_most: 7d, then: [{stop: true}], otherwise: [{stop: true}]}}",
     "{stop: true}",
     "{id: named, if: {consent: email}, stop: true}",
 ]
 STEPS_OF_LATER_ONES = {
-    '{wait: {until: "09:00", on: [mon, tue]}}': "until",
-    "{wait: {until: {attribute: trial_ends, before: 2d}}}": "until",
-    "{wait: {for: {event: order.placed}, at_most: 7d, then: [{stop: true}], otherwise: [{stop: true}]}}": "for",
     "{split: {a: {weight: 1, steps: [{stop: true}]}, b: {weight: 1, steps: [{stop: true}]}}, learn: clicked}": "learn",
     '{call: "https://example.com/{{ customer.id }}", method: POST, json: {a: 1}, secret: HOOK}': "call",
     "{award: {points: 50, reason: survey}}": "award",
@@ -83,12 +84,10 @@ TRIGGERS_OF_THIS_VERSION = [
     '{schedule: "0 9 * * MON", segment: dormant, again: 90d}',
     "{manual: true, if: {attribute: country, in: [DE, AT, CH]}}",
     "{event: cart.abandoned, per: cart_id}",
+    '{schedule: "0 9 * * MON", segment: dormant, each: run}',
+    '{date: birthday, before: 3d, at: "09:00"}',
+    '{date: trial_ends, after: 1y, at: "09:00", every: once}',
 ]
-TRIGGERS_OF_LATER_ONES = {
-    "{segment: dormant, each: run}": "each",
-    '{date: birthday, before: 3d, at: "09:00"}': "date",
-    '{date: trial_ends, after: 1y, at: "09:00"}': "date",
-}
 
 
 def parse(kind: object, text: str) -> tuple[object, list[Problem]]:
@@ -121,19 +120,8 @@ def shop(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_journey_loads_but_for_its_last_wait(shop: Path) -> None:
-    text = (HERE / "journey.yaml").read_text()
-    (shop / "journeys/welcome.yaml").write_text(text)
-    line = next(n for n, line in enumerate(text.splitlines(), 1) if "{for:" in line)
-    found = load(shop).problems
-    assert [(p.code, p.place.line, p.message) for p in found] == [
-        ("T211", line, "`for` comes with a later version of Treue.")
-    ]
-
-
-def test_the_journey_without_that_wait_is_read_as_written(shop: Path) -> None:
-    text = re.sub(r"(?m)^  - wait: \{for:.*\n", "", (HERE / "journey.yaml").read_text())
-    (shop / "journeys/welcome.yaml").write_text(text)
+def test_the_journey_is_read_as_written(shop: Path) -> None:
+    (shop / "journeys/welcome.yaml").write_text((HERE / "journey.yaml").read_text())
     journey = load(shop).require().journeys["welcome"]
     assert (journey.category, journey.basis, journey.holdout, journey.priority) == (
         "relational",
@@ -142,7 +130,7 @@ def test_the_journey_without_that_wait_is_read_as_written(shop: Path) -> None:
         50,
     )
     assert [exit_.name for exit_ in journey.exits] == ["consent.withdrawn", "segment staff"]
-    assert len(journey.steps) == 4
+    assert [type(step).__name__ for step in journey.steps] == ["Send", "Wait", "Choose", "WaitFor", "Send"]
 
 
 def test_the_segment_loads(shop: Path) -> None:
@@ -206,11 +194,6 @@ def test_a_later_condition_says_so_in_its_place(text: str, word: str) -> None:
 @pytest.mark.parametrize(("text", "word"), STEPS_OF_LATER_ONES.items())
 def test_a_later_step_says_so_in_its_place(text: str, word: str) -> None:
     assert parse(STEP, text) == (INVALID, later(text, word))
-
-
-@pytest.mark.parametrize(("text", "word"), TRIGGERS_OF_LATER_ONES.items())
-def test_a_later_trigger_says_so_in_its_place(text: str, word: str) -> None:
-    assert parse(ENTER, text) == (INVALID, later(text, word))
 
 
 def test_every_condition_of_the_page_is_tried_here() -> None:

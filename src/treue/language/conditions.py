@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from collections.abc import Mapping as MappingType
+from dataclasses import dataclass
 from typing import Any
 
 from treue.clock import parse_duration
@@ -371,6 +372,37 @@ def _message(fields: Fields) -> Any:
         fields.get("channel"),
         fields.get("journey"),
     )
+
+
+@dataclass(frozen=True)
+class DateAttribute:
+    """The name of an attribute that holds a date or a time."""
+
+    noun: str = "the name of an attribute that is a date or a time"
+
+    def parse(self, node: Node, context: Context) -> Any:
+        """Return the name and the type."""
+        if not isinstance(node, Scalar) or not isinstance(node.value, str):
+            return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.")
+        fitting = {name for name, type_ in context.schema.attributes.items() if type_ in ("date", "time")}
+        type_ = context.schema.attributes.get(node.text)
+        if type_ is None:
+            hint = did_you_mean(node.text, fitting, "Declare it under `customer` in treue.yaml.")
+            return context.say(node, "T304", f"There is no attribute {shown(node)}.", hint)
+        if type_ not in ("date", "time", UNDECLARED):
+            hint = (
+                f"Of these there are {listing(sorted(fitting))}."
+                if fitting
+                else "Declare one under `customer` in treue.yaml."
+            )
+            return context.say(
+                node, "T309", f"Here belongs {self.noun}; {shown(node)} is {_NOUNS[type_]}.", hint
+            )
+        return node.text, "date" if type_ == UNDECLARED else type_
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"type": "string", "description": "The name of an attribute."}
 
 
 CONDITION = OneOf(

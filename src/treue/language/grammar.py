@@ -456,6 +456,34 @@ class Cron:
 
 
 @dataclass(frozen=True)
+class TimeOfDay:
+    """A time of the day such as `09:00`, on the 24-hour clock."""
+
+    noun: str = "a time of the day such as `09:00`"
+
+    def parse(self, node: Node, context: Context) -> Any:
+        """Return the time as `HH:MM`."""
+        text = node.text if isinstance(node, Scalar) else ""
+        if re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text):
+            return text
+        return context.say(node, "T213", f"Here belongs {self.noun}, not {shown(node)}.", _time_hint(text))
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"type": "string", "pattern": r"^([01]\d|2[0-3]):[0-5]\d$", "examples": ["09:00"]}
+
+
+def _time_hint(text: str) -> str:
+    match = re.fullmatch(r"(\d{1,2})(?:[:.h](\d{2}))?(?::\d{2})? *(am|pm|uhr|h)?", text.strip().lower())
+    if match:
+        hour, minute = int(match[1]), int(match[2] or 0)
+        hour = hour % 12 + 12 * (match[3] == "pm") if match[3] in ("am", "pm") and hour <= 12 else hour
+        if hour < 24 and minute < 60:
+            return f"Write `{hour:02}:{minute:02}`."
+    return "Two digits for the hour, from 00 to 23, and two for the minute."
+
+
+@dataclass(frozen=True)
 class ListOf:
     """A list of one kind; a single value counts as a list of one where `single` allows it."""
 

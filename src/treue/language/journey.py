@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from treue.clock import Duration
-from treue.language.conditions import CONDITION, UNDECLARED, check_where, parse_where, scalar
+from treue.language.conditions import CONDITION, UNDECLARED, DateAttribute, check_where, parse_where, scalar
 from treue.language.grammar import (
     INVALID,
     ChannelName,
-    Cron,
     EventName,
     Fields,
     Flag,
@@ -29,6 +29,7 @@ from treue.language.grammar import (
     Shape,
     Share,
     Text,
+    TimeOfDay,
     Whole,
     Word,
     say_empty,
@@ -36,31 +37,14 @@ from treue.language.grammar import (
 )
 from treue.language.problems import Place, did_you_mean, nearest
 from treue.language.source import Items, Mapping, Node, Scalar
+from treue.language.triggers import ENTER, Enter, check_moving
 from treue.model.states import BUILT_IN_ATTRIBUTES
 from treue.segments.tree import Condition, Happened, InSegment, Property
 from treue.segments.tree import Scalar as Plain
 
 STEP_ID = r"[a-z0-9]+(?:[-_][a-z0-9]+)*"
 DEFAULT_VALID_FOR = Duration(days=1)
-WAIT_FORMS = ("for", "until")
-
-
-@dataclass(frozen=True)
-class Enter:
-    """How customers come into a journey: exactly one of event, segment, schedule (with segment) or manual.
-
-    `again` is None for never, a zero Duration for always, else how long after leaving.
-    """
-
-    event: str | None = None
-    where: tuple[Property, ...] = ()
-    segment: Condition | None = None
-    segment_name: str | None = None
-    schedule: str | None = None
-    manual: bool = False
-    when: Condition | None = None
-    again: Duration | None = None
-    per: str | None = None
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 @dataclass(frozen=True)
@@ -108,6 +92,34 @@ class Wait(Step):
     """Holds the customer for a time."""
 
     duration: Duration
+
+
+@dataclass(frozen=True)
+class WaitUntil(Step):
+    """Holds the customer until the next `at` (HH:MM on the customer's clock), on one of `days` where there are any."""
+
+    at: str
+    days: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class WaitDate(Step):
+    """Holds the customer until the date or time an attribute names, moved by a duration."""
+
+    attribute: str
+    type: str
+    before: Duration | None = None
+    after: Duration | None = None
+
+
+@dataclass(frozen=True)
+class WaitFor(Step):
+    """Holds the customer until a condition holds (then: `then`), `at_most` so long (then: `otherwise`)."""
+
+    condition: Condition
+    at_most: Duration
+    then: tuple[Step, ...] = ()
+    otherwise: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -188,123 +200,7 @@ class Journey:
     steps: tuple[Step, ...]
 
 
-# --- enter, exit, goal --------------------------------------------------------------------------------------
-
-
-def _again(node: Node, context: Any) -> Any:
-    text = node.text if isinstance(node, Scalar) else ""
-    if text in ("never", "always"):
-        return None if text == "never" else Duration()
-    if text[:1].isdigit():
-        return Length().parse(node, context)
-    near = nearest(text, ("never", "always"))
-    return context.say(
-        node,
-        "T204",
-        f"Here belongs `never`, `always` or a duration, not {shown(node)}.",
-        f"Did you mean `{near}`?" if near else "Such as `again: 90d`: how long after leaving.",
-    )
-
-
-class _Again:
-    noun = "`never`, `always` or a duration"
-
-    def parse(self, node: Node, context: Any) -> Any:
-        """Return None for never, nothing for always, else the duration, wrapped so that None is a value."""
-        found = _again(node, context)
-        return INVALID if found is INVALID else (found,)
-
-    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
-        """Return the JSON Schema."""
-        return {"anyOf": [{"enum": ["never", "always"]}, Length().schema(defs)]}
-
-
-def _enter(fields: Fields) -> Any:
-    context, node = fields.context, fields.node
-    kinds = [k for k in ("event", "schedule", "segment", "manual") if fields.written(k)]
-    if not kinds:
-        return context.say(
-            node,
-            "T202",
-            "Nothing starts this journey.",
-            "`enter` needs `event`, `segment`, `schedule` with `segment`, or `manual: true`.",
-        )
-    if len(kinds) > 1 and kinds != ["schedule", "segment"]:
-        first, other = kinds[0], kinds[-1]
-        return context.say(
-            fields.at(other),
-            "T207",
-            f"`{first}` and `{other}` do not go together.",
-            "A journey has one trigger.",
-        )
-    if kinds == ["schedule"]:
-        return context.say(fields.at("schedule"), "T202", "A `schedule` needs a `segment`: who enters then?")
-    for key in ("where", "per"):
-        if fields.written(key) and "event" not in kinds:
-            return context.say(fields.at(key), "T207", f"`{key}` belongs to an `event` trigger.")
-    return _build_enter(fields)
-
-
-def _build_enter(fields: Fields) -> Any:
-    context = fields.context
-    event, name = fields.get("event"), fields.get("segment")
-    where = parse_where(fields.get("where"), event, context) if "where" in fields else ()
-    per = fields.get("per")
-    if per and per not in context.schema.events.get(event, {}):
-        node = fields.node.get("per")
-        assert node is not None
-        hint = did_you_mean(per, context.schema.events.get(event, {}))
-        return context.say(node, "T305", f"The event `{event}` has no property {shown(node)}.", hint)
-    condition = None
-    if name:
-        node = fields.node.get("segment")
-        assert node is not None
-        condition = context.segment(name, node.place)
-    if where is INVALID or (name and condition is None):
-        return INVALID
-    again = fields.get("again", (None,))[0]
-    return Enter(
-        event,
-        where,
-        condition,
-        name,
-        fields.get("schedule"),
-        bool(fields.get("manual")),
-        fields.get("if"),
-        again,
-        per,
-    )
-
-
-ENTER = Shape(
-    "trigger",
-    "How customers come into the journey.",
-    (
-        Key("event", EventName(), "Enter when this event happens."),
-        Key(
-            "where", Raw("an event's properties", {"type": "object"}), "Only events whose own properties fit."
-        ),
-        Key(
-            "segment",
-            Text("the name of a segment"),
-            "Enter on joining this segment; with `schedule`, everyone in it then.",
-        ),
-        Key(
-            "schedule", Cron(), "Enter at these times (cron, in the workspace's time zone); needs `segment`."
-        ),
-        Key("manual", Just(True), "Enter by command or HTTP call only."),
-        Key("date", Later(), ""),
-        Key("each", Later(), ""),
-        Key("before", Later(beside="date"), ""),
-        Key("after", Later(beside="date"), ""),
-        Key("at", Later(beside="date"), ""),
-        Key("if", CONDITION, "Only customers for whom this holds at entry."),
-        Key("again", _Again(), "`never` (the default), `always`, or how long after leaving."),
-        Key("per", Text("the name of an event property"), "One stay for each value of this event property."),
-    ),
-    _enter,
-    check=check_where,
-)
+# --- exit, goal -------------------------------------------------------------------------------------------
 
 
 class _Exit:
@@ -463,19 +359,115 @@ class _Arms:
         return {"type": "object", "additionalProperties": ARM.schema(defs), "minProperties": 2}
 
 
-class _Duration:
-    noun = "a duration such as `2d`"
+def _check_until(fields: Fields) -> None:
+    until = fields.node.get("until")
+    if fields.written("on") and isinstance(until, Mapping):
+        message = "`on` belongs to a time of the day, not to an attribute's date."
+        fields.context.say(fields.at("on"), "T207", message, "Wait for the weekday in a step of its own.")
+
+
+UNTIL_DATE = Shape(
+    "date to wait for",
+    "The day or the instant an attribute names, or so long before or after it; where it has passed, on at once.",
+    (
+        Key(
+            "attribute",
+            DateAttribute(),
+            "The attribute; a date begins at the customer's midnight.",
+            required=True,
+        ),
+        Key("before", Length(), "So long before."),
+        Key("after", Length(), "So long after."),
+    ),
+    lambda fields: partial(
+        WaitDate,
+        attribute=fields.get("attribute")[0],
+        type=fields.get("attribute")[1],
+        before=fields.get("before"),
+        after=fields.get("after"),
+    ),
+    "a time of the day such as `09:00`, or a mapping with `attribute`",
+    check=check_moving,
+)
+
+
+class _Until:
+    noun = "a time of the day such as `09:00`, or an attribute's date"
 
     def parse(self, node: Node, context: Any) -> Any:
-        """Return the duration; the other forms of `wait` come later."""
-        forms = (
-            [key for key, _ in node.entries if key.text in WAIT_FORMS] if isinstance(node, Mapping) else []
-        )
-        return Later().parse(forms[0], context) if forms else Length().parse(node, context)
+        """Return the time as a text, or what makes a WaitDate."""
+        return (TimeOfDay() if isinstance(node, Scalar) else UNTIL_DATE).parse(node, context)
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
         """Return the JSON Schema."""
-        return Length().schema(defs)
+        return {"anyOf": [TimeOfDay().schema(defs), UNTIL_DATE.schema(defs)]}
+
+
+def _until(fields: Fields) -> Any:
+    until, days = fields.get("until"), fields.get("on", ())
+    if not isinstance(until, str):
+        return until
+    return partial(WaitUntil, at=until, days=tuple(day for day in WEEKDAYS if day in days))
+
+
+WAIT_UNTIL = Shape(
+    "wait-until",
+    "Holds the customer until a local time, or a date of the customer's own.",
+    (
+        Key(
+            "until",
+            _Until(),
+            "The next such time on the customer's clock, or an attribute's date.",
+            required=True,
+        ),
+        Key(
+            "on",
+            ListOf(Word(WEEKDAYS), noun="`mon` to `sun`, one or several"),
+            "Only on these days of the week.",
+        ),
+    ),
+    _until,
+    check=_check_until,
+)
+WAIT_FOR = Shape(
+    "wait-for",
+    "Holds the customer until something has happened, or so long.",
+    (
+        Key("for", CONDITION, "Goes on when this holds; events count from arrival here on.", required=True),
+        Key("at_most", Length(), "Goes on after this time, whatever has happened.", required=True),
+        Key("then", _Steps(), "What happens where it came to hold."),
+        Key("otherwise", _Steps(), "What happens where it did not."),
+    ),
+    lambda fields: partial(
+        WaitFor,
+        condition=fields.get("for"),
+        at_most=fields.get("at_most"),
+        then=fields.get("then", ()),
+        otherwise=fields.get("otherwise", ()),
+    ),
+)
+_WAITS = {"until": WAIT_UNTIL, "on": WAIT_UNTIL} | dict.fromkeys(
+    ("for", "at_most", "then", "otherwise"), WAIT_FOR
+)
+
+
+class _Wait:
+    noun = "a duration such as `2d`, or a mapping with `until` or `for`"
+
+    def parse(self, node: Node, context: Any) -> Any:
+        """Return what makes the step from what all steps have."""
+        if isinstance(node, Mapping):
+            near = (nearest(key.text, _WAITS) for key, _ in node.entries)
+            shape = next((_WAITS[name] for name in near if name), None)
+            if shape is None:
+                return context.say(node, "T205", f"Here belongs {self.noun}, not a mapping without them.")
+            return shape.parse(node, context)
+        found = Length().parse(node, context)
+        return INVALID if found is INVALID else partial(Wait, duration=found)
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"anyOf": [Length().schema(defs), WAIT_UNTIL.schema(defs), WAIT_FOR.schema(defs)]}
 
 
 class _Written:
@@ -615,7 +607,7 @@ STEPS: dict[str, Kind] = {
         Key("from", Text(), "Another sender than the workspace's."),
         _DATA,
     ),
-    "wait": _step("wait", "Holds the customer.", _Duration(), lambda f: Wait(*_common(f), f.get("wait"))),
+    "wait": _step("wait", "Holds the customer.", _Wait(), lambda f: f.get("wait")(*_common(f))),
     "choose": _step(
         "choose",
         "Takes the first branch that fits.",
@@ -650,6 +642,8 @@ STEPS: dict[str, Kind] = {
 }
 """The steps: leading key to row."""
 
+_HOLDING_STEPS = ("steps", "else", "then", "otherwise")
+
 STEP = OneOf("step", lambda: STEPS, "a step")
 
 
@@ -678,12 +672,20 @@ def walk(steps: tuple[Step, ...]) -> list[Step]:
     found: list[Step] = []
     for step in steps:
         found.append(step)
-        parts: tuple[Branch | Arm, ...] = (
-            step.branches if isinstance(step, Choose) else step.arms if isinstance(step, Split) else ()
-        )
-        for part in parts:
-            found += walk(part.steps)
+        for inner in _inside(step):
+            found += walk(inner)
     return found
+
+
+def _inside(step: Step) -> list[tuple[Step, ...]]:
+    match step:
+        case Choose():
+            return [branch.steps for branch in step.branches]
+        case Split():
+            return [arm.steps for arm in step.arms]
+        case WaitFor():
+            return [step.then, step.otherwise]
+    return []
 
 
 def _check_journey(fields: Fields) -> None:
@@ -721,7 +723,7 @@ def _ids(node: Node | None) -> Iterator[Scalar]:
             yield id_
         arms = node.get("split")
         inner = [arm for _, arm in arms.entries] if isinstance(arms, Mapping) else []
-        for part in (node.get("choose"), *inner, node.get("steps"), node.get("else")):
+        for part in (node.get("choose"), node.get("wait"), *inner, *map(node.get, _HOLDING_STEPS)):
             yield from _ids(part)
 
 

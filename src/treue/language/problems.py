@@ -27,6 +27,7 @@ CODES = {
     "T210": "not a time zone",
     "T211": "comes with a later version",
     "T212": "a literal secret",
+    "T213": "not a time of the day",
     "T301": "unknown segment",
     "T302": "unknown template",
     "T303": "unknown event",

@@ -6,10 +6,13 @@ from collections.abc import Iterable, Iterator
 
 from treue.language.conditions import CONDITIONS, OPERATORS
 from treue.language.grammar import Key, Kind, Later, Shape
-from treue.language.journey import ARM, ELSE, ENTER, GOAL, IF, JOURNEY, STEPS
+from treue.language.journey import ARM, ELSE, GOAL, IF, JOURNEY, STEPS, UNTIL_DATE, WAIT_FOR, WAIT_UNTIL
 from treue.language.problems import CODES, WARNINGS
 from treue.language.settings import SEGMENT, SENDER, SETTINGS, SOURCE
+from treue.language.triggers import ENTER
 from treue.model.states import BUILT_IN_ATTRIBUTES, BUILT_IN_EVENTS, Reason
+
+WITHIN_STEPS = (WAIT_UNTIL, UNTIL_DATE, WAIT_FOR, IF, ELSE, ARM)
 
 INTRODUCTION = """# Reference
 
@@ -26,7 +29,7 @@ def _sections() -> Iterator[str]:
     yield from _shapes("Settings: `treue.yaml`", (SETTINGS, SENDER, SOURCE))
     yield from _shapes("A segment: `segments/NAME.yaml`", (SEGMENT,))
     yield from _shapes("A journey: `journeys/NAME.yaml`", (JOURNEY, ENTER, GOAL))
-    yield from _shapes("Steps", (*_only_shapes(STEPS.values()), IF, ELSE, ARM))
+    yield from _shapes("Steps", (*_only_shapes(STEPS.values()), *WITHIN_STEPS))
     yield from _shapes("Conditions", _only_shapes(CONDITIONS.values()))
     yield from _operators()
     yield from _built_in()

@@ -11,6 +11,7 @@ from treue.plan.stages import (
     Entry,
     Exit,
     Goal,
+    OnDate,
     Plan,
     Send,
     Set,
@@ -19,6 +20,9 @@ from treue.plan.stages import (
     Start,
     Stop,
     Wait,
+    WaitDate,
+    WaitFor,
+    WaitUntil,
     Way,
 )
 
@@ -47,6 +51,8 @@ def build(journey: language.Journey, category_of: CategoryOf = _no_category) -> 
             enter.when,
             enter.again,
             enter.per,
+            OnDate(**vars(enter.date)) if enter.date else None,
+            enter.each_run,
         ),
         tuple(Exit(exit_.name, exit_.event, exit_.where, exit_.condition) for exit_ in journey.exits),
         Goal(goal.event, goal.where, goal.within) if goal else None,
@@ -90,6 +96,12 @@ class _Flattening:
                 ]
             case language.Wait():
                 return [Wait(id_, line, when, to, step.duration)]
+            case language.WaitUntil():
+                return [WaitUntil(id_, line, when, to, step.at, step.days)]
+            case language.WaitDate():
+                return [WaitDate(id_, line, when, to, step.attribute, step.type, step.before, step.after)]
+            case language.WaitFor():
+                return self.wait_for(step, id_, path, to)
             case language.Choose():
                 return self.choose(step, id_, path, to)
             case language.Split():
@@ -103,6 +115,13 @@ class _Flattening:
             case language.Stop():
                 return [Stop(id_, line, when, to)]
         raise AssertionError(step)
+
+    def wait_for(self, step: language.WaitFor, id_: str, path: str, to: str | None) -> list[Stage]:
+        then = self.steps(step.then, f"{path}.wait.then", to)
+        otherwise = self.steps(step.otherwise, f"{path}.wait.otherwise", to)
+        ways = (then[0].id if then else to, otherwise[0].id if otherwise else to)
+        waiting = WaitFor(id_, step.place.line, step.when, to, step.condition, step.at_most, *ways)
+        return [waiting, *then, *otherwise]
 
     def choose(self, step: language.Choose, id_: str, path: str, to: str | None) -> list[Stage]:
         ways, inner = [], []

@@ -12,6 +12,7 @@ from treue.plan.stages import (
     Entry,
     Exit,
     Goal,
+    OnDate,
     Plan,
     Send,
     Set,
@@ -20,6 +21,9 @@ from treue.plan.stages import (
     Start,
     Stop,
     Wait,
+    WaitDate,
+    WaitFor,
+    WaitUntil,
 )
 from treue.segments.tree import Property
 from treue.segments.words import wanted, words
@@ -45,21 +49,33 @@ def trigger(entry: Entry) -> str:
     """Return what brings customers in, in a few words."""
     if entry.event:
         return entry.event + _where(entry.where)
+    if entry.date:
+        return _on_date(entry.date)
     if entry.schedule:
         return f"everyone in segment {entry.segment_name}, at {entry.schedule}"
     return f"joins segment {entry.segment_name}" if entry.segment_name else "by hand: treue enroll, or HTTP"
+
+
+def _on_date(date: OnDate) -> str:
+    named = f"{_moved(date.before, date.after)}{date.attribute} at {date.at}"
+    return f"every year, {named}" if date.yearly else named
+
+
+def _moved(before: Duration | None, after: Duration | None) -> str:
+    return f"{before} before " if before else f"{after} after " if after else ""
 
 
 def admission(entry: Entry) -> Iterator[str]:
     """Yield who of them is let in, and how often."""
     if entry.when is not None:
         yield f"if {words(entry.when)}"
+    per = "occurrence" if entry.date else entry.per
     if entry.again is None:
-        yield "once" if not entry.per else f"once for each {entry.per}"
+        yield f"once for each {per}" if per else "once"
     else:
         yield f"again {entry.again} after leaving" if entry.again else "again and again"
-        if entry.per:
-            yield f"for each {entry.per}"
+        if per:
+            yield f"for each {per}"
 
 
 def goal(aim: Goal) -> str:
@@ -87,6 +103,12 @@ def what(stage: Stage) -> str:
             return f"send {stage.template} on {_channels(stage)}{stale}"
         case Wait():
             return f"wait {stage.duration}"
+        case WaitUntil():
+            return f"wait until {stage.at}" + (f" on {', '.join(stage.days)}" if stage.days else "")
+        case WaitDate():
+            return f"wait until {_moved(stage.before, stage.after)}{stage.attribute}"
+        case WaitFor():
+            return f"wait for {words(stage.condition)}, at most {stage.at_most}"
         case Choose():
             return "choose"
         case Split():
@@ -117,6 +139,9 @@ def leads(stage: Stage) -> tuple[Lead, ...]:
                 tuple(Lead(f"{way.name}: {way.weight / whole:.0%}", way.to, way.name) for way in stage.ways),
                 stage,
             )
+        case WaitFor():
+            held = Lead("then", stage.then)
+            return _with_pass((held, Lead(f"otherwise, after {stage.at_most}", stage.otherwise)), stage)
         case Stop():
             return _with_pass((Lead("", None),), stage)
     return (Lead("", stage.to),)

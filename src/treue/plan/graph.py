@@ -90,7 +90,8 @@ def _stage(stage: Stage, counts: Counts | None) -> Box:
     said = () if "." in stage.id else (explain.what(stage),)
     passed = (f"if {words(stage.when)}",) if stage.when is not None else ()
     inside = counts.inside.get(stage.id, 0) if counts else 0
-    return Box(stage.id, stage.kind, title, (*said, *passed), f"{inside:,} here" if inside else "")
+    kind = stage.kind.partition("_")[0]  # all waits look alike
+    return Box(stage.id, kind, title, (*said, *passed), f"{inside:,} here" if inside else "")
 
 
 def _arrows(plan: Plan, counts: Counts | None) -> Iterator[Arrow]:

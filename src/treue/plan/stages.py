@@ -45,6 +45,49 @@ class Wait:
 
 
 @dataclass(frozen=True)
+class WaitUntil:
+    """Holds customers until the next `at` (HH:MM on their clocks), on one of `days` (`mon` to `sun`; none: any)."""
+
+    id: str
+    line: int
+    when: Condition | None
+    to: str | None
+    at: str
+    days: tuple[str, ...]
+    kind: Literal["wait_until"] = "wait_until"
+
+
+@dataclass(frozen=True)
+class WaitDate:
+    """Holds customers until the day (local midnight) or the time an attribute of `type` names, moved by a duration."""
+
+    id: str
+    line: int
+    when: Condition | None
+    to: str | None
+    attribute: str
+    type: str
+    before: Duration | None
+    after: Duration | None
+    kind: Literal["wait_date"] = "wait_date"
+
+
+@dataclass(frozen=True)
+class WaitFor:
+    """Holds customers until a condition holds, which leads to `then`, `at_most` so long, which leads to `otherwise`."""
+
+    id: str
+    line: int
+    when: Condition | None
+    to: str | None
+    condition: Condition
+    at_most: Duration
+    then: str | None
+    otherwise: str | None
+    kind: Literal["wait_for"] = "wait_for"
+
+
+@dataclass(frozen=True)
 class Way:
     """One way out of a choose or split: its name, its condition or weight, and where it leads."""
 
@@ -126,13 +169,30 @@ class Stop:
     kind: Literal["stop"] = "stop"
 
 
-Stage = Send | Wait | Choose | Split | Set | Emit | Start | Stop
+Waiting = Wait | WaitUntil | WaitDate | WaitFor
+Stage = Send | Waiting | Choose | Split | Set | Emit | Start | Stop
 
 
 def leads_to(stage: Stage) -> set[str | None]:
     """Return the ids of all stages that customers may go on to from a stage; None is the end."""
-    ways = {way.to for way in stage.ways} if isinstance(stage, (Choose, Split)) else set()
-    return {stage.to, *ways}
+    match stage:
+        case Choose() | Split():
+            return {stage.to, *(way.to for way in stage.ways)}
+        case WaitFor():
+            return {stage.to, stage.then, stage.otherwise}
+    return {stage.to}
+
+
+@dataclass(frozen=True)
+class OnDate:
+    """The day an attribute of `type` names, or with `yearly` its anniversaries, moved; see the language's `date`."""
+
+    attribute: str
+    type: str
+    at: str
+    yearly: bool
+    before: Duration | None
+    after: Duration | None
 
 
 @dataclass(frozen=True)
@@ -148,6 +208,8 @@ class Entry:
     when: Condition | None
     again: Duration | None
     per: str | None
+    date: OnDate | None = None
+    each_run: bool = False
 
 
 @dataclass(frozen=True)

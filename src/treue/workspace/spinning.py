@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from treue.language.journey import Choose, Emit, Journey, Split, Start, Step, Stop, Wait
+from treue.language.journey import Choose, Emit, Journey, Split, Start, Step, Stop, Wait, WaitFor, WaitUntil
 from treue.language.problems import Place
 from treue.workspace.dependencies import Uses, circles, ordered
 
@@ -46,7 +46,7 @@ def _within(step: Step) -> tuple[list[Step], bool]:
     match step:
         case Start() | Emit():
             return [step], True
-        case Wait() | Stop():
+        case Wait() | WaitUntil() | WaitFor() | Stop():
             return [], False
         case Choose():
             return _any([branch.steps for branch in step.branches], step.branches[-1].condition is not None)

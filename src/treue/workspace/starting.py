@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from treue.errors import UsageError
-from treue.language.journey import Choose, Emit, Journey, Send, Set, Start, walk
+from treue.language.journey import Choose, Emit, Journey, Send, Set, Start, WaitDate, WaitFor, walk
 from treue.language.problems import Problems, did_you_mean
 from treue.language.schema import json_schema
 from treue.language.source import Mapping as YamlMapping
@@ -115,6 +115,7 @@ def _of_journey(journey: Journey, found: Needs, waiting: list[str]) -> None:
     found.events.update(name for name in (enter.event, goal.event if goal else None) if name)
     if enter.segment is not None and enter.segment_name:
         _of_condition(InSegment(enter.segment_name, enter.segment), found, waiting)
+    found.attributes.update([enter.date.attribute] if enter.date else [])
     _of_condition(enter.when, found, waiting)
     for exit_ in journey.exits:
         found.events.update([exit_.event] if exit_.event else [])
@@ -128,6 +129,10 @@ def _of_journey(journey: Journey, found: Needs, waiting: list[str]) -> None:
             case Choose():
                 for branch in step.branches:
                     _of_condition(branch.condition, found, waiting)
+            case WaitDate():
+                found.attributes.add(step.attribute)
+            case WaitFor():
+                _of_condition(step.condition, found, waiting)
             case Set():
                 found.attributes.update(name for name, _ in step.values)
             case Emit():
