@@ -33,7 +33,7 @@ class Case:
         for name, text in self.files.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(text, encoding="utf-8")
-        return load(root, lambda: ADAPTERS)
+        return load(root, lambda: ADAPTERS, tests=True)
 
     def found(self, root: Path) -> str:
         """Return all problems as `treue check` shows them."""

@@ -35,7 +35,7 @@ def test_only_cases_called_fine_have_no_problems(cases: dict[str, Any]) -> None:
 
 
 def test_the_workspace_below_all_cases_has_no_problems(base: Path) -> None:
-    loaded = load(base)
+    loaded = load(base, tests=True)
     assert loaded.problems == []
     assert set(loaded.journeys) == {"greeting", "everything"}
     assert set(loaded.segments) == {"dormant", "regulars"}

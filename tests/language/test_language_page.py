@@ -133,6 +133,15 @@ def test_the_journey_is_read_as_written(shop: Path) -> None:
     assert [type(step).__name__ for step in journey.steps] == ["Send", "Wait", "Choose", "WaitFor", "Send"]
 
 
+def test_the_test_loads(shop: Path) -> None:
+    journey = re.sub(r"(?m)^  - wait: \{for:.*\n", "", (HERE / "journey.yaml").read_text())
+    (shop / "journeys/welcome.yaml").write_text(journey)
+    (shop / "journeys/welcome.test.yaml").write_text((HERE / "test.yaml").read_text())
+    [found] = load(shop, tests=True).require().tests["welcome"]
+    assert found.name == "A customer who clicks gets her favourites two days later"
+    assert (len(found.timeline or ()), len(found.expect or ())) == (2, 2)
+
+
 def test_the_segment_loads(shop: Path) -> None:
     (shop / "segments/dormant.yaml").write_text((HERE / "segment.yaml").read_text())
     assert "dormant" in load(shop).require().segments
@@ -203,6 +212,6 @@ def test_every_condition_of_the_page_is_tried_here() -> None:
 
 
 @pytest.mark.skipif(not PAGE.is_file(), reason="the language's page does not lie beside this repository")
-@pytest.mark.parametrize("name", ["journey", "conditions", "segment", "settings"])
+@pytest.mark.parametrize("name", ["journey", "conditions", "segment", "settings", "test"])
 def test_the_examples_here_are_those_of_the_page(name: str) -> None:
     assert f"```yaml\n{(HERE / f'{name}.yaml').read_text()}```" in PAGE.read_text()

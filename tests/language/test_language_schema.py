@@ -13,15 +13,16 @@ from treue.language.conditions import CONDITIONS
 from treue.language.grammar import Later, Shape
 from treue.language.journey import ARM, ELSE, ENTER, GOAL, IF, JOURNEY, STEPS
 from treue.language.problems import Problems
+from treue.language.scenario import SCENARIO_SHAPES
 from treue.language.schema import json_schema
 from treue.language.settings import SEGMENT, SENDER, SETTINGS, SOURCE
-from treue.language.source import Items, Mapping, Node, read
+from treue.language.source import Items, Mapping, Node, read_any
 from treue.workspace.files import reference_workspace
 
 SCHEMA = json_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)
 SHAPES = [
-    *(kind for kind in (*STEPS.values(), *CONDITIONS.values()) if isinstance(kind, Shape)),
+    *(kind for kind in (*STEPS.values(), *CONDITIONS.values(), *SCENARIO_SHAPES) if isinstance(kind, Shape)),
     *(ARM, ELSE, ENTER, GOAL, IF, JOURNEY, SEGMENT, SENDER, SETTINGS, SOURCE),
 ]
 UNSEEN = {"typo-where-operators"}
@@ -35,14 +36,14 @@ def plain(node: Node) -> Any:
 
 
 def loaded(text: str) -> Any:
-    node = read("x.yaml", text, Problems())
+    node = read_any("x.yaml", text, Problems())
     return None if node is None else plain(node)
 
 
 def files(root: Path) -> Iterator[Path]:
     yield root / "treue.yaml"
     for folder in ("journeys", "segments"):
-        yield from (path for path in sorted((root / folder).glob("*.yaml")) if ".test." not in path.name)
+        yield from sorted((root / folder).glob("*.yaml"))
 
 
 def objects(schema: Any) -> Iterator[dict[str, Any]]:
@@ -112,6 +113,7 @@ def test_it_refuses_every_misspelt_key_that_it_can_see(cases: dict[str, Any]) ->
         "two-in-one",
         "words-of-a-journey",
         "later-steps",
+        "test-says-nothing",
     ],
 )
 def test_it_refuses_what_else_an_editor_can_see(cases: dict[str, Any], name: str) -> None:

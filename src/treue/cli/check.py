@@ -31,7 +31,7 @@ def check(
 
     root = opening.root(context)
     wanted = _wanted(files or [], root)
-    workspace = load(root, installed_adapters)
+    workspace = load(root, installed_adapters, tests=True)
     problems = _chosen(_all(workspace, wanted), wanted)
     if json:
         output.document(problems=[problem.as_json() for problem in problems])

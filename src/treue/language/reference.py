@@ -8,6 +8,7 @@ from treue.language.conditions import CONDITIONS, OPERATORS
 from treue.language.grammar import Key, Kind, Later, Shape
 from treue.language.journey import ARM, ELSE, GOAL, IF, JOURNEY, STEPS, UNTIL_DATE, WAIT_FOR, WAIT_UNTIL
 from treue.language.problems import CODES, WARNINGS
+from treue.language.scenario import SCENARIO_SHAPES
 from treue.language.settings import SEGMENT, SENDER, SETTINGS, SOURCE
 from treue.language.triggers import ENTER
 from treue.model.states import BUILT_IN_ATTRIBUTES, BUILT_IN_EVENTS, Reason
@@ -32,6 +33,7 @@ def _sections() -> Iterator[str]:
     yield from _shapes("Steps", (*_only_shapes(STEPS.values()), *WITHIN_STEPS))
     yield from _shapes("Conditions", _only_shapes(CONDITIONS.values()))
     yield from _operators()
+    yield from _shapes("Tests: `journeys/NAME.test.yaml`", _only_shapes(SCENARIO_SHAPES))
     yield from _built_in()
     yield from _reasons()
     yield from _codes()

@@ -82,6 +82,15 @@ class _Stop(Exception):  # noqa: N818 - a private signal, never seen outside thi
 
 def read(file: str, text: str, problems: Problems) -> Mapping | None:
     """Return the file's mapping, or None after adding what is wrong with it to `problems`."""
+    root = read_any(file, text, problems)
+    if root is None or isinstance(root, Mapping):
+        return root
+    problems.add(root.place, "T104", "The file must be a mapping: lines of `key: value`.")
+    return None
+
+
+def read_any(file: str, text: str, problems: Problems) -> Node | None:
+    """Return what the file holds, mapping, list or value, or None after adding what is wrong to `problems`."""
     start = Place(file, 1, 1)
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         problems.add(start, "T103", f"The file is larger than {MAX_BYTES // 1024} kB.")
@@ -102,9 +111,6 @@ def read(file: str, text: str, problems: Problems) -> Mapping | None:
         return None
     if root is None or (isinstance(root, Scalar) and root.value is None):
         problems.add(start, "T104", "The file is empty.")
-        return None
-    if not isinstance(root, Mapping):
-        problems.add(root.place, "T104", "The file must be a mapping: lines of `key: value`.")
         return None
     return root
 

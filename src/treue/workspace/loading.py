@@ -12,9 +12,11 @@ from treue.errors import WorkspaceError
 from treue.language.grammar import INVALID, Context, Reference, Schema, Shape, plain_name
 from treue.language.journey import JOURNEY, Journey
 from treue.language.problems import Place, Problem, Problems, did_you_mean, framed
+from treue.language.scenario import TESTS, Scenario
 from treue.language.settings import NAME, SEGMENT, SETTINGS, SegmentFile, Settings, declared_schema
-from treue.language.source import MAX_BYTES, MAX_DEPTH, Mapping, read
+from treue.language.source import MAX_BYTES, MAX_DEPTH, Mapping, read, read_any
 from treue.segments.tree import All, AnyOf, Condition, InSegment, Not
+from treue.workspace import scenarios
 from treue.workspace.dependencies import circles, named_segments, ordered
 from treue.workspace.files import SETTINGS_FILE, TemplateFolder, template_folders, yaml_files
 from treue.workspace.spinning import spinning
@@ -31,6 +33,7 @@ class Workspace:
     templates: dict[str, TemplateFolder] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)
+    tests: dict[str, tuple[Scenario, ...]] = field(default_factory=dict)
 
     def require(self) -> Workspace:
         """Return the workspace itself if it has no problems, else raise WorkspaceError showing them all."""
@@ -43,9 +46,12 @@ class Workspace:
         return self
 
 
-def load(root: Path, adapters: Callable[[], list[str]] | None = None) -> Workspace:
-    """Load the workspace in `root`. `adapters` names the installed channel adapters, where they are to be checked."""
-    return _Loader(root, adapters).load()
+def load(root: Path, adapters: Callable[[], list[str]] | None = None, *, tests: bool = False) -> Workspace:
+    """Load the workspace in `root`. `adapters` names the installed channel adapters, where they are to be checked.
+
+    With `tests`, the journeys' tests too; what runs journeys does without, and a mistake in a test stops nothing.
+    """
+    return _Loader(root, adapters).load(tests=tests)
 
 
 class _Loader:
@@ -59,7 +65,7 @@ class _Loader:
         self.segments: dict[str, SegmentFile | None] = {}
         self.depths: dict[str, int] = {}
 
-    def load(self) -> Workspace:
+    def load(self, *, tests: bool = False) -> Workspace:
         settings = self._settings()
         templates = template_folders(self.root)
         for name in templates:
@@ -67,10 +73,12 @@ class _Loader:
         self._load_segments()
         paths = self._by_name(self.root / "journeys")
         journeys = {name: journey for name, path in paths.items() if (journey := self._journey(name, path))}
+        tested = self._tests(journeys, set(paths)) if tests else {}
         self._check_references(templates, set(paths))
         self._check_spinning(journeys)
         segments = {name: found for name in self.segment_paths if (found := self.segments[name])}
-        return Workspace(self.root, settings, journeys, segments, templates, self.problems.all(), self.texts)
+        problems = self.problems.all()
+        return Workspace(self.root, settings, journeys, segments, templates, problems, self.texts, tested)
 
     def _settings(self) -> Settings:
         node = self._read(self.root / SETTINGS_FILE)
@@ -124,6 +132,23 @@ class _Loader:
         found: Journey | None = self._parse(path, self._read(path), JOURNEY)
         return replace(found, name=name) if found else None
 
+    def _tests(self, journeys: dict[str, Journey], names: set[str]) -> dict[str, tuple[Scenario, ...]]:
+        found: dict[str, tuple[Scenario, ...]] = {}
+        for path in yaml_files(self.root / "journeys", tests=True):
+            name, file = scenarios.tested(path.stem), self._name(path)
+            if name not in names:
+                hint = did_you_mean(name, names, "A test lies beside its journey, under the same name.")
+                self.problems.add(Place(file, 1, 1), "T306", f"There is no journey `{name[:40]}`.", hint)
+            text = self._text(path)
+            node = None if text is None else read_any(file, text, self.problems)
+            context = Context(self.problems, self.schema, self._resolve)
+            parsed = () if node is None else TESTS.parse(node, context) or ()
+            self.references += context.references
+            for scenario in parsed if name in journeys else ():
+                scenarios.check(scenario, scenarios.under_test(name, journeys), self.problems)
+            found[name] = (*found.get(name, ()), *parsed)
+        return found
+
     def _parse(self, path: Path, node: Mapping | None, shape: Shape) -> Any:
         before = len(self.problems)
         self._check_name(path.stem, self._name(path), path.name)
@@ -156,6 +181,10 @@ class _Loader:
         return path.relative_to(self.root).as_posix()
 
     def _read(self, path: Path) -> Mapping | None:
+        text = self._text(path)
+        return None if text is None else read(self._name(path), text, self.problems)
+
+    def _text(self, path: Path) -> str | None:
         name = self._name(path)
         try:
             with path.open("rb") as file:
@@ -173,7 +202,7 @@ class _Loader:
             self.problems.add(Place(name, 1, 1), "T106", f"The file cannot be read: {error.strerror}.")
             return None
         self.texts[name] = text
-        return read(name, text, self.problems)
+        return text
 
     def _check_references(self, templates: dict[str, TemplateFolder], journeys: set[str]) -> None:
         for reference in self.references:

@@ -1,0 +1,99 @@
+"""The tests beside the journeys, read and held against the journeys they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from treue.language.journey import Emit, Journey, Send, Set, Split, Step, walk
+from treue.language.problems import Place, Problems, did_you_mean
+from treue.language.scenario import (
+    NEVER_ENTERED,
+    Ended,
+    NotSent,
+    Receives,
+    Recorded,
+    Scenario,
+    Sent,
+    Wrote,
+)
+
+SUFFIX = ".test"
+TURNED_AWAY = ("if", "again")
+"""Why a customer is not let in; see the trace."""
+
+
+def tested(stem: str) -> str:
+    """Return the journey that a file `NAME.test.yaml`, of this stem, is about."""
+    return stem.removesuffix(SUFFIX)
+
+
+def under_test(name: str, journeys: Mapping[str, Journey]) -> list[Journey]:
+    """Return a journey and those it starts, directly or through others; the tested one first."""
+    found, waiting = dict[str, Journey](), [name]
+    while waiting:
+        journey = journeys.get(waiting.pop(0))
+        if journey is not None and journey.name not in found:
+            found[journey.name] = journey
+            waiting += started(journey)
+    return list(found.values())
+
+
+def started(journey: Journey) -> list[str]:
+    """Return the names of the journeys that a journey's steps start."""
+    return [step.journey for step in walk(journey.steps) if hasattr(step, "journey")]
+
+
+def check(scenario: Scenario, journeys: list[Journey], problems: Problems) -> None:
+    """Say what a test names that its journey does not have. `journeys` is what `under_test` returns."""
+    for place, what, name, known in _named(scenario, _Vocabulary(journeys)):
+        if name not in known:
+            message = f"The journey `{journeys[0].name}` {what.format(f'`{name}`')}."
+            problems.add(place, "T330", message, did_you_mean(name, known))
+
+
+class _Vocabulary:
+    """What happens in some journeys, by name."""
+
+    def __init__(self, journeys: list[Journey]) -> None:
+        steps: list[Step] = [step for journey in journeys for step in walk(journey.steps)]
+        self.templates = {step.template for step in steps if isinstance(step, Send)}
+        self.written = {name for step in steps if isinstance(step, Set) for name, _ in step.values}
+        self.events = {step.event for step in steps if isinstance(step, Emit)}
+        self.exits = {exit_.name for journey in journeys for exit_ in journey.exits}
+        self.splits = dict(_splits(journeys[0].steps))
+
+
+def _splits(steps: tuple[Step, ...]) -> Iterator[tuple[str, set[str]]]:
+    for step in walk(steps):
+        if isinstance(step, Split) and step.id:
+            yield step.id, {arm.name for arm in step.arms}
+
+
+_Named = Iterator[tuple[Place, str, str, Iterable[str]]]
+
+
+def _named(scenario: Scenario, known: _Vocabulary) -> _Named:
+    """Yield place, complaint, name and the names there are, for everything a test names."""
+    for act in scenario.timeline or ():
+        if isinstance(act, Receives):
+            yield act.place, "sends no {}", act.template, known.templates
+    for cap in scenario.never:
+        if cap.template:
+            yield cap.place, "sends no {}", cap.template, known.templates
+    for step, arm, place in scenario.draw:
+        yield place, "has no split with the id {}", step, known.splits
+        if step in known.splits:
+            yield place, f"has no arm {{}} in `{step}`", arm, known.splits[step]
+    for one in scenario.expect or ():
+        match one:
+            case Sent() | NotSent():
+                yield one.place, "sends no {}", one.template, known.templates
+            case Wrote():
+                for name, _ in one.values:
+                    yield one.place, "writes no attribute {}", name, known.written
+            case Recorded():
+                yield one.place, "records no event {}", one.event, known.events
+            case Ended(reason=str()):
+                reasons = TURNED_AWAY if one.outcome == NEVER_ENTERED else known.exits
+                said = "turns nobody away for {}" if one.outcome == NEVER_ENTERED else "has no exit {}"
+                yield one.place, said, one.reason or "", reasons
