@@ -15,6 +15,7 @@ from datetime import date
 from typing import Any, Protocol
 
 from treue.clock import known_zone, parse_duration, parse_instant
+from treue.language.examples import example
 from treue.language.problems import Place, Problems, did_you_mean, listing, nearest
 from treue.language.source import Items, Mapping, Node, Scalar
 from treue.model.states import CHANNELS
@@ -676,6 +677,11 @@ class Shape:
         """The shape's name with its article, as sentences need it."""
         return f"{'an' if self.name[0] in 'aeiou' else 'a'} {self.name}"
 
+    def _hover(self, key: Key) -> str:
+        """Return what an editor shows while the pointer rests on a key."""
+        written = example(self.name, key.name)
+        return f"{key.doc}\n\nExample: `{written}`" if written else key.doc
+
     def _example(self, node: Node) -> str:
         first = next((key for key in self.keys if key.required), self.keys[0])
         written = node.text if isinstance(node, Scalar) and 0 < len(node.text) < 40 else "…"
@@ -687,7 +693,7 @@ class Shape:
         if (slot := self.name.replace(" ", "-")) not in defs:
             defs[slot] = {}
             rows = [key for key in self.keys if not isinstance(key.kind, Later)]
-            properties = {key.name: key.kind.schema(defs) | {"description": key.doc} for key in rows}
+            properties = {key.name: key.kind.schema(defs) | {"description": self._hover(key)} for key in rows}
             defs[slot] = {
                 "type": "object",
                 "description": self.doc,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from treue.language.conditions import CONDITIONS, OPERATORS
+from treue.language.examples import example
 from treue.language.grammar import Key, Kind, Later, Shape
 from treue.language.journey import ARM, ELSE, GOAL, IF, JOURNEY, STEPS, UNTIL_DATE, WAIT_FOR, WAIT_UNTIL
 from treue.language.problems import CODES, WARNINGS
@@ -12,8 +13,6 @@ from treue.language.scenario import SCENARIO_SHAPES
 from treue.language.settings import SEGMENT, SENDER, SETTINGS, SOURCE
 from treue.language.triggers import ENTER
 from treue.model.states import BUILT_IN_ATTRIBUTES, BUILT_IN_EVENTS, Reason
-
-WITHIN_STEPS = (WAIT_UNTIL, UNTIL_DATE, WAIT_FOR, IF, ELSE, ARM)
 
 INTRODUCTION = """# Reference
 
@@ -26,35 +25,49 @@ def reference() -> str:
     return "\n".join([INTRODUCTION, *_sections()]).rstrip() + "\n"
 
 
+def _only_shapes(kinds: Iterable[Kind]) -> tuple[Shape, ...]:
+    return tuple(kind for kind in kinds if isinstance(kind, Shape))
+
+
+CHAPTERS = {
+    "Settings: `treue.yaml`": (SETTINGS, SENDER, SOURCE),
+    "A segment: `segments/NAME.yaml`": (SEGMENT,),
+    "A journey: `journeys/NAME.yaml`": (JOURNEY, ENTER, GOAL),
+    "Steps": (*_only_shapes(STEPS.values()), WAIT_UNTIL, UNTIL_DATE, WAIT_FOR, IF, ELSE, ARM),
+    "Conditions": _only_shapes(CONDITIONS.values()),
+    "Tests: `journeys/NAME.test.yaml`": _only_shapes(SCENARIO_SHAPES),
+}
+"""Every shape of the language, by the chapter of the reference it stands in."""
+
+SHAPES = tuple(shape for shapes in CHAPTERS.values() for shape in shapes)
+
+
+def keys(shape: Shape) -> tuple[Key, ...]:
+    """Return the keys of a shape that have an effect today."""
+    return tuple(key for key in shape.keys if not isinstance(key.kind, Later))
+
+
 def _sections() -> Iterator[str]:
-    yield from _shapes("Settings: `treue.yaml`", (SETTINGS, SENDER, SOURCE))
-    yield from _shapes("A segment: `segments/NAME.yaml`", (SEGMENT,))
-    yield from _shapes("A journey: `journeys/NAME.yaml`", (JOURNEY, ENTER, GOAL))
-    yield from _shapes("Steps", (*_only_shapes(STEPS.values()), *WITHIN_STEPS))
-    yield from _shapes("Conditions", _only_shapes(CONDITIONS.values()))
+    for title, shapes in CHAPTERS.items():
+        yield from _chapter(title, shapes)
     yield from _operators()
-    yield from _shapes("Tests: `journeys/NAME.test.yaml`", _only_shapes(SCENARIO_SHAPES))
     yield from _built_in()
     yield from _reasons()
     yield from _codes()
 
 
-def _only_shapes(kinds: Iterable[Kind]) -> tuple[Shape, ...]:
-    return tuple(kind for kind in kinds if isinstance(kind, Shape))
-
-
-def _shapes(title: str, shapes: Iterable[Shape]) -> Iterator[str]:
+def _chapter(title: str, shapes: Iterable[Shape]) -> Iterator[str]:
     yield f"## {title}\n"
     for shape in shapes:
         yield f"### {shape.name[0].upper()}{shape.name[1:]}\n\n{shape.doc}\n"
-        yield "| key | holds | meaning |\n| --- | --- | --- |"
-        yield from (_row(key) for key in shape.keys if not isinstance(key.kind, Later))
+        yield "| key | holds | meaning | example |\n| --- | --- | --- | --- |"
+        yield from (_row(shape, key) for key in keys(shape))
         yield ""
 
 
-def _row(key: Key) -> str:
+def _row(shape: Shape, key: Key) -> str:
     name = f"`{key.name}`" + (" (required)" if key.required else "")
-    return f"| {name} | {key.kind.noun} | {key.doc} |"
+    return f"| {name} | {key.kind.noun} | {key.doc} | `{example(shape.name, key.name)}` |"
 
 
 def _operators() -> Iterator[str]:
