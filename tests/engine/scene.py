@@ -20,7 +20,7 @@ from treue.language.journey import JOURNEY
 from treue.language.problems import Problems, framed
 from treue.language.source import read
 from treue.model.states import BUILT_IN_ATTRIBUTES, BUILT_IN_EVENTS
-from treue.model.tables import customer, enrollment, message, step, trace
+from treue.model.tables import customer, enrollment, journey_version, message, trace
 from treue.plan.build import build
 from treue.plan.stages import Plan
 from treue.segments.tree import Attribute, Op
@@ -180,13 +180,22 @@ class Scene:
     def stays(self) -> list[Any]:
         """Return (customer, outcome, reason, step) of all enrollments."""
         query = (
-            select(customer.c.key, enrollment.c.outcome, enrollment.c.reason, step.c.name)
+            select(
+                customer.c.key,
+                enrollment.c.outcome,
+                enrollment.c.reason,
+                enrollment.c.step_id,
+                journey_version.c.steps,
+            )
             .join(customer, customer.c.id == enrollment.c.customer_id)
-            .outerjoin(step, step.c.id == enrollment.c.step_id)
+            .join(journey_version, journey_version.c.id == enrollment.c.version_id)
             .order_by(enrollment.c.id)
         )
         with self.store.reading() as connection:
-            return [tuple(row) for row in connection.execute(query)]
+            return [
+                (*row[:3], {number: id_ for id_, number in row.steps.items()}.get(row.step_id))
+                for row in connection.execute(query)
+            ]
 
     def decisions(self, key: str) -> list[str]:
         """Return what was decided about a customer, in order."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import json
 import os
 import re
 import sqlite3
@@ -15,7 +16,7 @@ from sqlalchemy import func, insert, inspect, select, text
 
 from treue.errors import StoreError
 from treue.model.tables import caller, cohort, metadata
-from treue.store import migrations
+from treue.store import journeys, migrations
 from treue.store.store import Store, normal_url
 
 
@@ -120,8 +121,9 @@ def test_a_missing_folder_a_folder_and_a_file_that_is_no_database_are_each_said(
 
 
 def test_an_older_a_newer_and_an_empty_schema_each_say_what_helps(own_store, monkeypatch):
-    monkeypatch.setattr(migrations, "revisions", lambda: ("0001", "0002"))
-    with pytest.raises(StoreError, match=r"revision 0001, this Treue needs 0002; run `treue db upgrade`"):
+    last = migrations.revisions()[-1]
+    monkeypatch.setattr(migrations, "revisions", lambda: (last, "9998"))
+    with pytest.raises(StoreError, match=rf"revision {last}, this Treue needs 9998; run `treue db upgrade`"):
         own_store.check()
     monkeypatch.undo()
     with own_store.transaction() as connection:
@@ -256,3 +258,24 @@ def test_a_file_that_may_only_be_read_is_said(sqlite_url):
     with pytest.raises(StoreError, match="may not be written to"), store.transaction():
         pass
     store.close()
+
+
+def test_versions_of_the_first_schema_learn_which_numbers_their_steps_have(own_store):
+    """Up to revision 0001 a step was known by its name alone."""
+    empty_out(own_store)
+    plan = {"stages": [{"id": "steps.0"}, {"id": "hello"}]}
+    with own_store.engine.begin() as connection:
+        migrations.migrate(connection, "0001")
+        connection.execute(text("INSERT INTO journey (id, name, live_since) VALUES (1, 'hello', 0)"))
+        connection.execute(
+            text("INSERT INTO step (id, journey_id, name) VALUES (7, 1, 'hello'), (8, 1, 'steps.0')")
+        )
+        connection.execute(
+            text(
+                "INSERT INTO journey_version (id, journey_id, hash, plan, source, since) VALUES (1, 1, 'a', :plan, '', 0)"
+            ),
+            {"plan": json.dumps(plan)},
+        )
+    own_store.upgrade()
+    with own_store.reading() as connection:
+        assert journeys.steps(connection, 1) == {1: {"steps.0": 8, "hello": 7}}

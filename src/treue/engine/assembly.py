@@ -90,25 +90,25 @@ def plans(workspace: Workspace, renderer: Renderer) -> list[Plan]:
     ]
 
 
-class _Stages(Mapping[tuple[int, str], Send]):
+class _Stages(Mapping[tuple[int, int], Send]):
     """The send stages of all versions in use, looked up when first asked for."""
 
     def __init__(self) -> None:
         self.engine: Engine | None = None
-        self._known: dict[tuple[int, str], Send] = {}
+        self._known: dict[tuple[int, int], Send] = {}
 
     def learn(self, versions: list[Version]) -> None:
         for version in versions:
             for stage in version.plan.stages:
                 if isinstance(stage, Send):
-                    self._known[version.version_id, stage.id] = stage
+                    self._known[version.version_id, version.steps[stage.id]] = stage
 
-    def __getitem__(self, key: tuple[int, str]) -> Send:
+    def __getitem__(self, key: tuple[int, int]) -> Send:
         if key not in self._known and self.engine is not None:
             self.learn(self.engine.versions())
         return self._known[key]
 
-    def __iter__(self) -> Iterator[tuple[int, str]]:
+    def __iter__(self) -> Iterator[tuple[int, int]]:
         return iter(self._known)
 
     def __len__(self) -> int:

@@ -26,8 +26,8 @@ from treue.store.store import Store
 ORDER_EVENT = "order.placed"
 ORDERS_SHOWN = 20
 
-StageOf = Mapping[tuple[int, str], Send]
-"""The send stage of (version number, step id)."""
+StageOf = Mapping[tuple[int, int], Send]
+"""The send stage of (version number, step number)."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Writer:
 
     def context(self, message: Claimed, orders: list[dict[str, Any]], now: datetime) -> dict[str, Any]:
         """Return what a template sees."""
-        stage = self.stages.get((message.version_id, message.step))
+        stage = self.stages.get((message.version_id, message.step_id))
         who = {
             "name": self.sender.name,
             "email": self.sender.email,
@@ -58,7 +58,7 @@ class Writer:
             "customer": message.customer,
             "event": message.event or {},
             "journey": {"name": message.journey},
-            "step": {"id": message.step},
+            "step": {"id": stage.id if stage else ""},
             "data": dict(stage.data) if stage else {},
             "now": now,
             "links": {
@@ -96,7 +96,7 @@ class Writer:
     def _mail(
         self, message: Claimed, rendered: Rendered, unsubscribe: str, now: datetime
     ) -> bytes | RenderFailure:
-        stage = self.stages.get((message.version_id, message.step))
+        stage = self.stages.get((message.version_id, message.step_id))
         name = rendered.from_name or (stage.sender if stage and stage.sender else self.sender.name)
         address = rendered.from_address or self.sender.email
         sender = mail.Sender(name, address, self.workspace, message.journey, message.category)

@@ -35,7 +35,6 @@ from treue.model.tables import (
     event,
     journey,
     message,
-    step,
     suppression,
     trace,
 )
@@ -57,7 +56,6 @@ class Claimed:
     journey: str
     enrollment_id: int
     step_id: int
-    step: str
     version_id: int
     customer_id: int
     channel: str
@@ -150,14 +148,13 @@ def _with_all(connection: Connection, channel: str, ids: Sequence[int], now: dat
         message.join(customer, customer.c.id == message.c.customer_id)
         .join(enrollment, enrollment.c.id == message.c.enrollment_id)
         .join(journey, journey.c.id == message.c.journey_id)
-        .join(step, step.c.id == message.c.step_id)
         .outerjoin(event, event.c.id == enrollment.c.event_id)
         .outerjoin(consent, and_(consent.c.customer_id == customer.c.id, consent.c.channel == channel))
         .outerjoin(suppression, suppresses(suppression, channel, address))
     )
     columns = [
         message.c.id, message.c.fence, message.c.journey_id, journey.c.name.label("journey"),
-        message.c.enrollment_id, message.c.step_id, step.c.name.label("step"), message.c.version_id,
+        message.c.enrollment_id, message.c.step_id, message.c.version_id,
         message.c.customer_id, message.c.template, message.c.category, message.c.due_at, message.c.attempts,
         customer.c.key, customer.c.email, customer.c.phone, customer.c.push_token, customer.c.locale,
         customer.c.timezone, customer.c.attributes, customer.c.created_at, event.c.name.label("event_name"),
@@ -182,7 +179,6 @@ def _claimed(row: Row[Any], channel: str) -> Claimed:
         row.journey,
         row.enrollment_id,
         row.step_id,
-        row.step,
         row.version_id,
         row.customer_id,
         channel,

@@ -94,15 +94,15 @@ def preview(
 ) -> Rendered | RenderFailure:
     """Return the message a customer would get now, or why there would be none. `locale` overrides the customer's."""
     stage = _stage(journey, template)
-    stages = {(0, stage.id): stage} if stage else {}
+    stages = {(0, 0): stage} if stage else {}
     settings = workspace.settings
     links = Links(settings.public_url.value(), _NO_SECRET)
     # Writing a context asks nothing of the store; only fetching orders does, and they are here already.
     writer = Writer(cast(Store, None), renderer, links, settings.sender, settings.workspace, stages)
     who = {**whom.customer, **({"locale": locale} if locale else {})}
     claimed = Claimed(
-        0, 0, 0, journey.name if journey else "preview", 0, 0, stage.id if stage else "preview", 0, 0, channel,
-        template, "", now, 0, str(who.get(ADDRESS[channel]) or ""), who, whom.event, None,
+        0, 0, 0, journey.name if journey else "preview", 0, 0, 0, 0, channel, template, "", now, 0,
+        str(who.get(ADDRESS[channel]) or ""), who, whom.event, None,
     )  # fmt: skip
     return renderer.render(channel, template, writer.context(claimed, whom.orders, now), locale)
 

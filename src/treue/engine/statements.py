@@ -300,7 +300,7 @@ def _choose(scene: Scene, stage: Choose) -> list[Statement]:
 
 
 def _split(scene: Scene, stage: Split) -> list[Statement]:
-    purpose = split_purpose(scene.salt, scene.version.name, stage.id)
+    purpose = split_purpose(scene.salt, scene.version.name, scene.version.first_name(stage))
     way = way_sql(customer.c.draw, purpose, [way.weight for way in stage.ways])
     pick = (
         update(cohort)

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, and_, func, select
 
 from treue.engine.counts import JourneyCounts, journey_counts
 from treue.model.states import MessageState, Outcome
-from treue.model.tables import arrival, enrollment, event, journey, message, step
+from treue.model.tables import arrival, enrollment, event, journey, message
+from treue.store import journeys
 
 LATE = timedelta(hours=1)
 """How long an event or a message may wait for somebody to look at it before that is a finding."""
@@ -84,19 +85,28 @@ def status(connection: Connection, now: datetime) -> Status:
 
 
 def standing(connection: Connection, name: str) -> dict[str, int]:
-    """Return how many stand at each step of a journey, over all its versions, the holdout left out."""
+    """Return how many stand at each step of a journey, over all its versions, the holdout left out.
+
+    Steps are called as in the live version; those it does not have as in the customers' own.
+    """
+    journey_id = journeys.find(connection, name)
     query = (
-        select(step.c.name, func.count())
-        .join(enrollment, enrollment.c.step_id == step.c.id)
-        .join(journey, journey.c.id == step.c.journey_id)
+        select(enrollment.c.version_id, enrollment.c.step_id, func.count())
         .where(
-            journey.c.name == name,
+            enrollment.c.journey_id == journey_id,
             enrollment.c.outcome == Outcome.inside.value,
             enrollment.c.held_out.is_(False),
         )
-        .group_by(step.c.name)
+        .group_by(enrollment.c.version_id, enrollment.c.step_id)
     )
-    return {name: number for name, number in connection.execute(query)}  # noqa: C416
+    found: dict[str, int] = {}
+    if journey_id is not None:
+        steps = journeys.steps(connection, journey_id)
+        shown = steps.get(journeys.latest(connection, journey_id) or 0, {})
+        for version_id, number, customers in connection.execute(query):
+            ids = {n: id_ for one in (steps[version_id], shown) for id_, n in one.items()}
+            found[ids[number]] = found.get(ids[number], 0) + customers
+    return found
 
 
 def _states(connection: Connection) -> Mapping[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from treue.plan.aligning import aligned, is_path
 from treue.plan.stages import Plan, Stage
 from treue.plan.stored import from_json, plan_hash, to_json
 from treue.store import journeys
@@ -31,6 +32,7 @@ class Version:
     live: bool = True
     live_since: datetime | None = None
     paused: bool = False
+    first_names: Mapping[int, str] = field(default_factory=dict, hash=False)
     memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -43,6 +45,10 @@ class Version:
         if stage is None:
             return None
         return self.steps[stage if isinstance(stage, str) else stage.id]
+
+    def first_name(self, stage: Stage) -> str:
+        """Return the id a stage had when it was first published: what draws are made from, whatever it is called now."""
+        return self.first_names.get(self.steps[stage.id], stage.id)
 
 
 @dataclass(frozen=True)
@@ -61,23 +67,36 @@ def publish(store: Store, plans: Iterable[Plan], sources: Mapping[str, str], now
     plans = list(plans)
     with store.transaction() as connection:
         store.lock(connection, "journeys")
-        changed = [
-            plan.journey
-            for plan in plans
-            if journeys.publish(
-                connection,
-                plan.journey,
-                plan_hash(plan),
-                to_json(plan),
-                sources.get(plan.journey, ""),
-                [stage.id for stage in plan.stages],
-                now,
-            )
-        ]
+        changed = [plan.journey for plan in plans if _publish(connection, plan, sources, now)]
         kept = {plan.journey for plan in plans}
         gone = [name for name in journeys.names(connection) if name not in kept]
         retired = [name for name in gone if journeys.retire(connection, name)]
     return Published(tuple(changed), tuple(retired))
+
+
+def _publish(connection: Connection, plan: Plan, sources: Mapping[str, str], now: datetime) -> bool:
+    journey_id, hash_ = journeys.numbered(connection, plan.journey, now), plan_hash(plan)
+    version_id = journeys.kept(connection, journey_id, hash_)
+    if version_id is None:
+        source, steps = sources.get(plan.journey, ""), number_steps(connection, journey_id, plan)
+        version_id = journeys.keep(connection, journey_id, hash_, to_json(plan), source, steps, now)
+    return journeys.publish(connection, journey_id, version_id, now)
+
+
+def number_steps(connection: Connection, journey_id: int, plan: Plan) -> dict[str, int]:
+    """Return the numbers of a new version's steps: those of the steps they were before, new ones for the others."""
+    before = journeys.steps(connection, journey_id)
+    found: dict[str, int] = {}
+    if (latest := journeys.latest(connection, journey_id)) is not None:
+        same = aligned(from_json(journeys.plan(connection, latest)), plan)
+        found = {id_: before[latest][was] for id_, was in same.items()}
+    for steps in reversed(before.values()):  # a name that was gone for a while comes back
+        for stage in plan.stages:
+            number = None if is_path(stage.id) else steps.get(stage.id)
+            if stage.id not in found and number is not None and number not in found.values():
+                found[stage.id] = number
+    new = [stage.id for stage in plan.stages if stage.id not in found]
+    return found | journeys.new_steps(connection, journey_id, new)
 
 
 class Versions:
@@ -100,8 +119,9 @@ class Versions:
             row.hash,
             row.journey_id,
             row.version_id,
-            journeys.step_ids(connection, row.journey_id),
+            journeys.steps(connection, row.journey_id)[row.version_id],
             row.live,
             row.live_since,
             row.paused,
+            journeys.first_names(connection, row.journey_id),
         )

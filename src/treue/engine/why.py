@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, select
 from treue.clock import instant
 from treue.engine.versions import Version
 from treue.model.states import ArrivalKind, Decision, Outcome, Reason
-from treue.model.tables import arrival, enrollment, event, journey, journey_version, membership, step, trace
+from treue.model.tables import arrival, enrollment, event, journey, journey_version, membership, trace
 from treue.plan.explain import trigger
 from treue.plan.stages import Choose, Plan, Stage
 from treue.plan.stored import from_json
@@ -62,27 +62,35 @@ class Inquiry:
 
     def __init__(self, connection: Connection, customer_id: int, zone: str, now: datetime) -> None:
         self._connection, self._customer_id, self._zone, self._now = connection, customer_id, zone, now
-        self._versions: dict[int, tuple[Plan, list[str]]] = {}
+        self._versions: dict[int, tuple[Plan, list[str], dict[int, str]]] = {}
 
     def trail(self, name: str) -> list[Entry]:
         """Return what was decided about the customer in a journey, in the order it was decided."""
         query = (
-            select(trace, step.c.name.label("step"), enrollment.c.version_id, enrollment.c.entered_at)
+            select(trace, enrollment.c.version_id, enrollment.c.entered_at)
             .join(journey, journey.c.id == trace.c.journey_id)
-            .outerjoin(step, step.c.id == trace.c.step_id)
             .outerjoin(enrollment, enrollment.c.id == trace.c.enrollment_id)
             .where(trace.c.customer_id == self._customer_id, journey.c.name == name)
-            .order_by(trace.c.id)
+            .order_by(trace.c.id.desc())
         )
-        return [self._entry(row) for row in self._connection.execute(query).all()]
+        found, versions = [], dict[int | None, int | None]()
+        for row in self._connection.execute(
+            query
+        ).all():  # backwards, since a stay knows the version it came to
+            version_id = versions.get(row.enrollment_id, row.version_id)
+            found.append(self._entry(row, version_id))
+            if row.decision == Decision.migrated.value:
+                versions[row.enrollment_id] = row.detail["from"]
+        return found[::-1]
 
-    def _entry(self, row: Row[Any]) -> Entry:
-        plan, lines = self._version(row.version_id, row.journey_id)
-        stage = next((one for one in plan.stages if one.id == row.step), None) if plan else None
+    def _entry(self, row: Row[Any], version_id: int | None) -> Entry:
+        plan, lines, ids = self._version(version_id, row.journey_id)
+        step = ids.get(row.step_id)
+        stage = next((one for one in plan.stages if one.id == step), None) if plan else None
         line = stage.line if stage else None
         return Entry(
             row.at,
-            row.step,
+            step,
             row.decision,
             Decision(row.decision).sentence,
             row.reason,
@@ -93,17 +101,21 @@ class Inquiry:
             lines[line - 1].strip() if line and line <= len(lines) else "",
         )
 
-    def _version(self, version_id: int | None, journey_id: int) -> tuple[Plan | None, list[str]]:
+    def _version(
+        self, version_id: int | None, journey_id: int
+    ) -> tuple[Plan | None, list[str], dict[int, str]]:
+        """Return a version (by default the live one): its plan, the file's lines, and its steps' ids by number."""
         if version_id is None:
             version_id = self._connection.scalar(
                 select(journey.c.version_id).where(journey.c.id == journey_id)
             )
         if version_id is None:
-            return None, []
+            return None, [], {}
         if version_id not in self._versions:
-            query = select(journey_version.c.plan, journey_version.c.source)
+            query = select(journey_version.c.plan, journey_version.c.source, journey_version.c.steps)
             row = self._connection.execute(query.where(journey_version.c.id == version_id)).one()
-            self._versions[version_id] = from_json(row.plan), row.source.splitlines()
+            ids = {number: id_ for id_, number in row.steps.items()}
+            self._versions[version_id] = from_json(row.plan), row.source.splitlines(), ids
         return self._versions[version_id]
 
     def _compared(self, row: Row[Any], plan: Plan | None, stage: Stage | None) -> list[Explanation]:
@@ -244,7 +256,7 @@ def _reason_sentence(decision: str, reason: str | None) -> str:
 
 def _values(detail: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was noted, times as ISO 8601 in UTC."""
-    found = dict(detail)
+    found = {name: value for name, value in detail.items() if name != "from"}
     if isinstance(found.get("until"), int):
         found["until"] = instant(found["until"]).isoformat().replace("+00:00", "Z")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -43,6 +44,7 @@ from treue.segments.tree import Condition, Happened, InSegment, Property
 from treue.segments.tree import Scalar as Plain
 
 STEP_ID = r"[a-z0-9]+(?:[-_][a-z0-9]+)*"
+STEP_PATH = rf"steps(?:\.{STEP_ID})+"
 DEFAULT_VALID_FOR = Duration(days=1)
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -183,6 +185,15 @@ class Stop(Step):
 
 
 @dataclass(frozen=True)
+class Moved:
+    """What became of a step of an earlier version: the id it had there, and the id it has now."""
+
+    place: Place
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
 class Journey:
     """A journey as its file says it."""
 
@@ -198,6 +209,7 @@ class Journey:
     in_flight: str
     priority: int
     steps: tuple[Step, ...]
+    moved: tuple[Moved, ...] = ()
 
 
 # --- exit, goal -------------------------------------------------------------------------------------------
@@ -664,7 +676,35 @@ def _journey(fields: Fields) -> Any:
         fields.get("in_flight", "finish"),
         fields.get("priority", 50),
         fields.get("steps", ()),
+        fields.get("moved", ()),
     )
+
+
+class _StepName(Text):
+    def parse(self, node: Node, context: Any) -> Any:
+        """Return the id; a step's place will not do, since the next edit may put another step there."""
+        if isinstance(node, Scalar) and re.fullmatch(STEP_PATH, node.text):
+            message = f"{shown(node)} is a step's place, not its id."
+            return context.say(
+                node, "T208", message, "Give the step that people go on at an `id`, and name it here."
+            )
+        return super().parse(node, context)
+
+
+class _Moved:
+    noun = "a mapping of old step ids to new ones"
+    new = _StepName("a step's id", STEP_ID)
+
+    def parse(self, node: Node, context: Any) -> Any:
+        """Return each old id with its new one; whether this file has the new ones is looked at by `_check_moved`."""
+        found = MapOf(self.new, f"{STEP_ID}|{STEP_PATH}", "a step's id", 1, self.noun).parse(node, context)
+        if found is INVALID or not isinstance(node, Mapping):
+            return INVALID
+        return tuple(Moved(key.place, key.text, found[key.text]) for key, _ in node.entries)
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"type": "object", "additionalProperties": self.new.schema(defs), "minProperties": 1}
 
 
 def walk(steps: tuple[Step, ...]) -> list[Step]:
@@ -690,12 +730,30 @@ def _inside(step: Step) -> list[tuple[Step, ...]]:
 
 def _check_journey(fields: Fields) -> None:
     _check_basis(fields)
+    _check_moved(fields)
     seen: dict[str, Place] = {}
     for id_ in _ids(fields.node.get("steps")):
         first = seen.setdefault(id_.text, id_.place)
         if first is not id_.place:
             message = f"The id {shown(id_)} is used twice; first in line {first.line}."
             fields.context.say(id_, "T310", message, "Ids are unique in their journey.")
+
+
+def _check_moved(fields: Fields) -> None:
+    node, known = fields.node.get("moved"), {id_.text for id_ in _ids(fields.node.get("steps"))}
+    entries = node.entries if isinstance(node, Mapping) else ()
+    for old, new in entries:
+        if old.text in known:
+            message = f"There still is a step {shown(old)} in this file."
+            fields.context.say(
+                old, "T315", message, "`moved` names steps that are gone or have another id now."
+            )
+        if isinstance(new, Scalar) and re.fullmatch(STEP_ID, new.text) and new.text not in known:
+            message = f"There is no step {shown(new)} in this file."
+            hint = did_you_mean(
+                new.text, known, "Give the step that people go on at an `id`, and name it here."
+            )
+            fields.context.say(new, "T315", message, hint)
 
 
 def _check_basis(fields: Fields) -> None:
@@ -753,7 +811,9 @@ JOURNEY = Shape(
             "What happens to those inside when this file changes.",
         ),
         Key("priority", Whole(0, 100), "Which journey's message wins where only one may go."),
-        Key("moved", Later(), ""),
+        Key(
+            "moved", _Moved(), "Steps that have another id now, the old id before the new: who stands there."
+        ),
         Key("steps", _Steps(), "What happens, in order.", required=True),
     ),
     _journey,

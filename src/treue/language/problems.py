@@ -42,6 +42,7 @@ CODES = {
     "T312": "value does not fit the type",
     "T313": "unknown channel adapter",
     "T314": "journeys that start each other again and again",
+    "T315": "`moved` does not fit the steps",
     "T330": "a test names what its journey does not have",
     "T331": "a time in a test that cannot be",
     "T332": "two tests of one name",

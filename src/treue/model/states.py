@@ -78,6 +78,7 @@ class Decision(Sentence):
     """What was decided about a customer in a journey; one row of the trace each."""
 
     entered = "entered", "entered the journey"
+    migrated = "migrated", "went on in the journey's new version"
     turned_away = "turned_away", "was not let in"
     waiting = "waiting", "waits"
     branch = "branch", "took a branch"

@@ -140,7 +140,10 @@ class Journey(SQLModel, table=True):
 
 
 class JourneyVersion(SQLModel, table=True):
-    """One frozen meaning of a journey's file: the plan, and the text it was made from."""
+    """One frozen meaning of a journey's file: the plan, the text it was made from, its steps' numbers by id.
+
+    `since` is when it was last made the live one.
+    """
 
     __tablename__ = "journey_version"
     __table_args__ = (Index("journey_version_hash", "journey_id", "hash", unique=True),)
@@ -150,10 +153,16 @@ class JourneyVersion(SQLModel, table=True):
     plan: dict[str, Any] = _json()
     source: str = _text()
     since: datetime = _time()
+    steps: dict[str, int] = Field(
+        default_factory=dict, sa_column=Column(Json, nullable=False, server_default=text("'{}'"))
+    )
 
 
 class Step(SQLModel, table=True):
-    """A step's number, the same in every version that has a step of that id."""
+    """A step's number, which it keeps over all versions of its journey; `name` is the id it first had.
+
+    Each version says under which id it has the step. Where a name was taken by another step, `~2` follows it.
+    """
 
     __tablename__ = "step"
     __table_args__ = (Index("step_name", "journey_id", "name", unique=True),)

@@ -59,6 +59,7 @@ def build(journey: language.Journey, category_of: CategoryOf = _no_category) -> 
         journey.holdout,
         journey.in_flight,
         tuple(_Flattening(journey.category, category_of).steps(journey.steps, "steps", None)),
+        tuple((one.old, one.new) for one in journey.moved),
     )
 
 

@@ -233,7 +233,10 @@ class Goal:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a journey's file means. Two files that mean the same have the same plan and so the same `hash`."""
+    """What a journey's file means. Two files that mean the same have the same plan and so the same `hash`.
+
+    `moved` says which ids steps had in earlier versions, old before new; it is no part of the meaning.
+    """
 
     journey: str
     category: str
@@ -245,6 +248,7 @@ class Plan:
     holdout: int
     in_flight: str
     stages: tuple[Stage, ...]
+    moved: tuple[tuple[str, str], ...] = ()
 
     @property
     def first(self) -> str | None:

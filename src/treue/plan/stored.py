@@ -32,9 +32,10 @@ def from_json(document: dict[str, Any]) -> Plan:
 def plan_hash(plan: Plan) -> str:
     """Return 16 hexadecimal digits that are equal exactly where two plans mean the same.
 
-    Line numbers do not count: moving text around in a file does not make a new version.
+    Line numbers do not count: moving text around in a file does not make a new version. Nor does `moved`.
     """
     document = to_json(plan)
+    document.pop("moved")
     for stage in document["stages"]:
         stage.pop("line")
     text = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, select
 
 from treue.errors import UsageError
 from treue.model.states import ADDRESS
-from treue.model.tables import consent, enrollment, event, journey, message, step
+from treue.model.tables import consent, enrollment, event, journey, journey_version, message
 from treue.store import customers, suppressions
 from treue.store.addresses import shown
 
@@ -40,8 +40,8 @@ def view(connection: Connection, key: str, newest: int = NEWEST) -> dict[str, An
         },
         "consents": _rows(connection, _consents(id_)),
         "timeline": _rows(connection, _events(id_).limit(newest)),
-        "enrollments": _rows(connection, _enrollments(id_).limit(newest)),
-        "messages": _rows(connection, _messages(id_).limit(newest)),
+        "enrollments": _with_steps(_rows(connection, _enrollments(id_).limit(newest))),
+        "messages": _with_steps(_rows(connection, _messages(id_).limit(newest))),
     }
 
 
@@ -67,13 +67,16 @@ def _enrollments(id_: int) -> Select[Any]:
         journey.c.name.label("journey"),
         c.outcome,
         c.reason,
-        step.c.name.label("step"),
+        c.step_id.label("step"),
         c.held_out,
         c.entered_at,
         c.due_at,
         c.left_at,
+        journey_version.c.steps,
     )
-    tables = enrollment.join(journey, journey.c.id == c.journey_id).outerjoin(step, step.c.id == c.step_id)
+    tables = enrollment.join(journey, journey.c.id == c.journey_id).join(
+        journey_version, journey_version.c.id == c.version_id
+    )
     found = select(*columns).select_from(tables).where(c.customer_id == id_)
     return found.order_by(c.entered_at.desc(), c.id.desc())
 
@@ -90,10 +93,21 @@ def _messages(id_: int) -> Select[Any]:
         c.failed_at,
     )
     told = (c.template, c.channel, c.category, c.state, c.reason, c.detail, c.queued_at, c.due_at)
-    columns = (journey.c.name.label("journey"), step.c.name.label("step"), *told, *receipts)
-    tables = message.outerjoin(journey, journey.c.id == c.journey_id).outerjoin(step, step.c.id == c.step_id)
+    where = (journey.c.name.label("journey"), c.step_id.label("step"))
+    columns = (*where, *told, *receipts, journey_version.c.steps)
+    tables = message.outerjoin(journey, journey.c.id == c.journey_id).outerjoin(
+        journey_version, journey_version.c.id == c.version_id
+    )
     found = select(*columns).select_from(tables).where(c.customer_id == id_)
     return found.order_by(c.queued_at.desc(), c.id.desc())
+
+
+def _with_steps(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put in place of each step's number the id it has in the version the row belongs to."""
+    for row in rows:
+        ids = {number: id_ for id_, number in (row.pop("steps") or {}).items()}
+        row["step"] = ids.get(row["step"])
+    return rows
 
 
 def _rows(connection: Connection, statement: Select[Any]) -> list[dict[str, Any]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, or_, select, update
+from sqlalchemy import Connection, case, delete, exists, insert, or_, select, update
 
 from treue.model.tables import enrollment, journey, journey_version, membership, message, step
 from treue.store.dialect import insert_new
@@ -26,43 +27,72 @@ class StoredVersion:
     paused: bool
 
 
-def publish(
-    connection: Connection,
-    name: str,
-    hash_: str,
-    document: dict[str, Any],
-    source: str,
-    steps: Sequence[str],
-    now: datetime,
-) -> bool:
+def numbered(connection: Connection, name: str, now: datetime) -> int:
+    """Return a journey's number. A new one reacts to what happens from `now` on."""
+    insert_new(connection, journey, [{"name": name, "live_since": now}], ["name"], ["id"])
+    number: int = connection.execute(select(journey.c.id).where(journey.c.name == name)).scalar_one()
+    return number
+
+
+def publish(connection: Connection, journey_id: int, version_id: int, now: datetime) -> bool:
     """Make this version of a journey the live one; say whether that changed anything.
 
-    A new journey reacts to what happens from `now` on. Customers inside older versions stay on theirs.
+    Customers inside older versions stay on theirs.
     """
-    insert_new(connection, journey, [{"name": name, "live_since": now}], ["name"], ["id"])
-    journey_id, live = connection.execute(
-        select(journey.c.id, journey.c.version_id).where(journey.c.name == name)
-    ).one()
-    rows = [{"journey_id": journey_id, "name": step_name} for step_name in steps]
-    insert_new(connection, step, rows, ["journey_id", "name"], ["id"])
-    row = {"journey_id": journey_id, "hash": hash_, "plan": document, "source": source, "since": now}
-    insert_new(connection, journey_version, [row], ["journey_id", "hash"], ["id"])
-    version_id = connection.scalar(
-        select(journey_version.c.id).where(
-            journey_version.c.journey_id == journey_id, journey_version.c.hash == hash_
-        )
-    )
+    live = connection.scalar(select(journey.c.version_id).where(journey.c.id == journey_id))
     if live == version_id:
         return False
     anew: dict[str, Any] = {}
-    if live is None or _entry(connection, live) != document.get("entry"):
+    if live is None or _entry(connection, live) != _entry(connection, version_id):
         # Another way in: what happened, who was in the segment and which slots passed before now start nobody.
         anew = {"live_since": now, "scheduled_until": now, "sensed_at": None}
         connection.execute(delete(membership).where(membership.c.journey_id == journey_id))
     connection.execute(
         update(journey).where(journey.c.id == journey_id).values(version_id=version_id, **anew)
     )
+    connection.execute(update(journey_version).where(journey_version.c.id == version_id).values(since=now))
     return True
+
+
+def kept(connection: Connection, journey_id: int, hash_: str) -> int | None:
+    """Return the version of a journey that has this hash, or None."""
+    same = (journey_version.c.journey_id == journey_id, journey_version.c.hash == hash_)
+    return connection.scalar(select(journey_version.c.id).where(*same))
+
+
+def keep(
+    connection: Connection,
+    journey_id: int,
+    hash_: str,
+    document: dict[str, Any],
+    source: str,
+    steps: Mapping[str, int],
+    now: datetime,
+) -> int:
+    """Keep a new version; return its number."""
+    row = {
+        "journey_id": journey_id,
+        "hash": hash_,
+        "plan": document,
+        "source": source,
+        "steps": steps,
+        "since": now,
+    }
+    added = insert(journey_version).values(row).returning(journey_version.c.id)
+    number: int = connection.execute(added).scalar_one()
+    return number
+
+
+def latest(connection: Connection, journey_id: int) -> int | None:
+    """Return the version of a journey that is live, or else was the last to be; None where there is none yet."""
+    live = journey.c.version_id == journey_version.c.id
+    query = (
+        select(journey_version.c.id)
+        .join(journey, journey.c.id == journey_version.c.journey_id)
+        .where(journey_version.c.journey_id == journey_id)
+        .order_by(case((live, 0), else_=1), journey_version.c.since.desc(), journey_version.c.id.desc())
+    )
+    return connection.scalar(query.limit(1))
 
 
 def _entry(connection: Connection, version_id: int) -> Any:
@@ -129,10 +159,35 @@ def plan(connection: Connection, version_id: int) -> dict[str, Any]:
     return found
 
 
-def step_ids(connection: Connection, journey_id: int) -> dict[str, int]:
-    """Return the numbers of a journey's steps by name."""
-    found = connection.execute(select(step.c.name, step.c.id).where(step.c.journey_id == journey_id))
-    return {row.name: row.id for row in found}
+def steps(connection: Connection, journey_id: int) -> dict[int, dict[str, int]]:
+    """Return for each version of a journey, oldest first, the numbers of its steps by id."""
+    query = select(journey_version.c.id, journey_version.c.steps).order_by(journey_version.c.id)
+    found = connection.execute(query.where(journey_version.c.journey_id == journey_id))
+    return {row.id: row.steps for row in found}
+
+
+def first_names(connection: Connection, journey_id: int) -> dict[int, str]:
+    """Return the name each step of a journey first had, by number; no two are the same."""
+    found = connection.execute(select(step.c.id, step.c.name).where(step.c.journey_id == journey_id))
+    return {row.id: row.name for row in found}
+
+
+def new_steps(connection: Connection, journey_id: int, ids: Sequence[str]) -> dict[str, int]:
+    """Give numbers to steps there have never been; return them by id."""
+    taken = set(first_names(connection, journey_id).values())
+    names = {}
+    for id_ in ids:
+        names[id_] = next(name for name in _names(id_) if name not in taken)
+        taken.add(names[id_])
+    rows = [{"journey_id": journey_id, "name": name} for name in names.values()]
+    added = insert_new(connection, step, rows, ["journey_id", "name"], ["id", "name"])
+    numbers = {row.name: row.id for row in added}
+    return {id_: numbers[name] for id_, name in names.items()}
+
+
+def _names(id_: str) -> Iterator[str]:
+    yield id_
+    yield from (f"{id_}~{n}" for n in count(2))
 
 
 def find(connection: Connection, name: str) -> int | None:
@@ -149,6 +204,3 @@ def pause(connection: Connection, name: str, now: datetime | None) -> bool:
     """Hold everyone in a journey where they are, or with `now` None let them go on; say whether it exists."""
     found = connection.execute(update(journey).where(journey.c.name == name).values(paused_at=now))
     return found.rowcount > 0
-
-
-__all__ = ["StoredVersion", "find", "in_use", "names", "pause", "plan", "publish", "retire", "step_ids"]

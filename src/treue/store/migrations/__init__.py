@@ -45,15 +45,15 @@ def upgrade(engine: Engine) -> None:
             migrate(connection)
 
 
-def migrate(connection: Connection) -> None:
-    """Run the revisions the database lacks, within the transaction of `connection`."""
+def migrate(connection: Connection, to: str = "head") -> None:
+    """Run the revisions the database lacks, up to one of them, within the transaction of `connection`."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
 
 
 def _create(connection: Connection) -> None:
