@@ -13,7 +13,7 @@ WHOLE = {
     "source": 'scheme: shopify, secret: "${SHOPIFY_SECRET}"',
     "segment": "description: Two orders or more., where: {event: order.placed, at_least: 2}",
     "journey": "description: Say hello., category: relational, basis: consent, enter: {event: customer.created}, "
-    "steps: [{send: welcome, on: email}]",
+    "steps: [{id: greeting, send: welcome, on: email}]",
     "trigger": "event: order.placed",
     "goal": "event: order.placed",
     "branch": "if: {segment: regulars}, steps: [{send: welcome, on: email}]",
@@ -112,6 +112,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "goal": "goal: {event: order.placed, within: 30d}",
         "holdout": "holdout: 10%",
         "in_flight": "in_flight: finish",
+        "moved": "moved: {hello: greeting}",
         "priority": "priority: 60",
     },
     "trigger": {
