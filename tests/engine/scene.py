@@ -34,6 +34,7 @@ SCHEMA = Schema(
     {
         **BUILT_IN_EVENTS,
         "order.placed": {"total": "number", "cart_id": "text"},
+        "cart.left": {"cart_id": "text"},
         "signed.up": {"source": "text"},
         "told": {"why": "text"},
     },

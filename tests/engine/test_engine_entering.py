@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 from scene import Scene, at
+from sqlalchemy import select
+
+from treue.model.tables import enrollment, message
 
 BY_ORDER = "enter: {event: order.placed%s}\nsteps: [{send: hello, on: email}, {wait: 10d}]\n"
 
@@ -149,6 +152,64 @@ def test_an_exit_event_ends_the_stay_and_takes_back_what_is_queued(scene: Scene)
     scene.later(days=2)
     assert scene.sent() == []
     assert scene.counts("hello").exited == {"told": 1}
+
+
+def test_an_exit_of_the_same_cart_ends_only_the_stay_that_cart_began(scene: Scene) -> None:
+    scene.journeys(
+        hello="""
+enter: {event: cart.left, per: cart_id}
+exit: [{event: order.placed, same: cart_id}]
+steps: [{wait: 1d}, {send: hello, on: email}]
+"""
+    )
+    scene.customer("ada")
+    for cart in ("a", "b"):
+        scene.event("ada", "cart.left", cart_id=cart)
+    scene.run()
+    scene.event("ada", "order.placed")
+    scene.event("ada", "order.placed", cart_id="b")
+    scene.later(hours=1)
+    assert [stay[1] for stay in scene.stays()] == ["inside", "exited"]
+    scene.later(days=1)
+    assert [row[3:5] for row in scene.messages()] == [("sent", None)]
+
+
+def test_an_exit_of_the_same_cart_calls_back_only_that_carts_message(scene: Scene) -> None:
+    scene.journeys(
+        hello="""
+enter: {event: cart.left, per: cart_id}
+exit: [{event: order.placed, same: cart_id}]
+steps: [{send: hello, on: email}]
+"""
+    )
+    scene.customer("ada")
+    delivery, scene.engine.delivery = scene.engine.delivery, None
+    for cart in ("a", "b"):
+        scene.event("ada", "cart.left", cart_id=cart)
+    scene.run()
+    scene.engine.delivery = delivery
+    scene.event("ada", "order.placed", cart_id="a")
+    scene.later(hours=1)
+    query = select(enrollment.c.per, message.c.state).join(
+        message, message.c.enrollment_id == enrollment.c.id
+    )
+    with scene.store.reading() as connection:
+        assert dict(connection.execute(query).all()) == {"a": "refused", "b": "sent"}
+
+
+def test_who_bought_the_same_before_is_turned_away(scene: Scene) -> None:
+    scene.journeys(
+        hello="""
+enter: {event: order.placed, again: always, if: {event: order.placed, same: cart_id, at_most: 1}}
+steps: [{send: hello, on: email}]
+"""
+    )
+    scene.customer("ada")
+    for cart in ("a", "b", "a"):
+        scene.later(hours=2)
+        scene.event("ada", "order.placed", cart_id=cart)
+        scene.run()
+    assert scene.counts("hello").entered == 2
 
 
 def test_an_exit_state_ends_the_stay(scene: Scene) -> None:

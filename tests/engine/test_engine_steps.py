@@ -264,6 +264,28 @@ def test_emit_records_an_event_that_starts_another_journey_in_the_same_pass(scen
     assert scene.templates() == ["second"]
 
 
+def test_choose_asks_each_stay_for_the_same_as_what_started_it(scene: Scene) -> None:
+    scene.journeys(
+        hello="""
+enter: {event: cart.left, per: cart_id}
+steps:
+  - wait: 1d
+  - choose:
+      - if: {event: order.placed, same: cart_id, since: entry}
+        steps: [{send: thanks, on: email}]
+      - else: [{send: hello, on: email}]
+"""
+    )
+    scene.customer("ada")
+    for cart in ("a", "b"):
+        scene.event("ada", "cart.left", cart_id=cart)
+    scene.run()
+    scene.later(hours=1)
+    scene.event("ada", "order.placed", cart_id="b")
+    scene.later(days=1)
+    assert scene.templates() == ["thanks", "hello"]
+
+
 def test_stop_ends_the_journey_there(scene: Scene) -> None:
     scene.journeys(
         hello=f"{ENTER}steps: [{{stop: true, if: {{attribute: vip, is: true}}}}, {{send: hello, on: email}}]\n"

@@ -48,4 +48,4 @@ def _context(problems: Problems, workspace: Workspace) -> Context:
     schema = replace(
         settings.schema, attributes={**settings.schema.attributes, "points": "number", "tags": "list"}
     )
-    return Context(problems, schema, lambda name, place: segments[name].condition)
+    return Context(problems, schema, lambda name, place: segments[name].condition, "cart.abandoned")

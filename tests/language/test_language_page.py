@@ -40,6 +40,7 @@ CONDITIONS_OF_THIS_VERSION = [
     "{event: order.placed}",
     "{event: order.placed, at_least: 2, within: 90d, where: {total: {above: 50}}}",
     "{event: order.placed, last: {before: 180d ago}}",
+    "{event: order.placed, same: cart_id, since: entry}",
     "{sum: order.placed.total, above: 500, within: 1y}",
     "{segment: dormant}",
     "{consent: email}",
@@ -47,7 +48,6 @@ CONDITIONS_OF_THIS_VERSION = [
 ]
 CONDITIONS_OF_LATER_ONES = {
     "{attribute: birthday, anniversary_in: 3d}": "anniversary_in",
-    "{event: order.placed, same: cart_id, since: entry}": "same",
     "{reachable: sms}": "reachable",
     "{journey: onboarding, is: inside}": "journey",
     "{points: {at_least: 100}}": "points",
@@ -96,7 +96,9 @@ def parse(kind: object, text: str) -> tuple[object, list[Problem]]:
     assert root is not None
     node = root.get("x")
     assert node is not None
-    found = kind.parse(node, Context(problems, SCHEMA, lambda name, place: HasConsent("email")))  # type: ignore[attr-defined]
+    found = kind.parse(
+        node, Context(problems, SCHEMA, lambda name, place: HasConsent("email"), "cart.abandoned")
+    )  # type: ignore[attr-defined]
     return found, problems.all()
 
 

@@ -62,6 +62,9 @@ class Person:
     consents: dict[str, tuple[bool, datetime]] = field(default_factory=dict)
     messages: list[Mail] = field(default_factory=list)
     entered_at: datetime | None = None
+    arrived_at: datetime | None = None
+    began: Happening | None = None
+    """One of the events: the one that started the stay."""
 
 
 @dataclass
@@ -96,12 +99,26 @@ class Naive:
         times = [
             event.at
             for event in self.events(person, leaf.event, leaf.within, leaf.where)
-            if not leaf.since_entry or (person.entered_at is not None and event.at > person.entered_at)
+            if self.in_stay(leaf, event, person)
         ]
         count = self.all_fit(leaf.ops, len(times)) if leaf.ops else bool(times)
         last = not leaf.last or (bool(times) and self.all_fit(leaf.last, max(times, default=None)))
         first = not leaf.first or (bool(times) and self.all_fit(leaf.first, min(times, default=None)))
         return count and last and first
+
+    def in_stay(self, leaf: Happened, event: Happening, person: Person) -> bool:
+        if leaf.since:
+            since = person.entered_at if leaf.since == "entry" else person.arrived_at
+            if since is None or event.at <= since:
+                return False
+        if leaf.same is None:
+            return True
+        if person.began is None:
+            return False
+        both = [
+            self.typed(one.properties.get(leaf.same.name), leaf.same.type) for one in (event, person.began)
+        ]
+        return both[0] is not MISSING and both[0] == both[1]
 
     def aggregate(self, leaf: Aggregate, person: Person) -> Any:
         found = [

@@ -25,6 +25,7 @@ from treue.segments.tree import (
     Not,
     Op,
     Property,
+    Same,
 )
 
 MOMENTS = [
@@ -164,7 +165,12 @@ wheres = st.just(()) | st.lists(properties(), max_size=2).map(tuple)
 moments = st.just(()) | several("time", ["before", "after", "is", "between", "not"])
 
 
-def happened(since: bool) -> st.SearchStrategy[Happened]:
+sames = st.builds(
+    Same, st.sampled_from([*NAMES[:3], "total"]), st.sampled_from(["text", "number", "bool", "date", "time"])
+)
+
+
+def happened(stay: bool) -> st.SearchStrategy[Happened]:
     return st.builds(
         Happened,
         event=st.sampled_from(EVENTS),
@@ -173,7 +179,8 @@ def happened(since: bool) -> st.SearchStrategy[Happened]:
         where=wheres,
         last=moments,
         first=moments,
-        since_entry=st.booleans() if since else st.just(False),
+        since=st.sampled_from([None, "entry", "arrival"]) if stay else st.none(),
+        same=st.none() | sames if stay else st.none(),
     )
 
 
@@ -200,9 +207,9 @@ message_leaves = st.builds(
 )
 
 
-def conditions(since: bool = True) -> st.SearchStrategy[Condition]:
+def conditions(stay: bool = True) -> st.SearchStrategy[Condition]:
     consents = st.builds(HasConsent, st.sampled_from(CHANNELS))
-    leaf = attributes() | happened(since) | aggregates() | message_leaves | consents
+    leaf = attributes() | happened(stay) | aggregates() | message_leaves | consents
     return st.recursive(leaf, grown, max_leaves=5)
 
 
@@ -234,9 +241,7 @@ def people(draw: st.DrawFn, moment: Moment, number: int) -> Person:
         Mail, st.sampled_from(TEMPLATES), st.sampled_from(CHANNELS), st.sampled_from(JOURNEYS), seen
     )
     events = draw(st.lists(happening, max_size=6))
-    entered_at = draw(
-        st.sampled_from([event.at for event in events]) if events and draw(st.booleans()) else at
-    )
+    here = at | st.sampled_from([event.at for event in events]) if events else at
     return Person(
         key=f"{draw(texts)}{number}",
         created_at=draw(at),
@@ -246,7 +251,9 @@ def people(draw: st.DrawFn, moment: Moment, number: int) -> Person:
         events=events,
         consents=draw(given),
         messages=draw(st.lists(mail, max_size=2)),
-        entered_at=entered_at,
+        entered_at=draw(here),
+        arrived_at=draw(here),
+        began=draw(st.none() | st.sampled_from(events)) if events else None,
     )
 
 

@@ -26,6 +26,7 @@ from treue.segments.tree import (
     Not,
     Op,
     Property,
+    Same,
 )
 
 NOW = datetime(2026, 3, 30, 10, 0, tzinfo=UTC)
@@ -61,7 +62,13 @@ CASES: list[tuple[Condition, bool, str]] = [
         False,
         "order.placed within 90d: 2, wanted at least 3",
     ),
-    (Happened("order.placed", since_entry=True), True, "order.placed since entry: 1, wanted at least 1"),
+    (Happened("order.placed", since="entry"), True, "order.placed since entry: 1, wanted at least 1"),
+    (Happened("order.placed", since="arrival"), False, "order.placed since arrival: 0, wanted at least 1"),
+    (
+        Happened("order.placed", since="entry", same=Same("total", "number")),
+        False,
+        "order.placed with the same total since entry: 0, wanted at least 1",
+    ),
     (Happened("cart.left"), False, "cart.left: 0, wanted at least 1"),
     (
         Happened("order.placed", last=(Op("before", (Ago(DAYS_90),)),)),
@@ -139,7 +146,7 @@ def test_nobody_is_explained_where_there_is_no_such_customer(connection: Connect
 
 def test_without_a_time_of_entry_nothing_has_happened_since(connection: Connection) -> None:
     store(connection, [ADA])
-    condition = Happened("order.placed", since_entry=True)
+    condition = Happened("order.placed", since="entry")
     row = connection.execute(explain(condition, MOMENT, connection.dialect.name, 1)).mappings().one()
     assert explanation(condition, row, MOMENT).observed == 0
 

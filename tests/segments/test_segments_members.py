@@ -25,6 +25,8 @@ from treue.segments.tree import (
     Not,
     Op,
     Property,
+    Same,
+    Since,
 )
 
 NOW = datetime(2026, 3, 30, 10, 0, tzinfo=UTC)
@@ -199,15 +201,46 @@ def test_since_entry_is_counted_for_each_stay_by_itself(connection: Connection) 
     store(connection, [person(events=ordered(NOW - timedelta(days=2)), entered_at=NOW - timedelta(days=3))])
     again = {"enrollment_id": 77, "customer_id": 1, "entered_at": NOW - timedelta(days=1)}
     connection.execute(insert(tables.cohort), again)
-    bought = Happened("order.placed", since_entry=True)
+    bought = Happened("order.placed", since="entry")
     query = branches([bought, None], MOMENT, connection.dialect.name, tables.cohort)
     assert {row.enrollment_id: row.branch for row in connection.execute(query)} == {1: 0, 77: 1}
 
 
 def test_an_event_at_the_very_moment_of_entry_is_not_since_entry(connection: Connection) -> None:
-    bought = Happened("order.placed", since_entry=True)
+    bought = Happened("order.placed", since="entry")
     assert not holds(connection, bought, person(events=ordered(NOW - TICK), entered_at=NOW - TICK))
     assert holds(connection, bought, person(events=ordered(NOW), entered_at=NOW - TICK))
+
+
+def test_since_arrival_counts_what_came_later_than_the_arrival(connection: Connection) -> None:
+    bought = Happened("order.placed", since="arrival")
+    assert not holds(connection, bought, person(events=ordered(NOW - TICK), arrived_at=NOW - TICK))
+    assert holds(connection, bought, person(events=ordered(NOW), arrived_at=NOW - TICK))
+
+
+def test_the_same_counts_only_events_that_share_the_property(connection: Connection) -> None:
+    left = Happening("cart.left", NOW - timedelta(days=1), {"cart": "a"})
+    bought = Happened("order.placed", same=Same("cart", "text"))
+    for properties, wanted in (({"cart": "a"}, True), ({"cart": "b"}, False), ({}, False)):
+        who = person(events=[left, *ordered(NOW, **properties)], began=left)
+        assert holds(connection, bought, who) is wanted
+    assert not holds(connection, bought, person(events=[left, *ordered(NOW, cart="a")]))
+
+
+def test_the_same_is_nowhere_where_the_property_is_missing_on_both(connection: Connection) -> None:
+    left = Happening("cart.left", NOW - timedelta(days=1), {})
+    bought = Happened("order.placed", same=Same("cart", "text"))
+    assert not holds(connection, bought, person(events=[left, *ordered(NOW)], began=left))
+    assert holds(connection, Not(bought), person(events=[left, *ordered(NOW)], began=left))
+
+
+def test_the_same_is_asked_of_each_stay_by_itself(connection: Connection) -> None:
+    carts = [Happening("cart.left", NOW - timedelta(days=2), {"cart": cart}) for cart in "ab"]
+    store(connection, [person(events=[*carts, *ordered(NOW, cart="b")], began=carts[0])])
+    connection.execute(insert(tables.cohort), {"enrollment_id": 77, "customer_id": 1, "event_id": 101})
+    bought = Happened("order.placed", same=Same("cart", "text"))
+    query = branches([bought, None], MOMENT, connection.dialect.name, tables.cohort)
+    assert {row.enrollment_id: row.branch for row in connection.execute(query)} == {1: 1, 77: 0}
 
 
 def test_a_sum_of_nothing_is_one_of_0_and_more(connection: Connection) -> None:
@@ -230,9 +263,19 @@ def test_a_customer_with_two_stays_is_a_member_once(connection: Connection) -> N
     assert ids(connection, query) == [1]
 
 
-def test_since_entry_without_a_time_of_entry_is_refused(connection: Connection) -> None:
-    with pytest.raises(ValueError, match="time of entry"):
-        members(Happened("order.placed", since_entry=True), MOMENT, connection.dialect.name)
+@pytest.mark.parametrize(
+    ("leaf", "missing"),
+    [
+        (Happened("order.placed", since="entry"), "the time of entry"),
+        (Happened("order.placed", since="arrival"), "the time of arrival"),
+        (Happened("order.placed", same=Same("cart", "text")), "the event that started the stay"),
+    ],
+)
+def test_what_looks_at_a_stay_is_refused_without_one(
+    connection: Connection, leaf: Happened, missing: str
+) -> None:
+    with pytest.raises(ValueError, match=missing):
+        members(leaf, MOMENT, connection.dialect.name)
 
 
 def test_where_no_branch_holds_the_branch_is_empty(connection: Connection) -> None:
@@ -269,9 +312,11 @@ def test_one_table_read_serves_all_conditions_on_the_same_events() -> None:
     assert both.count("count(*)") == 1
 
 
-@pytest.mark.parametrize("since", [False, True])
-def test_sqlite_looks_up_a_cohorts_events_by_name_and_customer(sqlite_engine: Engine, since: bool) -> None:
-    query = branches([Happened("order.placed", since_entry=since)], MOMENT, "sqlite", tables.cohort)
+@pytest.mark.parametrize("since", [None, "entry", "arrival"])
+def test_sqlite_looks_up_a_cohorts_events_by_name_and_customer(
+    sqlite_engine: Engine, since: Since | None
+) -> None:
+    query = branches([Happened("order.placed", since=since)], MOMENT, "sqlite", tables.cohort)
     shown = str(query.compile(sqlite_engine, compile_kwargs={"literal_binds": True}))
     with sqlite_engine.connect() as connection:
         tables.cohort.create(connection, checkfirst=True)

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, insert
 
 from treue.model import tables
 from treue.segments.explain import explain, explanation
+from treue.segments.needs import needs
 from treue.segments.sql import Moment, branches, members
 from treue.segments.tree import Condition
 
@@ -26,13 +27,12 @@ def store(connection: Connection, people: Sequence[Person]) -> dict[int, Person]
     for number, person in enumerate(people, start=1):
         connection.execute(insert(tables.customer), customer_row(number, person))
         found[number] = person
-        events = [event_row(number, happening) for happening in person.events]
-        if events:
-            connection.execute(insert(tables.event), events)
+        began = store_events(connection, number, person)
         for channel, (given, since) in person.consents.items():
             connection.execute(insert(tables.consent), consent_row(number, channel, given, since))
-        entry = {"enrollment_id": number, "customer_id": number, "entered_at": person.entered_at}
-        connection.execute(insert(tables.cohort), entry)
+        stay = {"enrollment_id": number, "customer_id": number, "event_id": began}
+        stay |= {"entered_at": person.entered_at, "arrived_at": person.arrived_at}
+        connection.execute(insert(tables.cohort), stay)
     store_messages(connection, found)
     return found
 
@@ -47,6 +47,16 @@ def customer_row(number: int, person: Person) -> dict[str, Any]:
     columns = ("key", "email", "phone", "push_token", "locale", "timezone", "attributes", "created_at")
     row = {name: getattr(person, name) for name in columns}
     return row | {"id": number, "draw": 0, "updated_at": person.created_at}
+
+
+def store_events(connection: Connection, number: int, person: Person) -> int | None:
+    """Store what happened to a customer, numbered by customer; return the number of what began the stay."""
+    began = None
+    for n, happening in enumerate(person.events):
+        row = event_row(number, happening) | {"id": number * 100 + n}
+        connection.execute(insert(tables.event), row)
+        began = number * 100 + n if happening is person.began else began
+    return began
 
 
 def event_row(customer_id: int, happening: Any) -> dict[str, Any]:
@@ -106,7 +116,7 @@ def agree(
     for condition in conditions:
         wanted = [number for number, person in stored.items() if naive.holds(condition, person)]
         assert ids(connection, members(condition, moment, dialect, tables.cohort)) == wanted
-        if "since_entry=True" not in repr(condition):
+        if not needs(condition):
             assert ids(connection, members(condition, moment, dialect)) == wanted
         number = next(iter(stored))
         assert explained(connection, condition, moment, number, stored[number]) is (number in wanted)
@@ -125,6 +135,8 @@ def first(naive: Naive, conditions: Sequence[Condition], person: Person) -> int:
 def explained(
     connection: Connection, condition: Condition, moment: Moment, number: int, person: Person
 ) -> bool:
-    query = explain(condition, moment, connection.dialect.name, number, person.entered_at)
+    numbers = {id(happening): number * 100 + n for n, happening in enumerate(person.events)}
+    stay = (person.entered_at, person.arrived_at, numbers.get(id(person.began)))
+    query = explain(condition, moment, connection.dialect.name, number, *stay)
     row = connection.execute(query).mappings().one()
     return explanation(condition, row, moment).holds

@@ -42,7 +42,7 @@ from treue.engine.versions import Version
 from treue.model.states import ArrivalKind, Decision, MessageState, Outcome, Reason
 from treue.model.tables import arrival, caller, customer, enrollment, event, message, trace
 from treue.plan.stages import Exit
-from treue.segments.sql import Moment, event_fits, members
+from treue.segments.sql import Moment, event_fits, members, shared
 from treue.segments.tree import Ago, Condition, Property
 from treue.store.store import Store
 
@@ -58,6 +58,7 @@ _ASKING = (
 
 _other = arrival.alias("other")
 _before = enrollment.alias("before")
+_began = event.alias("began")
 
 
 def take_in(store: Store, versions: Sequence[Version], now: datetime, zone: str, salt: str) -> int:
@@ -150,6 +151,16 @@ def _matching(dialect: str, name: str, where: tuple[Property, ...], moment: Mome
     return exists().where(event.c.id == caller.c.event_id, event.c.name == name, fits)
 
 
+def _leaving(dialect: str, reason: Exit, name: str, moment: Moment) -> ColumnElement[bool]:
+    """Say which callers came with an event that ends a stay: any stay, or the one that the `same` event began."""
+    which = _matching(dialect, name, reason.where, moment)
+    if reason.same is None:
+        return which
+    alike = shared(reason.same, event, _began, dialect)
+    same = exists().where(event.c.id == caller.c.event_id, _began.c.id == enrollment.c.event_id, alike)
+    return and_(which, same)
+
+
 def _ending(
     version: Version,
     outcome: Outcome,
@@ -195,13 +206,13 @@ def _leave(connection: Connection, version: Version, moment: Moment, errands: se
             continue
 
         def by_event(exit_: Exit = exit_, name: str = exit_.event) -> list[Executable]:
-            which = _matching(dialect, name, exit_.where, moment)
+            which = _leaving(dialect, exit_, name, moment)
             return _ending(version, Outcome.exited, which, literal(exit_.name, Text), inside)
 
         _run(connection, _once(version, ("exit", n), by_event, constant=_is_constant(exit_.where)))
 
         def call_back(exit_: Exit = exit_, name: str = exit_.event) -> list[Executable]:
-            return [_calling_back(version, _matching(dialect, name, exit_.where, moment))]
+            return [_calling_back(version, _leaving(dialect, exit_, name, moment))]
 
         _run(connection, _once(version, ("call back", n), call_back, constant=_is_constant(exit_.where)))
     if ArrivalKind.leave.value in errands:
@@ -279,7 +290,8 @@ def _ask(connection: Connection, condition: Condition, moment: Moment) -> None:
     for found in sorted(connection.scalars(select(hour).where(wants).distinct())):
         then = Moment(min(moment.now, instant((found + 1) * HOUR)), moment.zone)
         these = and_(wants, hour == found)
-        candidates = select(caller.c.customer_id, caller.c.at.label("entered_at")).where(these)
+        stay = (caller.c.at.label("entered_at"), caller.c.event_id)
+        candidates = select(caller.c.customer_id, *stay).where(these)
         holds = members(condition, then, connection.dialect.name, candidates.subquery("candidates"))
         outside = caller.c.customer_id.not_in(select(holds.subquery("found").c.customer_id))
         connection.execute(update(caller).values(verdict="if").where(these, outside))

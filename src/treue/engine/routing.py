@@ -224,7 +224,12 @@ def _open_schedule(connection: Connection, version: Version, now: datetime, zone
 
 def _detect_leavers(connection: Connection, version: Version, now: datetime, zone: str) -> None:
     inside = (
-        select(enrollment.c.customer_id, enrollment.c.entered_at, enrollment.c.id.label("enrollment_id"))
+        select(
+            enrollment.c.id.label("enrollment_id"),
+            enrollment.c.customer_id,
+            enrollment.c.entered_at,
+            enrollment.c.event_id,
+        )
         .where(enrollment.c.version_id == version.version_id, enrollment.c.outcome == Outcome.inside.value)
         .subquery("inside")
     )

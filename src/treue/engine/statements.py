@@ -110,6 +110,7 @@ def take(scene: Scene, stage: Stage, *extra: ColumnElement[bool]) -> Statement:
             enrollment.c.event_id,
             enrollment.c.held_out,
             enrollment.c.entered_at,
+            enrollment.c.arrived_at,
             enrollment.c.due_at,
         )
         .where(
@@ -122,7 +123,7 @@ def take(scene: Scene, stage: Stage, *extra: ColumnElement[bool]) -> Statement:
         .order_by(enrollment.c.due_at, enrollment.c.id)
         .limit(scene.batch)
     )
-    columns = ["enrollment_id", "customer_id", "event_id", "held_out", "entered_at", "at"]
+    columns = ["enrollment_id", "customer_id", "event_id", "held_out", "entered_at", "arrived_at", "at"]
     taking = insert(cohort).from_select(columns, due).execution_options(preserve_rowcount=True)
     return Statement("take those who are due", taking, takes=True)
 

@@ -67,7 +67,7 @@ class Inquiry:
     def trail(self, name: str) -> list[Entry]:
         """Return what was decided about the customer in a journey, in the order it was decided."""
         query = (
-            select(trace, enrollment.c.version_id, enrollment.c.entered_at)
+            select(trace, enrollment.c.version_id, enrollment.c.entered_at, enrollment.c.event_id)
             .join(journey, journey.c.id == trace.c.journey_id)
             .outerjoin(enrollment, enrollment.c.id == trace.c.enrollment_id)
             .where(trace.c.customer_id == self._customer_id, journey.c.name == name)
@@ -130,12 +130,18 @@ class Inquiry:
             asked.append(stage.when)
         elif row.reason == "if" and plan is not None and plan.entry.when is not None:
             asked.append(plan.entry.when)
-        return [self.look(condition, row.at, row.entered_at or row.at) for condition in asked]
+        return [self.look(condition, row.at, row.entered_at, row.event_id) for condition in asked]
 
-    def look(self, condition: Condition, at: datetime, entered_at: datetime | None = None) -> Explanation:
-        """Return how a condition looks for the customer as of a time."""
-        moment = Moment(at, self._zone)
-        query = explain(condition, moment, self._connection.dialect.name, self._customer_id, entered_at or at)
+    def look(
+        self,
+        condition: Condition,
+        at: datetime,
+        entered_at: datetime | None = None,
+        event_id: int | None = None,
+    ) -> Explanation:
+        """Return how a condition looks for the customer as of a time, in a stay."""
+        moment, dialect = Moment(at, self._zone), self._connection.dialect.name
+        query = explain(condition, moment, dialect, self._customer_id, entered_at or at, at, event_id)
         return explanation(condition, dict(self._connection.execute(query).mappings().one()), moment)
 
     # --- never entered --------------------------------------------------------------------------------------

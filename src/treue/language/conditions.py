@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from collections.abc import Mapping as MappingType
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +45,7 @@ from treue.segments.tree import (
     Not,
     Op,
     Property,
+    Same,
 )
 
 OPERATORS: dict[str, tuple[str, tuple[str, ...], str]] = {
@@ -240,11 +240,9 @@ def parse_where(node: Node, event: str | None, context: Context) -> Any:
 
 
 def _property(key: Scalar, value: Node, event: str | None, context: Context) -> Any:
-    declared: MappingType[str, str] = context.schema.events.get(event, {}) if event else {}
-    type_ = declared.get(key.text)
-    if type_ is None:
-        hint = did_you_mean(key.text, declared, f"Declare it under `events: {event}` in treue.yaml.")
-        return context.say(key, "T305", f"The event `{event}` has no property {shown(key)}.", hint)
+    type_ = _property_type(key, event or "", context)
+    if type_ is INVALID:
+        return INVALID
     if isinstance(value, Mapping):
         ops = _comparisons(value, type_, f"`{key.text}`", context)
         return INVALID if ops is INVALID else Property(key.text, type_, ops)
@@ -274,6 +272,50 @@ def check_where(fields: Fields) -> None:
     """Say what is wrong with `where`, even if something else in the mapping is wrong, too."""
     if "event" in fields and "where" in fields:
         parse_where(fields.get("where"), fields.get("event"), fields.context)
+
+
+def _check_event(fields: Fields) -> None:
+    check_where(fields)
+    for key in ("since", "same"):
+        if fields.written(key) and fields.context.started_by is None:
+            message = f"`{key}` looks at the customer's stay in a journey; here is none."
+            hint = "It goes into the conditions of a journey's own file."
+            fields.context.say(fields.at(key), "T340", message, hint)
+    if "event" in fields and "same" in fields and fields.context.started_by is not None:
+        parse_same(fields)
+
+
+def parse_same(fields: Fields) -> Any:
+    """Return the property that `same` shares with the event that starts the journey, None without, or INVALID."""
+    name, event, context = fields.get("same"), fields.get("event"), fields.context
+    if name is None:
+        return None
+    if not context.started_by:
+        message = "`same` compares with the event that starts the journey, but none does."
+        return context.say(fields.at("same"), "T340", message, "It needs `enter` with `event`.")
+    node = fields.node.get("same")
+    assert isinstance(node, Scalar)
+    types = [_property_type(node, each, context) for each in dict.fromkeys((event, context.started_by))]
+    if INVALID in types:
+        return INVALID
+    if "list" in types:
+        return context.say(node, "T309", f"`same` does not fit {shown(node)}, which is {_NOUNS['list']}.")
+    if len(set(types) - {UNDECLARED}) > 1:
+        message = (
+            f"{shown(node)} of `{event}` is {_NOUNS[types[0]]}, of `{context.started_by}` {_NOUNS[types[1]]}."
+        )
+        return context.say(node, "T309", message, "Only values of the same type can be the same.")
+    return Same(name, types[0])
+
+
+def _property_type(node: Scalar, event: str, context: Context) -> Any:
+    if event not in context.schema.events:
+        return UNDECLARED  # said where the event is named
+    declared = context.schema.events[event]
+    if type_ := declared.get(node.text):
+        return type_
+    hint = did_you_mean(node.text, declared, f"Declare it under `events: {event}` in treue.yaml.")
+    return context.say(node, "T305", f"The event `{event}` has no property {shown(node)}.", hint)
 
 
 def _where_of(fields: Fields, event: str | None) -> Any:
@@ -316,7 +358,8 @@ def _happened(fields: Fields) -> Any:
             "Count and `last` or `first` do not go together.",
             "Put them into two conditions.",
         )
-    return Happened(name, ops, fields.get("within"), where, last, first, fields.get("since") == "entry")
+    same = parse_same(fields)
+    return Happened(name, ops, fields.get("within"), where, last, first, fields.get("since"), same)
 
 
 def _aggregate(function: str) -> Any:
@@ -467,10 +510,14 @@ CONDITIONS: dict[str, Kind] = {
                 "The earliest one, such as `{after: 2d ago}`.",
             ),
             Key("since", Word(("entry",)), "Only since the customer entered the journey."),
-            Key("same", Later(), ""),
+            Key(
+                "same",
+                Text("the name of an event property"),
+                "Only events that share this property with the one that started the journey.",
+            ),
         ),
         _happened,
-        check=check_where,
+        check=_check_event,
     ),
     "sum": _aggregate_shape("sum", "The sum of an event's property, such as `order.placed.total`."),
     "average": _aggregate_shape("average", "The average of an event's property."),

@@ -160,6 +160,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "last": "last: {before: 180d ago}",
         "first": "first: {after: 2d ago}",
         "since": "since: entry",
+        "same": "{event: cart.abandoned, same: cart_id}",
     },
     **{f"{name.replace('_', '-')} condition": _aggregate(name) for name in ("sum", "average", "min", "max")},
     "count-distinct condition": _aggregate("count_distinct"),

@@ -80,6 +80,8 @@ class Context:
     problems: Problems
     schema: Schema = field(default_factory=Schema)
     segment: Callable[[str, Place], Condition | None] = lambda name, place: None  # noqa: ARG005
+    started_by: str | None = None
+    """The event that starts the journey being read, empty where something else does; None outside of journeys."""
     references: list[Reference] = field(default_factory=list)
 
     def say(self, node: Node, code: str, message: str, suggestion: str | None = None) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from treue.language.conditions import CONDITION, UNDECLARED, DateAttribute, chec
 from treue.language.grammar import (
     INVALID,
     ChannelName,
+    Context,
     EventName,
     Fields,
     Flag,
@@ -40,7 +41,7 @@ from treue.language.problems import Place, did_you_mean, nearest
 from treue.language.source import Items, Mapping, Node, Scalar
 from treue.language.triggers import ENTER, Enter, check_moving
 from treue.model.states import BUILT_IN_ATTRIBUTES
-from treue.segments.tree import Condition, Happened, InSegment, Property
+from treue.segments.tree import Condition, Happened, InSegment, Property, Same
 from treue.segments.tree import Scalar as Plain
 
 STEP_ID = r"[a-z0-9]+(?:[-_][a-z0-9]+)*"
@@ -57,6 +58,7 @@ class Exit:
     event: str | None = None
     where: tuple[Property, ...] = ()
     condition: Condition | None = None
+    same: Same | None = None
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,7 @@ class _Exit:
         if isinstance(condition, Happened) and not (
             condition.ops or condition.within or condition.last or condition.first
         ):
-            return Exit(condition.event, condition.event, condition.where)
+            return Exit(condition.event, condition.event, condition.where, same=condition.same)
         name = f"segment {condition.name}" if isinstance(condition, InSegment) else "condition"
         return Exit(name, condition=condition)
 
@@ -728,6 +730,13 @@ def _inside(step: Step) -> list[tuple[Step, ...]]:
     return []
 
 
+def _started_by(node: Node) -> str:
+    """Return the event that a journey's file says starts it, whatever else may be wrong; empty where none does."""
+    enter = node.get("enter") if isinstance(node, Mapping) else None
+    event = enter.get("event") if isinstance(enter, Mapping) else None
+    return event.text if isinstance(event, Scalar) else ""
+
+
 def _check_journey(fields: Fields) -> None:
     _check_basis(fields)
     _check_moved(fields)
@@ -785,7 +794,13 @@ def _ids(node: Node | None) -> Iterator[Scalar]:
             yield from _ids(part)
 
 
-JOURNEY = Shape(
+class _JourneyFile(Shape):
+    def parse(self, node: Node, context: Context) -> Any:
+        """Parse the file, all of whose conditions may ask for the same as the event that starts it."""
+        return super().parse(node, replace(context, started_by=_started_by(node)))
+
+
+JOURNEY = _JourneyFile(
     "journey",
     "A journey: who enters, what happens, when it ends.",
     (

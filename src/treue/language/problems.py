@@ -46,6 +46,7 @@ CODES = {
     "T330": "a test names what its journey does not have",
     "T331": "a time in a test that cannot be",
     "T332": "two tests of one name",
+    "T340": "means nothing outside of a journey",
     "T401": "template syntax",
     "T402": "template front matter",
     "T403": "unknown name in a template",

@@ -368,6 +368,7 @@ cohort = Table(
     Column("event_id", BigId),
     Column("held_out", Boolean),
     Column("entered_at", Instant),
+    Column("arrived_at", Instant),
     Column("at", Instant),
     Column("branch", Integer),
     Column("note", Text),

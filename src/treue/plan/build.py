@@ -54,7 +54,7 @@ def build(journey: language.Journey, category_of: CategoryOf = _no_category) -> 
             OnDate(**vars(enter.date)) if enter.date else None,
             enter.each_run,
         ),
-        tuple(Exit(exit_.name, exit_.event, exit_.where, exit_.condition) for exit_ in journey.exits),
+        tuple(Exit(one.name, one.event, one.where, one.condition, one.same) for one in journey.exits),
         Goal(goal.event, goal.where, goal.within) if goal else None,
         journey.holdout,
         journey.in_flight,

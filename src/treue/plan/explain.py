@@ -85,9 +85,10 @@ def goal(aim: Goal) -> str:
 
 def leaving(reason: Exit) -> str:
     """Return what makes customers leave at once."""
-    return (
-        words(reason.condition) if reason.condition is not None else f"{reason.event}{_where(reason.where)}"
-    )
+    if reason.condition is not None:
+        return words(reason.condition)
+    same = f" with the same {reason.same.name}" if reason.same else ""
+    return f"{reason.event}{_where(reason.where)}{same}"
 
 
 def share(holdout: int) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from treue.clock import Duration
-from treue.segments.tree import Condition, Property
+from treue.segments.tree import Condition, Property, Same
 from treue.segments.tree import Scalar as Plain
 
 
@@ -220,6 +220,7 @@ class Exit:
     event: str | None
     where: tuple[Property, ...]
     condition: Condition | None
+    same: Same | None = None
 
 
 @dataclass(frozen=True)

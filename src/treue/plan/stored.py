@@ -25,8 +25,18 @@ def to_json(plan: Plan) -> dict[str, Any]:
 
 def from_json(document: dict[str, Any]) -> Plan:
     """Return the plan a document was made from. Raises pydantic's ValidationError where it is none."""
-    plan: Plan = _adapter().validate_python(document)
+    plan: Plan = _adapter().validate_python(_renewed(document))
     return plan
+
+
+def _renewed(value: Any) -> Any:
+    """Return a document of an earlier form in today's: `since_entry` has become one value of `since`."""
+    if isinstance(value, list):
+        return [_renewed(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    found = {key: _renewed(part) for key, part in value.items() if key != "since_entry"}
+    return found | {"since": "entry"} if value.get("since_entry") is True else found
 
 
 def plan_hash(plan: Plan) -> str:

@@ -8,12 +8,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Select, cast, literal, null, select
+from sqlalchemy import ColumnElement, Select, cast, literal, select
 
 from treue.model.tables import BigId, customer
 from treue.model.types import Instant
-from treue.segments.facts import leaves
 from treue.segments.moment import Moment
+from treue.segments.needs import leaves
 from treue.segments.sources import Facts
 from treue.segments.sql import Verdicts, attribute_type
 from treue.segments.tree import (
@@ -53,16 +53,21 @@ def explain(
     dialect: str,
     customer_id: int,
     entered_at: datetime | None = None,
+    arrived_at: datetime | None = None,
+    event_id: int | None = None,
 ) -> Select[Any]:
     """Return the query for one row: each different leaf's verdict and what it saw; see `explanation`.
 
-    No row means that there is no such customer. `entered_at` is when the customer entered the journey, for
-    conditions that count since entry; without it, nothing has happened since.
+    No row means that there is no such customer. The last three are the customer's stay, for conditions that count
+    since entry or arrival, or ask for the same as the event that started it; without them, nothing has happened.
     """
-    entered = cast(null(), Instant) if entered_at is None else literal(entered_at, Instant)
-    one = select(literal(customer_id, BigId).label("customer_id"), entered.label("entered_at")).subquery(
-        "one"
-    )
+    stay: dict[str, ColumnElement[Any]] = {
+        "customer_id": literal(customer_id, BigId),
+        "entered_at": cast(literal(entered_at, Instant), Instant),
+        "arrived_at": cast(literal(arrived_at, Instant), Instant),
+        "event_id": cast(literal(event_id, BigId), BigId),
+    }
+    one = select(*(value.label(name) for name, value in stay.items())).subquery("one")
     facts = Facts([condition], moment, dialect, one)
     verdicts = Verdicts(facts, moment, dialect)
     columns: list[Any] = [customer.c.id.label("customer_id")]

@@ -5,22 +5,21 @@ A *fact* is one number or time per customer: how many orders in 90 days, when th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from treue.clock import Duration
+from treue.segments.needs import leaves
 from treue.segments.tree import (
     Aggregate,
-    All,
-    AnyOf,
     Attribute,
     Condition,
     Happened,
     HasConsent,
-    InSegment,
     MessageWas,
-    Not,
     Property,
+    Same,
+    Since,
 )
 
 
@@ -32,9 +31,10 @@ class EventFact:
     event: str
     within: Duration | None
     where: tuple[Property, ...]
-    since_entry: bool = False
     property: str = ""
     type: str = ""
+    since: Since | None = None
+    same: Same | None = None
 
 
 @dataclass(frozen=True)
@@ -74,26 +74,12 @@ def _asked(leaf: Happened) -> list[str]:
 
 
 def _of_happened(leaf: Happened, function: str) -> EventFact:
-    return EventFact(function, leaf.event, leaf.within, leaf.where, leaf.since_entry)
+    return EventFact(function, leaf.event, leaf.within, leaf.where, since=leaf.since, same=leaf.same)
 
 
 def of_aggregate(leaf: Aggregate) -> EventFact:
     """Return the fact an aggregate compares."""
-    return EventFact(leaf.function, leaf.event, leaf.within, leaf.where, False, leaf.property, leaf.type)
-
-
-def leaves(condition: Condition) -> Iterator[Condition]:
-    """Yield the leaves of a condition, those of carried segments as well."""
-    match condition:
-        case All() | AnyOf():
-            for part in condition.parts:
-                yield from leaves(part)
-        case Not():
-            yield from leaves(condition.part)
-        case InSegment():
-            yield from leaves(condition.condition)
-        case _:
-            yield condition
+    return EventFact(leaf.function, leaf.event, leaf.within, leaf.where, leaf.property, leaf.type)
 
 
 def reads_customer(conditions: Iterable[Condition]) -> bool:

@@ -13,13 +13,23 @@ from sqlalchemy import ColumnElement, Float, FromClause, Select, Subquery, and_,
 
 from treue.model.tables import consent, event, journey, message
 from treue.segments.compare import all_fit, exactly
-from treue.segments.facts import ConsentFact, EventFact, Fact, MessageFact, facts_of, leaves
+from treue.segments.facts import ConsentFact, EventFact, Fact, MessageFact, facts_of
 from treue.segments.moment import Moment
-from treue.segments.tree import Condition, Property
+from treue.segments.needs import SINCE, leaves
+from treue.segments.tree import Condition, Property, Same
 from treue.segments.typed import missing, typed
+
+STAY = {
+    "entered_at": "the time of entry",
+    "arrived_at": "the time of arrival at the step",
+    "event_id": "the event that started the stay",
+}
+"""The columns of a stay that conditions may look at."""
 
 DECIMALS = 6
 """Sums and averages are rounded to this many places, so that 0.1 + 0.2 is 0.3 on both databases."""
+
+_began = event.alias("began")
 
 _ORDERED = ("number", "text", "date", "time")
 _KINDS = {
@@ -66,9 +76,9 @@ class Facts:
         """Return `base` with every subquery joined to it."""
         for source in self._sources:
             on = source.c.customer_id == customer_id
-            if "entered_at" in source.c:
+            for column in (name for name in STAY if name in source.c):
                 assert self._among is not None
-                on = and_(on, source.c.entered_at == self._among.c.entered_at)
+                on = and_(on, source.c[column] == self._among.c[column])
             base = base.outerjoin(source, on)
         return base
 
@@ -126,21 +136,33 @@ class Facts:
         windows = [fact.within for fact in facts]
         if len(facts) > 1 and all(windows):
             query = query.where(event.c.at > min(self._moment.back(one) for one in windows if one))
-        if not facts[0].since_entry:
-            return _grouped(self._restricted(query, event.c.customer_id), columns, [event.c.customer_id])
-        return self._since_entry(query, columns)
+        if facts[0].since or facts[0].same:
+            return self._of_stays(query, columns, facts[0])
+        return _grouped(self._restricted(query, event.c.customer_id), columns, [event.c.customer_id])
 
-    def _since_entry(self, query: Select[Any], columns: Sequence[Column]) -> Select[Any]:
-        if self._among is None or "entered_at" not in self._among.c:
-            raise ValueError(
-                "A condition with `since: entry` needs the time of entry of those it is asked of."
-            )
-        entry = select(self._among.c.customer_id, self._among.c.entered_at).distinct().subquery("entry")
-        after = and_(event.c.customer_id == entry.c.customer_id, event.c.at > entry.c.entered_at)
-        query = query.add_columns(entry.c.entered_at).select_from(entry.join(event, after))
+    def _of_stays(self, query: Select[Any], columns: Sequence[Column], fact: EventFact) -> Select[Any]:
+        """Count the events of each stay by itself: one customer may be in a journey more than once."""
+        after = SINCE[fact.since] if fact.since else None
+        names = [*([after] if after else []), *(["event_id"] if fact.same else [])]
+        stay = self._stays(names)
+        mine = event.c.customer_id == stay.c.customer_id
+        source = stay.join(event, and_(mine, event.c.at > stay.c[after]) if after else mine)
+        if fact.same:
+            began = _began.c.id == stay.c.event_id
+            source = source.join(_began, and_(began, shared(fact.same, event, _began, self._dialect)))
+        query = query.add_columns(*(stay.c[name] for name in names)).select_from(source)
         if self._dialect == "sqlite":  # or it scans every event of the name to build a Bloom filter
             query = self._restricted(query, event.c.customer_id)
-        return _grouped(query, columns, [event.c.customer_id, entry.c.entered_at])
+        return _grouped(query, columns, [event.c.customer_id, *(stay.c[name] for name in names)])
+
+    def _stays(self, names: Sequence[str]) -> Subquery:
+        for name in names:
+            if self._among is None or name not in self._among.c:
+                raise ValueError(f"This condition needs {STAY[name]} of those it is asked of.")
+        assert self._among is not None
+        return (
+            select(self._among.c.customer_id, *(self._among.c[n] for n in names)).distinct().subquery("stay")
+        )
 
     def _fits(self, fact: EventFact) -> tuple[ColumnElement[bool], ...]:
         window = (event.c.at > self._moment.back(fact.within),) if fact.within else ()
@@ -183,6 +205,13 @@ def event_fits_all(
     )
 
 
+def shared(same: Same, one: FromClause, other: FromClause, dialect: str) -> ColumnElement[bool]:
+    """Return whether two events have the same value of a property; NULL where either has none."""
+    first, second = (typed(row.c.properties, same.name, same.type, dialect) for row in (one, other))
+    found: ColumnElement[bool] = first == second
+    return found
+
+
 def _by_source(facts: Iterable[Fact]) -> dict[object, list[Fact]]:
     sources: dict[object, list[Fact]] = {}
     for fact in {repr(fact): fact for fact in facts}.values():
@@ -193,7 +222,7 @@ def _by_source(facts: Iterable[Fact]) -> dict[object, list[Fact]]:
 def _source(fact: Fact) -> object:
     match fact:
         case EventFact():
-            return ("event", fact.event, fact.since_entry)
+            return ("event", fact.event, fact.since, fact.same)
         case MessageFact():
             return "message"
     return fact

@@ -30,7 +30,7 @@ from treue.model.tables import customer
 from treue.segments.compare import all_fit, rules_out_zero
 from treue.segments.facts import facts_of, reads_customer
 from treue.segments.moment import Moment
-from treue.segments.sources import Facts, event_fits_all
+from treue.segments.sources import Facts, event_fits_all, shared
 from treue.segments.tree import (
     Aggregate,
     All,
@@ -45,7 +45,7 @@ from treue.segments.tree import (
 )
 from treue.segments.typed import typed
 
-__all__ = ["Moment", "Verdicts", "branches", "event_fits", "members"]
+__all__ = ["Moment", "Verdicts", "branches", "event_fits", "members", "shared"]
 
 
 def members(
@@ -54,7 +54,7 @@ def members(
     """Return the query for the customers a condition holds for: one column, `customer_id`, each once.
 
     `among` is a table or subquery with `customer_id`, to whose customers the search is confined, and with
-    `entered_at` where the condition counts since entry. `dialect` is `sqlite` or `postgresql`.
+    whatever else of their stays the condition `needs`. `dialect` is `sqlite` or `postgresql`.
     """
     facts = Facts([condition], moment, dialect, among)
     base, customer_id = _base([condition], among)

@@ -13,6 +13,7 @@ from typing import Literal
 from treue.clock import Duration
 
 Scalar = str | int | float | bool
+Since = Literal["entry", "arrival"]
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,22 @@ class Property:
 
 
 @dataclass(frozen=True)
+class Same:
+    """A property, of the declared `type`, that an event shares with the one that started the customer's stay."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True)
 class Happened:
     """Whether, how often, and when last or first an event happened.
 
     The count of events that fit `where` and lie `within` the time before now is compared with `ops`
     (`at_least`, `at_most` or `is`); without any it is "at least once". `last` and `first` compare the time of
     the latest or earliest such event; where there is none, they are false.
-    `since_entry` counts only events after the customer entered the journey.
+    `since` counts only events after the customer entered the journey, or arrived at the step; `same` only those
+    that share a property with the event that started the stay: none, where no event did.
     """
 
     event: str
@@ -72,7 +82,8 @@ class Happened:
     where: tuple[Property, ...] = ()
     last: tuple[Op, ...] = ()
     first: tuple[Op, ...] = ()
-    since_entry: bool = False
+    since: Since | None = None
+    same: Same | None = None
     kind: Literal["happened"] = "happened"
 
 

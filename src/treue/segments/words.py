@@ -67,7 +67,7 @@ def subject(leaf: Condition) -> str:
     """Return what a leaf looks at, without what it wants of it."""
     match leaf:
         case Happened():
-            return leaf.event + _scope(leaf) + (" since entry" if leaf.since_entry else "")
+            return leaf.event + _scope(leaf) + _stay(leaf)
         case Aggregate():
             function = leaf.function.replace("count_distinct", "number of different")
             link = " " if leaf.function == "count_distinct" else " of "
@@ -119,6 +119,11 @@ def _how(leaf: Happened) -> str:
 def _scope(leaf: Happened | Aggregate) -> str:
     where = f" where {_properties(leaf.where)}" if leaf.where else ""
     return where + (f" within {leaf.within}" if leaf.within else "")
+
+
+def _stay(leaf: Happened) -> str:
+    same = f" with the same {leaf.same.name}" if leaf.same else ""
+    return same + (f" since {leaf.since}" if leaf.since else "")
 
 
 def _properties(where: Iterable[Property]) -> str:

@@ -1,0 +1,65 @@
+"""What a condition depends on, told from its text alone: which events, and what about the stay it is asked in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from treue.segments.tree import Aggregate, All, AnyOf, Condition, Happened, InSegment, Not, Since
+
+SINCE: dict[Since, str] = {"entry": "entered_at", "arrival": "arrived_at"}
+"""The column of a stay that each `since` counts from."""
+
+
+def leaves(condition: Condition) -> Iterator[Condition]:
+    """Yield the leaves of a condition, those of carried segments as well."""
+    match condition:
+        case All() | AnyOf():
+            for part in condition.parts:
+                yield from leaves(part)
+        case Not():
+            yield from leaves(condition.part)
+        case InSegment():
+            yield from leaves(condition.condition)
+        case _:
+            yield condition
+
+
+def needs(condition: Condition) -> frozenset[str]:
+    """Return which columns of a stay a condition looks at: of `entered_at`, `arrived_at` and `event_id`."""
+    return frozenset(
+        column for leaf in leaves(condition) if isinstance(leaf, Happened) for column in stay_columns(leaf)
+    )
+
+
+def stay_columns(leaf: Happened) -> tuple[str, ...]:
+    """Return which columns of a stay one leaf looks at."""
+    since = (SINCE[leaf.since],) if leaf.since else ()
+    return (*since, "event_id") if leaf.same else since
+
+
+def event_names(condition: Condition) -> frozenset[str]:
+    """Return the names of the events that a condition looks at."""
+    return frozenset(leaf.event for leaf in leaves(condition) if isinstance(leaf, Happened | Aggregate))
+
+
+def only_events(condition: Condition) -> bool:
+    """Return whether a condition looks at nothing but events."""
+    return all(isinstance(leaf, Happened | Aggregate) for leaf in leaves(condition))
+
+
+def since_arrival(condition: Condition) -> Condition:
+    """Return a condition whose event leaves count only what happens after arrival at the step.
+
+    Leaves that say since when they count keep it, and a named segment is a state and keeps its meaning.
+    """
+    match condition:
+        case All():
+            return All(tuple(map(since_arrival, condition.parts)))
+        case AnyOf():
+            return AnyOf(tuple(map(since_arrival, condition.parts)))
+        case Not():
+            return Not(since_arrival(condition.part))
+        case Happened(since=None):
+            return replace(condition, since="arrival")
+    return condition

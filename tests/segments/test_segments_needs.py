@@ -1,0 +1,46 @@
+"""What a condition depends on, as those who ask it must know beforehand."""
+
+from __future__ import annotations
+
+from treue.segments.needs import event_names, needs, only_events, since_arrival
+from treue.segments.tree import (
+    Aggregate,
+    All,
+    AnyOf,
+    Condition,
+    Happened,
+    HasConsent,
+    InSegment,
+    Not,
+    Op,
+    Same,
+)
+
+ABOVE_50 = (Op("above", (50,)),)
+SPENT = Aggregate("sum", "order.paid", "total", "number", ABOVE_50)
+
+
+def test_a_condition_says_what_it_needs_to_know_of_the_stay() -> None:
+    entry, arrival = Happened("a", since="entry"), Happened("a", since="arrival")
+    same = Happened("a", same=Same("cart", "text"))
+    assert needs(All((Happened("a"), SPENT, HasConsent("email")))) == set()
+    assert needs(Not(AnyOf((HasConsent("sms"), entry)))) == {"entered_at"}
+    assert needs(InSegment("some", All((arrival, same)))) == {"arrived_at", "event_id"}
+
+
+def test_the_events_a_condition_looks_at_are_those_of_all_its_leaves() -> None:
+    condition = All((Not(Happened("order.placed")), InSegment("payers", SPENT), HasConsent("sms")))
+    assert event_names(condition) == {"order.placed", "order.paid"}
+
+
+def test_a_condition_on_anything_but_events_is_not_only_on_events() -> None:
+    assert only_events(AnyOf((Not(Happened("a")), InSegment("payers", SPENT))))
+    assert not only_events(All((Happened("a"), InSegment("agreed", HasConsent("email")))))
+
+
+def test_since_arrival_goes_to_every_event_that_does_not_say_since_when() -> None:
+    bought, agreed = Happened("a", (Op("at_least", (2,)),)), HasConsent("sms")
+    kept = (Happened("a", since="entry"), InSegment("some", bought), SPENT, agreed)
+    condition: Condition = All((AnyOf((bought, agreed)), Not(bought), *kept))
+    since = Happened("a", (Op("at_least", (2,)),), since="arrival")
+    assert since_arrival(condition) == All((AnyOf((since, agreed)), Not(since), *kept))
