@@ -61,6 +61,7 @@ STEPS_OF_THIS_VERSION = [
     "{wait: 2d}",
     "{choose: [{if: {consent: email}, steps: [{stop: true}]}, {else: [{wait: 1d 12h}]}]}",
     "{split: {short: {weight: 1, steps: [{wait: 1d}]}, long: {weight: 3, steps: [{wait: 2d}]}}}",
+    "{split: {a: {weight: 1, steps: [{send: welcome, on: email}]}, b: {weight: 1, steps: [{send: welcome, on: sms}]}}, learn: clicked}",
     "{set: {country: DE}}",
     '{set: {country: "{{ event.source }}"}}',
     "{emit: cart.abandoned, data: {cart_id: c1}}",
@@ -72,7 +73,6 @@ STEPS_OF_THIS_VERSION = [
     "{id: named, if: {consent: email}, stop: true}",
 ]
 STEPS_OF_LATER_ONES = {
-    "{split: {a: {weight: 1, steps: [{stop: true}]}, b: {weight: 1, steps: [{stop: true}]}}, learn: clicked}": "learn",
     '{call: "https://example.com/{{ customer.id }}", method: POST, json: {a: 1}, secret: HOOK}': "call",
     "{award: {points: 50, reason: survey}}": "award",
     "{award: {voucher: spring}}": "award",

@@ -10,6 +10,8 @@ import typer
 from treue.cli import opening, output
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from treue.plan.graph import Counts
     from treue.workspace.loading import Workspace
 
@@ -53,7 +55,25 @@ def _counts(workspace: Workspace, name: str) -> Counts | None:
             if found is None:
                 return None
             inside, gone = standing(connection, name), traffic(connection, name)
-    return Counts(found.entered, inside, found.finished, found.converted, found.exited, found.held_out, gone)
+            shares = _shares(connection, workspace.settings.workspace, name)
+    return Counts(
+        found.entered, inside, found.finished, found.converted, found.exited, found.held_out, gone, shares
+    )
+
+
+def _shares(connection: Connection, salt: str, name: str) -> dict[str, tuple[int, ...]]:
+    """Return what the live version's learning splits have learnt."""
+    from treue.engine.learning import shares
+    from treue.engine.versions import Versions
+    from treue.plan.stages import Split
+
+    live = [version for version in Versions().load(connection) if version.live and version.name == name]
+    return {
+        stage.id: shares(connection, version, stage, salt)
+        for version in live
+        for stage in version.plan.stages
+        if isinstance(stage, Split) and stage.learn
+    }
 
 
 def register(app: typer.Typer) -> None:

@@ -109,6 +109,8 @@ def _sentence(entry: Entry, zone: str) -> str:
         told += f" until {opening.local(until, zone)}"
     if "way" in values:
         told += f": {_way(values.pop('way'))}"
+    if isinstance(shares := values.pop("shares", None), dict):
+        told += f" ({', '.join(f'{name} {share:.0%}' for name, share in shares.items())})"
     if entry.reason_sentence:
         told += f": {entry.reason_sentence}"
     if entry.decision in ("started", "not_started"):

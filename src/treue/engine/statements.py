@@ -40,6 +40,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import ColumnElement
 
+from treue.engine import learning
 from treue.engine.draws import split_purpose, way_sql
 from treue.engine.local_time import absolute, later
 from treue.engine.versions import Version
@@ -49,6 +50,7 @@ from treue.model.tables import (
     cohort,
     consent,
     customer,
+    draw,
     enrollment,
     event,
     journey,
@@ -217,8 +219,10 @@ def release(scene: Scene, stage: Wait) -> list[Statement]:
 
 
 def is_constant(stage: Stage) -> bool:
-    """Whether a stage's statements are the same at every pass: no condition looks back from now, no month to count."""
-    if stage.when is not None or isinstance(stage, Choose):
+    """Whether a stage's statements are the same at every pass: no condition looks back from now, nothing is
+    learnt, no month is to count.
+    """
+    if stage.when is not None or isinstance(stage, Choose) or (isinstance(stage, Split) and stage.learn):
         return False
     return not (isinstance(stage, Wait) and stage.duration.months)
 
@@ -302,18 +306,54 @@ def _choose(scene: Scene, stage: Choose) -> list[Statement]:
 
 def _split(scene: Scene, stage: Split) -> list[Statement]:
     purpose = split_purpose(scene.salt, scene.version.name, scene.version.first_name(stage))
-    way = way_sql(customer.c.draw, purpose, [way.weight for way in stage.ways])
+    weights = _shares(scene, stage) if stage.learn else [way.weight for way in stage.ways]
+    way = way_sql(customer.c.draw, purpose, weights)
     pick = (
         update(cohort)
         .values(branch=way)
         .where(cohort.c.customer_id == customer.c.id, cohort.c.note.is_(None))
     )
-    return [Statement("which way", pick), _note_ways(scene, stage, stage.ways)]
+    learnt = {"shares": _told(stage, weights)} if stage.learn else {}
+    keep = insert_new(
+        scene.dialect,
+        draw,
+        ["enrollment_id", "step_id", "arm"],
+        select(
+            cohort.c.enrollment_id,
+            literal(scene.version.number(stage), BigInteger),
+            _name(stage.ways),
+        ).where(cohort.c.note.is_(None)),
+    )
+    return [
+        Statement("which way", pick),
+        Statement("keep the way", keep),
+        _note_ways(scene, stage, stage.ways, **learnt),
+    ]
 
 
-def _note_ways(scene: Scene, stage: Stage, ways: Sequence[Way]) -> Statement:
-    name = case({n: way.name for n, way in enumerate(ways)}, value=cohort.c.branch, else_=literal("none"))
-    detail = _json_object(scene, way=name)
+def _shares(scene: Scene, stage: Split) -> tuple[int, ...]:
+    """Return the present shares of a learning split, looked at once a pass; in SQL to be shown, those at the start."""
+    if scene.connection is None:
+        return learning.declared(stage)
+    key = ("shares", stage.id)
+    if key not in scene.version.memo or scene.version.memo[key][0] != scene.now:
+        found = learning.shares(scene.connection, scene.version, stage, scene.salt)
+        scene.version.memo[key] = scene.now, found
+    shares: tuple[int, ...] = scene.version.memo[key][1]
+    return shares
+
+
+def _told(stage: Split, shares: Sequence[int]) -> dict[str, float]:
+    return {way.name: part / learning.WHOLE for way, part in zip(stage.ways, shares, strict=True)}
+
+
+def _name(ways: Sequence[Way]) -> ColumnElement[Any]:
+    return case({n: way.name for n, way in enumerate(ways)}, value=cohort.c.branch, else_=literal("none"))
+
+
+def _note_ways(scene: Scene, stage: Stage, ways: Sequence[Way], **more: Any) -> Statement:
+    constant = {name: constant_json(scene, value) for name, value in more.items()}
+    detail = _json_object(scene, way=_name(ways), **constant)
     return Statement("note the way", _trace(scene, stage, Decision.branch, detail, cohort.c.note.is_(None)))
 
 

@@ -47,6 +47,7 @@ from treue.segments.tree import Scalar as Plain
 STEP_ID = r"[a-z0-9]+(?:[-_][a-z0-9]+)*"
 STEP_PATH = rf"steps(?:\.{STEP_ID})+"
 DEFAULT_VALID_FOR = Duration(days=1)
+OUTCOMES = ("clicked", "opened", "converted")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -154,9 +155,10 @@ class Arm:
 
 @dataclass(frozen=True)
 class Split(Step):
-    """Divides customers by a stable hash."""
+    """Divides customers by a stable hash; with `learn`, by shares that follow what works."""
 
     arms: tuple[Arm, ...]
+    learn: str | None = None
 
 
 @dataclass(frozen=True)
@@ -371,6 +373,19 @@ class _Arms:
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
         """Return the JSON Schema."""
         return {"type": "object", "additionalProperties": ARM.schema(defs), "minProperties": 2}
+
+
+def _split(fields: Fields) -> Any:
+    arms, learn = fields.get("split", ()), fields.get("learn")
+    silent = [arm for arm in arms if not any(isinstance(step, Send) for step in walk(arm.steps))]
+    if learn in ("clicked", "opened") and silent:
+        return fields.context.say(
+            fields.at("learn"),
+            "T316",
+            f"Nothing in `{silent[0].name}` can be {learn}: it sends no message.",
+            "Each way needs a `send`, or learn from `converted`.",
+        )
+    return Split(*_common(fields), arms, learn)
 
 
 def _check_until(fields: Fields) -> None:
@@ -632,8 +647,8 @@ STEPS: dict[str, Kind] = {
         "split",
         "Divides customers by a stable hash.",
         _Arms(),
-        lambda f: Split(*_common(f), f.get("split", ())),
-        Key("learn", Later(), ""),
+        _split,
+        Key("learn", Word(OUTCOMES), "Shift the shares to the way after which most do this."),
     ),
     "set": _step(
         "set", "Writes the customer's attributes.", _Written(), lambda f: Set(*_common(f), f.get("set", ()))
@@ -740,6 +755,7 @@ def _started_by(node: Node) -> str:
 def _check_journey(fields: Fields) -> None:
     _check_basis(fields)
     _check_moved(fields)
+    _check_learning(fields)
     seen: dict[str, Place] = {}
     for id_ in _ids(fields.node.get("steps")):
         first = seen.setdefault(id_.text, id_.place)
@@ -763,6 +779,14 @@ def _check_moved(fields: Fields) -> None:
                 new.text, known, "Give the step that people go on at an `id`, and name it here."
             )
             fields.context.say(new, "T315", message, hint)
+
+
+def _check_learning(fields: Fields) -> None:
+    for step in walk(fields.get("steps", ())):
+        if isinstance(step, Split) and step.learn == "converted" and not fields.written("goal"):
+            message = "Without a `goal` nobody converts, and there is nothing to learn from."
+            hint = "Write the journey's `goal`, or learn from `clicked`."
+            fields.context.problems.add(step.place, "T316", message, hint)
 
 
 def _check_basis(fields: Fields) -> None:

@@ -1,7 +1,7 @@
 """The tables. Times are UTC; `Instant` columns are microseconds since 1970 in the database.
 
 Read from the top: who there is (customer, consent, suppression, event), what is written (journey,
-journey_version, step), what happens (arrival, membership, enrollment, message, trace).
+journey_version, step), what happens (arrival, membership, enrollment, draw, message, trace).
 """
 
 from __future__ import annotations
@@ -247,6 +247,18 @@ class Enrollment(SQLModel, table=True):
     left_at: datetime | None = _time(null=True)
 
 
+class Draw(SQLModel, table=True):
+    """The way a split sent a stay. Written once: whoever went a way goes on it, whatever the shares become."""
+
+    __tablename__ = "draw"
+    __table_args__ = (Index("draw_step", "step_id", "arm"),)
+    enrollment_id: int = Field(
+        sa_column=Column(BigId, ForeignKey("enrollment.id", ondelete="CASCADE"), primary_key=True)
+    )
+    step_id: int = Field(sa_column=Column(BigId, ForeignKey("step.id", ondelete="CASCADE"), primary_key=True))
+    arm: str = _text()
+
+
 class Message(SQLModel, table=True):
     """One message to one customer on one channel: the outbox and the send ledger in one.
 
@@ -354,6 +366,7 @@ step: Table = metadata.tables["step"]
 arrival: Table = metadata.tables["arrival"]
 membership: Table = metadata.tables["membership"]
 enrollment: Table = metadata.tables["enrollment"]
+draw: Table = metadata.tables["draw"]
 message: Table = metadata.tables["message"]
 trace: Table = metadata.tables["trace"]
 timezone_offset: Table = metadata.tables["timezone_offset"]

@@ -145,4 +145,4 @@ class _Flattening:
             stages = self.steps(arm.steps, f"{path}.split.{arm.name}.steps", to)
             ways.append(Way(arm.name, stages[0].id if stages else to, weight=arm.weight))
             inner += stages
-        return [Split(id_, step.place.line, step.when, to, tuple(ways)), *inner]
+        return [Split(id_, step.place.line, step.when, to, tuple(ways), step.learn), *inner]

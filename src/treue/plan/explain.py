@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from treue.clock import Duration
@@ -113,7 +113,7 @@ def what(stage: Stage) -> str:
         case Choose():
             return "choose"
         case Split():
-            return "split"
+            return f"split, learning what is {stage.learn}" if stage.learn else "split"
         case Set():
             return "set " + ", ".join(f"{name} = {value}" for name, value in stage.values)
         case Emit():
@@ -125,8 +125,11 @@ def what(stage: Stage) -> str:
     raise AssertionError(stage)
 
 
-def leads(stage: Stage) -> tuple[Lead, ...]:
-    """Return where a stage leads, in order; what a stage is passed by for (its `if`) included."""
+def leads(stage: Stage, shares: Sequence[float] = ()) -> tuple[Lead, ...]:
+    """Return where a stage leads, in order; what a stage is passed by for (its `if`) included.
+
+    `shares` are what a learning split's ways get at present, where that is known.
+    """
     match stage:
         case Choose():
             ways = tuple(
@@ -135,9 +138,12 @@ def leads(stage: Stage) -> tuple[Lead, ...]:
             closed = stage.ways and stage.ways[-1].condition is None
             return _with_pass((*ways, *(() if closed else (Lead("none of these", stage.to, "none"),))), stage)
         case Split():
-            whole = sum(way.weight for way in stage.ways)
+            parts = shares or [way.weight for way in stage.ways]
+            told = [
+                f"{way.name}: {part / sum(parts):.0%}" for way, part in zip(stage.ways, parts, strict=True)
+            ]
             return _with_pass(
-                tuple(Lead(f"{way.name}: {way.weight / whole:.0%}", way.to, way.name) for way in stage.ways),
+                tuple(Lead(label, way.to, way.name) for label, way in zip(told, stage.ways, strict=True)),
                 stage,
             )
         case WaitFor():

@@ -24,6 +24,7 @@ class Counts:
     """How many customers: in all, by the step they stand at, by the way they went on, and how they left.
 
     `gone` is by step and way (see explain.Lead); whoever is held out is only in `entered` and `held_out`.
+    `shares` are what the ways of learning splits get at present, by step.
     """
 
     entered: int = 0
@@ -33,6 +34,7 @@ class Counts:
     exited: Mapping[str, int] = field(default_factory=dict)
     held_out: int = 0
     gone: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    shares: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def _arrows(plan: Plan, counts: Counts | None) -> Iterator[Arrow]:
     walking = f"{counts.entered - counts.held_out:,}" if counts else ""
     yield Arrow(ENTER, plan.first or END, count=walking)
     for stage in plan.stages:
-        for lead in explain.leads(stage):
+        for lead in explain.leads(stage, counts.shares.get(stage.id, ()) if counts else ()):
             gone = counts.gone.get((stage.id, lead.way), 0) if counts else 0
             yield Arrow(stage.id, lead.to or END, lead.label, f"{gone:,}" if gone else "")
 

@@ -111,13 +111,14 @@ class Choose:
 
 @dataclass(frozen=True)
 class Split:
-    """Divides customers over its ways by a stable hash."""
+    """Divides customers over its ways by a stable hash; with `learn`, by shares that follow what works."""
 
     id: str
     line: int
     when: Condition | None
     to: str | None
     ways: tuple[Way, ...]
+    learn: Literal["clicked", "opened", "converted"] | None = None
     kind: Literal["split"] = "split"
 
 
@@ -272,3 +273,15 @@ class Plan:
             self.goal.event if self.goal else None,
         ]
         return tuple(dict.fromkeys(name for name in names if name))
+
+
+def arm_stages(plan: Plan, split: Split) -> list[Stage]:
+    """Return the stages inside a split's ways, in order: those reached from them before they meet again."""
+    inside: set[str] = set()
+    rest = [way.to for way in split.ways]
+    while rest:
+        to = rest.pop()
+        if to is not None and to != split.to and to not in inside:
+            inside.add(to)
+            rest += leads_to(plan.stage(to))
+    return [stage for stage in plan.stages if stage.id in inside]
