@@ -140,7 +140,11 @@ EXAMPLES: dict[str, dict[str, str]] = {
     },
     "wait step": _STEP,
     "choose step": _STEP,
-    "split step": _STEP,
+    "split step": _STEP
+    | {
+        "learn": "{split: {a: {weight: 1, steps: [{send: welcome, on: email}]}, "
+        "b: {weight: 1, steps: [{send: welcome-listening, on: email}]}}, learn: clicked}"
+    },
     "set step": _STEP,
     "emit step": _STEP | {"data": "data: {letters: 3}"},
     "start step": _STEP,

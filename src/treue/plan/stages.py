@@ -118,7 +118,7 @@ class Split:
     when: Condition | None
     to: str | None
     ways: tuple[Way, ...]
-    learn: Literal["clicked", "opened", "converted"] | None = None
+    learn: str | None = None
     kind: Literal["split"] = "split"
 
 
