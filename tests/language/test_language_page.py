@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from treue.clock import Duration
 from treue.language.conditions import CONDITION
 from treue.language.grammar import INVALID, Context, Schema
 from treue.language.journey import STEP
+from treue.language.pressure import Limit
 from treue.language.problems import Place, Problem, Problems
 from treue.language.source import read
 from treue.language.triggers import ENTER
@@ -111,7 +113,7 @@ def later(text: str, word: str) -> list[Problem]:
 def shop(tmp_path: Path) -> Path:
     """A workspace that has everything the page's journey refers to."""
     settings = (HERE / "settings.yaml").read_text()
-    (tmp_path / "treue.yaml").write_text(re.sub(r"(?ms)^limits:.*?(?=^customer:)", "", settings))
+    (tmp_path / "treue.yaml").write_text(re.sub(r"(?m)^  when_over:.*\n", "", settings))
     for folder in ("journeys", "segments"):
         (tmp_path / folder).mkdir()
     (tmp_path / "segments/staff.yaml").write_text("description: Us.\nwhere: {attribute: country, is: XX}\n")
@@ -149,24 +151,13 @@ def test_the_segment_loads(shop: Path) -> None:
     assert "dormant" in load(shop).require().segments
 
 
-def test_the_settings_load_but_for_limits_and_quiet_hours(shop: Path) -> None:
+def test_the_settings_load_but_for_the_line_that_is_no_yaml(shop: Path) -> None:
     settings = load(shop).require().settings
     assert settings.workspace == "teeladen"
     assert settings.channels["email"].rate == "500/s"
     assert settings.schema.events["order.placed"] == {"total": "number", "currency": "text", "items": "list"}
-
-
-def test_limits_and_quiet_hours_come_later(shop: Path) -> None:
-    text = (
-        (HERE / "settings.yaml")
-        .read_text()
-        .replace("  when_over: postpone                    # or drop\n", "")
-    )
-    (shop / "treue.yaml").write_text(text)
-    assert [(p.code, p.message.split()[0]) for p in load(shop).problems] == [
-        ("T211", "`limits`"),
-        ("T211", "`quiet_hours`"),
-    ]
+    assert settings.limits == (Limit(3, Duration(days=7)), Limit(1, Duration(days=1), channel="sms"))
+    assert settings.quiet_hours == {"sms": (20 * 60, 8 * 60), "push": (22 * 60, 7 * 60)}
 
 
 def test_a_key_among_the_entries_of_a_list_is_not_yaml_as_on_the_page(shop: Path) -> None:

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from treue.language.conditions import CONDITIONS
 from treue.language.grammar import Later, Shape
 from treue.language.journey import ARM, ELSE, ENTER, GOAL, IF, JOURNEY, STEPS
+from treue.language.pressure import LIMIT
 from treue.language.problems import Problems
 from treue.language.scenario import SCENARIO_SHAPES
 from treue.language.schema import json_schema
@@ -23,7 +24,7 @@ SCHEMA = json_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)
 SHAPES = [
     *(kind for kind in (*STEPS.values(), *CONDITIONS.values(), *SCENARIO_SHAPES) if isinstance(kind, Shape)),
-    *(ARM, ELSE, ENTER, GOAL, IF, JOURNEY, SEGMENT, SENDER, SETTINGS, SOURCE),
+    *(ARM, ELSE, ENTER, GOAL, IF, JOURNEY, LIMIT, SEGMENT, SENDER, SETTINGS, SOURCE),
 ]
 UNSEEN = {"typo-where-operators"}
 """What an editor cannot know: the properties of an event are not in the schema."""
@@ -114,6 +115,9 @@ def test_it_refuses_every_misspelt_key_that_it_can_see(cases: dict[str, Any]) ->
         "words-of-a-journey",
         "later-steps",
         "test-says-nothing",
+        "words-of-limits",
+        "wrong-types-in-limits",
+        "quiet-hours",
     ],
 )
 def test_it_refuses_what_else_an_editor_can_see(cases: dict[str, Any], name: str) -> None:

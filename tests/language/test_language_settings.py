@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from treue.clock import Duration
 from treue.errors import SettingsError
 from treue.language.grammar import INVALID, Anything, Context
+from treue.language.pressure import Limit
 from treue.language.problems import Problems
 from treue.language.settings import SETTINGS, Env, declared_schema, has_password, only_variables
 from treue.language.source import Mapping, read
@@ -167,3 +169,23 @@ def test_where_nothing_is_wrong_only_what_is_declared_is_there() -> None:
     assert "order.payed" not in schema.events
     assert schema.attributes.get("shoe_size") is None
     assert schema.channels == ()
+
+
+def test_limits_and_quiet_hours_are_read_as_written() -> None:
+    channels = "channels: {email: {adapter: smtp}, sms: {adapter: inbox}}\n"
+    limits = "limits: [{at_most: 3, per: 7d}, {at_most: 1, per: 1d 12h, channel: sms, when_over: drop}]\n"
+    settings = SETTINGS.parse(
+        root(f'{HEAD}{channels}{limits}quiet_hours: {{sms: "20:00-08:15"}}\n'), Context(Problems())
+    )
+    assert settings.limits == (
+        Limit(3, Duration(days=7), None, None, "postpone"),
+        Limit(1, Duration(days=1, seconds=12 * 3600), "sms", None, "drop"),
+    )
+    assert settings.quiet_hours == {"sms": (20 * 60, 8 * 60 + 15)}
+    assert [str(limit) for limit in settings.limits] == ["3 in 1w", "1 in 1d 12h on sms"]
+    assert str(settings.quiet_hours["sms"]) == "20:00-08:15"
+
+
+def test_one_limit_need_not_be_a_list() -> None:
+    settings = SETTINGS.parse(root(f"{HEAD}limits: {{at_most: 3, per: 7d}}\n"), Context(Problems()))
+    assert settings.limits == (Limit(3, Duration(days=7)),)

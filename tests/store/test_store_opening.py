@@ -19,6 +19,20 @@ from treue.model.tables import caller, cohort, metadata
 from treue.store import journeys, migrations
 from treue.store.store import Store, normal_url
 
+OLD_MESSAGES = """
+INSERT INTO customer (id, key, draw, attributes, created_at, updated_at) VALUES (1, 'ada', 1, '{}', 1, 1);
+INSERT INTO journey (id, name, live_since) VALUES (1, 'hello', 1);
+INSERT INTO journey_version (id, journey_id, hash, plan, source, since) VALUES (1, 1, 'x', '{}', '', 1);
+INSERT INTO step (id, journey_id, name) VALUES (1, 1, 'a'), (2, 1, 'b'), (3, 1, 'c');
+INSERT INTO enrollment (id, journey_id, version_id, customer_id, per, held_out, entered_at, arrived_at, due_at, outcome)
+VALUES (1, 1, 1, 1, '', false, 1, 1, 1, 'finished');
+INSERT INTO message (id, journey_id, version_id, enrollment_id, step_id, customer_id, channel, template, category,
+                     state, queued_at, due_at, ready_at, send_by)
+VALUES (1, 1, 1, 1, 1, 1, 'email', 'hello', 'promotional', 'sent', 7, 7, 7, 9),
+       (2, 1, 1, 1, 2, 1, 'email', 'hello', 'transactional', 'sent', 7, 7, 7, 9),
+       (3, 1, 1, 1, 3, 1, 'email', 'hello', 'relational', 'refused', 7, 7, 7, 9)
+"""
+
 
 def schema_of(store: Store) -> list[tuple[str, ...]]:
     """Everything the database itself says about its tables and indexes, in its own words."""
@@ -92,6 +106,18 @@ def test_alembics_head_is_the_last_revision_file(store):
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
     assert ScriptDirectory.from_config(config).get_heads() == [migrations.revisions()[-1]]
     assert store.revision() == migrations.revisions()[-1]
+
+
+def test_messages_from_before_there_were_limits_count_once_there_are_some(own_store):
+    empty_out(own_store)
+    with own_store.transaction() as connection:
+        migrations.migrate(connection, "0002")
+        for statement in OLD_MESSAGES.split(";"):
+            connection.execute(text(statement))
+    own_store.upgrade()
+    with own_store.reading() as connection:
+        found = connection.execute(text("SELECT id, priority, reserved_at FROM message ORDER BY id")).all()
+    assert [tuple(row) for row in found] == [(1, 50, 7), (2, 50, None), (3, 50, None)]
 
 
 def test_a_new_sqlite_file_is_made_for_the_owner_alone_and_open_again_without_create(tmp_path):

@@ -10,6 +10,7 @@ WHOLE = {
     "settings file": "workspace: shop, timezone: Europe/Berlin, sender: {name: Shop, email: hello@shop.example, "
     'postal_address: "Shop Ltd, 1 High Street, Leeds"}',
     "sender": 'name: Shop, email: hello@shop.example, postal_address: "Shop Ltd, 1 High Street, Leeds"',
+    "limit": "at_most: 3, per: 7d",
     "source": 'scheme: shopify, secret: "${SHOPIFY_SECRET}"',
     "segment": "description: Two orders or more., where: {event: order.placed, at_least: 2}",
     "journey": "description: Say hello., category: relational, basis: consent, enter: {event: customer.created}, "
@@ -104,7 +105,14 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "channels": 'channels: {email: {adapter: smtp, url: "${SMTP_URL:-}"}}',
         "customer": "customer: {first_name: text, birthday: date}",
         "events": "events: {order.placed: {total: number, currency: text}}",
+        "limits": "limits: [{at_most: 3, per: 7d}, {at_most: 1, per: 1d, channel: sms}]",
+        "quiet_hours": 'quiet_hours: {sms: "20:00-08:00", push: "22:00-07:00"}',
         "sources": 'sources: {shop: {scheme: shopify, secret: "${SHOPIFY_SECRET}"}}',
+    },
+    "limit": {
+        "channel": "channel: sms",
+        "category": "category: promotional",
+        "when_over": "when_over: drop",
     },
     "source": {"map": "map: {customers/create: customer.created}"},
     "journey": {

@@ -143,7 +143,7 @@ ALSO_CALLED = {
     "above": ("greater_than", "more_than", "over", "gt", ">"),
     "at_least": ("minimum", "gte", ">=", "from"),
     "below": ("less_than", "under", "lt", "<"),
-    "at_most": ("maximum", "lte", "<=", "up_to"),
+    "at_most": ("maximum", "max", "lte", "<=", "up_to"),
     "exists": ("is_set", "present", "known"),
     "within": ("in_the_last", "during"),
     "average": ("avg", "mean"),
@@ -164,6 +164,9 @@ ALSO_CALLED = {
     "again": ("reentry", "repeat"),
     "weight": ("percent", "share", "percentage"),
     "holdout": ("control", "control_group"),
+    "limits": ("frequency_cap", "frequency_caps", "caps", "pressure"),
+    "quiet_hours": ("do_not_disturb", "silence", "send_window"),
+    "per": ("window", "within", "every"),
     "adapter": ("provider",),
     "email": ("mail", "e-mail"),
     "text": ("string", "str", "varchar"),
@@ -173,6 +176,8 @@ ALSO_CALLED = {
     "list": ("array",),
     "promotional": ("marketing", "advertising", "promo"),
     "transactional": ("service",),
+    "postpone": ("hold", "delay", "wait", "later"),
+    "drop": ("skip", "discard", "cancel"),
 }
 """What people call some words of the language elsewhere."""
 

@@ -8,6 +8,7 @@ from treue.language.conditions import CONDITIONS, OPERATORS
 from treue.language.examples import example
 from treue.language.grammar import Key, Kind, Later, Shape
 from treue.language.journey import ARM, ELSE, GOAL, IF, JOURNEY, STEPS, UNTIL_DATE, WAIT_FOR, WAIT_UNTIL
+from treue.language.pressure import LIMIT
 from treue.language.problems import CODES, WARNINGS
 from treue.language.scenario import SCENARIO_SHAPES
 from treue.language.settings import SEGMENT, SENDER, SETTINGS, SOURCE
@@ -30,7 +31,7 @@ def _only_shapes(kinds: Iterable[Kind]) -> tuple[Shape, ...]:
 
 
 CHAPTERS = {
-    "Settings: `treue.yaml`": (SETTINGS, SENDER, SOURCE),
+    "Settings: `treue.yaml`": (SETTINGS, SENDER, LIMIT, SOURCE),
     "A segment: `segments/NAME.yaml`": (SEGMENT,),
     "A journey: `journeys/NAME.yaml`": (JOURNEY, ENTER, GOAL),
     "Steps": (*_only_shapes(STEPS.values()), WAIT_UNTIL, UNTIL_DATE, WAIT_FOR, IF, ELSE, ARM),

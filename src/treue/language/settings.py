@@ -16,7 +16,6 @@ from treue.language.grammar import (
     Context,
     Fields,
     Key,
-    Later,
     MapOf,
     Reference,
     Schema,
@@ -26,6 +25,7 @@ from treue.language.grammar import (
     Zone,
     shown,
 )
+from treue.language.pressure import LIMITS, QUIET_HOURS, Limit, QuietHours, channels_named
 from treue.language.problems import did_you_mean, nearest
 from treue.language.source import Mapping, Node, Scalar
 from treue.model.states import BUILT_IN_ATTRIBUTES, BUILT_IN_EVENTS, CHANNELS
@@ -38,7 +38,10 @@ SCHEMES = ("standard-webhooks", "shopify")
 _VALUE_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _EVENT_NAME = r"[a-z0-9_]+(\.[a-z0-9_]+)*"
 _NAMED = {"customer": _VALUE_NAME, "events": _EVENT_NAME, "channels": "|".join(CHANNELS)}
-_PLAIN_KEYS = ("workspace", "timezone", "locale", "database", "public_url", "sender")
+_PLAIN_KEYS = (
+    "workspace", "timezone", "locale", "database", "public_url", "sender", "channels", "limits", "quiet_hours",
+    "sources",
+)  # fmt: skip
 _VARIABLE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)(?::-([^}$]*))?\}")
 _SECRET_KEYS = re.compile(r"(secret|token|password|passwd|api_?key|_key|credentials|auth)$", re.IGNORECASE)
 _EMAIL = r"[^@\s<>\"]+@[^@\s<>\".]+(?:\.[^@\s<>\".]+)+"
@@ -104,6 +107,8 @@ class Settings:
     public_url: Env = Env("${TREUE_URL:-http://localhost:8420}")
     sender: Sender = Sender("", "", "")
     channels: MappingType[str, ChannelSettings] = field(default_factory=dict)
+    limits: tuple[Limit, ...] = ()
+    quiet_hours: MappingType[str, QuietHours] = field(default_factory=dict)
     sources: MappingType[str, SourceSettings] = field(default_factory=dict)
     schema: Schema = field(default_factory=Schema)
 
@@ -333,10 +338,7 @@ def _types(section: Mapping | None, known: MappingType[str, str]) -> dict[str, s
 
 def _settings(fields: Fields) -> Settings:
     named = {name: fields.get(name) for name in _PLAIN_KEYS if name in fields}
-    schema = declared_schema(fields.node)
-    return Settings(
-        **named, channels=fields.get("channels", {}), sources=fields.get("sources", {}), schema=schema
-    )
+    return Settings(**named, schema=declared_schema(fields.node))
 
 
 def _check_settings(fields: Fields) -> None:
@@ -345,8 +347,12 @@ def _check_settings(fields: Fields) -> None:
             fields.context.say(
                 key, "T105", f"`{key.text}` is built in and need not be declared.", "Delete this line."
             )
-    events = declared_schema(fields.node).events
-    sources = fields.node.get("sources")
+    declared = declared_schema(fields.node)
+    for named in channels_named(fields.node) if fields.written("channels") else ():
+        if named.text not in declared.channels:
+            message = f"There is no channel {shown(named)}."
+            fields.context.say(named, "T307", message, "Set it up under `channels`, or delete this.")
+    events, sources = declared.events, fields.node.get("sources")
     for _, source in sources.entries if isinstance(sources, Mapping) else ():
         mapped = source.get("map") if isinstance(source, Mapping) else None
         for _, target in mapped.entries if isinstance(mapped, Mapping) else ():
@@ -375,8 +381,12 @@ SETTINGS = Shape(
         Key("public_url", _EnvText(), "The address customers' links lead to."),
         Key("sender", SENDER, "Whom mails come from.", required=True),
         Key("channels", _Channels(), "How e-mail, SMS and push are sent."),
-        Key("limits", Later(), ""),
-        Key("quiet_hours", Later(), ""),
+        Key("limits", LIMITS, "How many marketing messages a customer gets at most, over all journeys."),
+        Key(
+            "quiet_hours",
+            QUIET_HOURS,
+            "When a channel is silent, by the customer's local clock; marketing messages wait for the end.",
+        ),
         Key("customer", _TYPED, "The customers' attributes and their types."),
         Key(
             "events",

@@ -155,6 +155,11 @@ class _Reader:
         return self.indentation()
 
     def no_dash(self) -> Fault:
+        if self.rest.startswith("when_over:"):
+            return self.here(
+                "`when_over` belongs to one limit, not beside them.",
+                "Write it into each entry: `- {at_most: 3, per: 7d, when_over: drop}`.",
+            )
         return self.here(
             "This line stands in a list, but does not begin like its other entries.",
             "Begin it with `- ` right below the others, or check the indentation.",

@@ -263,7 +263,9 @@ class Message(SQLModel, table=True):
     """One message to one customer on one channel: the outbox and the send ledger in one.
 
     `due_at` is when it should go, `send_by` when it goes stale, `ready_at` the earliest next attempt.
-    `fence` counts claims: a worker whose fence is old may not record anything.
+    `fence` counts claims: a worker whose fence is old may not record anything. `reserved_at` is when it took its
+    place among what the limits allow (none for transactional messages): a marketing message that is queued
+    without one is held, for the `reason` it carries, until `ready_at`. `priority` is its journey's.
     """
 
     __tablename__ = "message"
@@ -283,6 +285,7 @@ class Message(SQLModel, table=True):
             postgresql_where=text("state = 'claimed'"),
         ),
         Index("message_customer", "customer_id", "template", "sent_at"),
+        Index("message_reserved", "customer_id", "reserved_at"),
         Index("message_journey", "journey_id", "state"),
     )
     id: int = _id()
@@ -314,6 +317,10 @@ class Message(SQLModel, table=True):
     bounced_at: datetime | None = _time(null=True)
     complained_at: datetime | None = _time(null=True)
     failed_at: datetime | None = _time(null=True)
+    priority: int = Field(
+        default=50, sa_column=Column(SmallInteger, nullable=False, server_default=text("50"))
+    )
+    reserved_at: datetime | None = _time(null=True)
 
 
 class Trace(SQLModel, table=True):
