@@ -17,6 +17,7 @@ from treue.language.grammar import (
     Key,
     Kind,
     Later,
+    LaterShape,
     Length,
     ListOf,
     Name,
@@ -362,10 +363,18 @@ def _happened(fields: Fields) -> Any:
     return Happened(name, ops, fields.get("within"), where, last, first, fields.get("since"), same)
 
 
+def _compared(fields: Fields, type_: str, what: str, such_as: str) -> Any:
+    """Return the comparisons that stand among the other keys of a mapping, or INVALID; there must be one."""
+    names = [key for key in fields.node.names() if key in OPERATORS]
+    if not names:
+        message = "What about it? A comparison is missing."
+        return fields.context.say(fields.node, "T202", message, such_as)
+    return parse_ops(fields.node, names, type_, what, fields.context)
+
+
 def _aggregate(function: str) -> Any:
     def build(fields: Fields) -> Any:
-        context, node = fields.context, fields.node
-        target = fields.get(function)
+        context, target = fields.context, fields.get(function)
         if not isinstance(target, Scalar) or "." not in target.text.strip("."):
             return context.say(
                 target,
@@ -383,12 +392,8 @@ def _aggregate(function: str) -> Any:
             return context.say(target, "T305", f"The event `{event}` has no property `{prop[:40]}`.", hint)
         if type_ not in ("number", UNDECLARED) and function != "count_distinct":
             return context.say(target, "T309", f"`{function}` needs a number; `{prop}` is {_NOUNS[type_]}.")
-        names = [key for key in node.names() if key in OPERATORS]
-        if not names:
-            return context.say(
-                node, "T202", "What about it? A comparison is missing.", "Such as `above: 500`."
-            )
-        where, ops = _where_of(fields, event), parse_ops(node, names, "number", f"the {function}", context)
+        where = _where_of(fields, event)
+        ops = _compared(fields, "number", f"the {function}", "Such as `above: 500`.")
         if INVALID in (where, ops):
             return INVALID
         return Aggregate(function, event, prop, type_, ops, fields.get("within"), where)  # type: ignore[arg-type]
@@ -460,6 +465,25 @@ _WHERE = Key(
     "where", Raw("an event's properties", {"type": "object"}), "Only events whose own properties fit."
 )
 _COMPARED = operator_keys(("is", "not", "in", "not_in", "above", "at_least", "below", "at_most", "between"))
+
+
+class _Compared:
+    noun = "comparisons of a number"
+
+    def parse(self, node: Node, context: Context) -> Any:
+        """Return the comparisons."""
+        if isinstance(node, Mapping):
+            return _comparisons(node, "number", "the number", context)
+        message, hint = f"Here belong comparisons, not {shown(node)}.", "Such as `{at_least: 100}`."
+        return context.say(node, "T203", message, hint)
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"type": "object"}
+
+
+def _score(fields: Fields) -> Any:
+    return _compared(fields, "number", "a score", "Such as `above: 0.7`.")
 
 
 def _aggregate_shape(function: str, doc: str) -> Shape:
@@ -573,6 +597,30 @@ CONDITIONS: dict[str, Kind] = {
         (Key("not", CONDITION, "The condition.", required=True),),
         lambda fields: Not(fields.get("not")),
     ),
-    **{name: Later() for name in ("reachable", "journey", "points", "tier", "score")},
+    "points": LaterShape(
+        Shape(
+            "points condition",
+            "How many loyalty points the customer has.",
+            (Key("points", _Compared(), "Such as `{at_least: 100}`.", required=True),),
+            lambda fields: fields.get("points"),
+        )
+    ),
+    "tier": LaterShape(
+        Shape(
+            "tier condition",
+            "The customer's tier of the loyalty programme.",
+            (Key("tier", Text("the name of a tier"), "The tier's name.", required=True),),
+            lambda fields: fields.get("tier"),
+        )
+    ),
+    "score": LaterShape(
+        Shape(
+            "score condition",
+            "A score that a model gives the customer.",
+            (Key("score", Text("the name of a score"), "The score's name.", required=True), *_COMPARED),
+            _score,
+        )
+    ),
+    **{name: Later() for name in ("reachable", "journey")},
 }
 """The condition language: leading key to row."""

@@ -707,6 +707,27 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class LaterShape:
+    """A mapping whose engine is not there yet: read and checked like any other, then said to come later.
+
+    Its first key is the leading one. Editors and the reference leave it out.
+    """
+
+    shape: Shape
+    noun: str = "something that comes later"
+
+    def parse(self, node: Node, context: Context) -> Any:
+        """Say all that is wrong in it, and at the leading key that it comes later."""
+        self.shape.parse(node, context)
+        leading = node.key(self.shape.keys[0].name) if isinstance(node, Mapping) else None
+        return INVALID if leading is None else Later().parse(leading, context)
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"not": {}}
+
+
+@dataclass(frozen=True)
 class OneOf:
     """Several shapes told apart by their leading key, such as the steps and the conditions."""
 
@@ -728,7 +749,8 @@ class OneOf:
             return self._unknown(node, shapes, context)
         first = min(leading, key=lambda key: list(shapes).index(key.text))
         shape = shapes[first.text]
-        rows = {key.name for key in shape.keys} if isinstance(shape, Shape) else set(shapes)
+        whole = shape.shape if isinstance(shape, LaterShape) else shape
+        rows = {key.name for key in whole.keys} if isinstance(whole, Shape) else set(shapes)
         for other in leading:
             if other.text not in rows:
                 message = f"`{first.text}` and `{other.text}` cannot stand in one {self.name}."
@@ -791,7 +813,7 @@ def _where_it_leads(name: str, shapes: MappingType[str, Shape], defs: dict[str, 
 
 
 def _either(shapes: MappingType[str, Kind]) -> str:
-    names = [f"`{name}`" for name, shape in shapes.items() if not isinstance(shape, Later)]
+    names = [f"`{name}`" for name, shape in shapes.items() if not isinstance(shape, Later | LaterShape)]
     return f"{', '.join(names[:6])} or {'another' if len(names) > 6 else 'nothing else'}"
 
 
