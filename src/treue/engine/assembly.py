@@ -82,6 +82,12 @@ def make_renderer(workspace: Workspace) -> Renderer:
     )
 
 
+def make_engine(settings: Settings, store: Store, delivery: Delivery | None, state: Path) -> Engine:
+    """Return the engine that works by a workspace's settings on a store."""
+    personal = Personal(settings.schema.attributes, settings.schema.events)
+    return Engine(store, settings.timezone, settings.workspace, delivery, state, personal)
+
+
 def plans(workspace: Workspace, renderer: Renderer) -> list[Plan]:
     """Return the plans of all journeys."""
     return [
@@ -141,8 +147,7 @@ def assembled(workspace: Workspace, *, deliver: bool = True) -> Iterator[Assembl
             writer = Writer(store, renderer, links, settings.sender, settings.workspace, stages)
             delivery = Delivery(store, channels, writer, state)
             stack.callback(delivery.close)
-        personal = Personal(settings.schema.attributes, settings.schema.events)
-        engine = Engine(store, settings.timezone, settings.workspace, delivery, state, personal)
+        engine = make_engine(settings, store, delivery, state)
         stages.engine = engine
         yield Assembly(workspace, store, renderer, links, engine, state)
 

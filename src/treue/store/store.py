@@ -103,6 +103,12 @@ class Store:
         with self._plain_refusals():
             migrations.upgrade(self.engine)
 
+    def forgo_syncing(self) -> None:
+        """Let a throw-away SQLite database skip the wait for the disk at each commit."""
+        if self.dialect == "sqlite":
+            event.listen(self.engine, "connect", sessions.unsynced_sqlite)
+            self.engine.dispose()
+
     def close(self) -> None:
         """Close all pooled connections."""
         self.engine.dispose()

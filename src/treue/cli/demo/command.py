@@ -18,11 +18,13 @@ import typer
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from treue.cli.demo.life import Lived, RunPass
+    from treue.cli.demo.life import Lived
     from treue.cli.demo.purchases import History
     from treue.cli.demo.shop import Shop
     from treue.engine.assembly import Assembly
     from treue.engine.counts import JourneyCounts
+    from treue.engine.engine import Engine, Passed
+    from treue.engine.replay import Tick
     from treue.engine.runtimes import Runtime
 
 
@@ -99,7 +101,7 @@ def _play(assembly: Assembly, runtime: Runtime, shop: Shop, bar: Progress) -> Li
     from treue.cli.demo import life
     from treue.engine.runtimes import InProcess
 
-    _without_waiting_for_the_disk(assembly)
+    assembly.store.forgo_syncing()  # a power cut would end the demo anyway
     # Prefect takes its seconds to start; the past is loaded meanwhile.
     warming = threading.Thread(target=runtime.warm_up, args=(_untold,))
     warming.start()
@@ -111,25 +113,13 @@ def _play(assembly: Assembly, runtime: Runtime, shop: Shop, bar: Progress) -> Li
     living = bar.add_task("1998-01-01, through Prefect", total=life.DAYS * len(life.PASSES))
     simple = InProcess()
 
-    def through(day: int) -> RunPass:
-        by: Runtime | InProcess = runtime if day in (0, life.DAYS - 1) else simple
+    def run(engine: Engine, tick: Tick) -> Passed:
+        by: Runtime | InProcess = runtime if life.day_of(tick) in (0, life.DAYS - 1) else simple
         words = "Prefect" if by is runtime else "the in-process runtime"
-        date = (life.START + day * life.ONE_DAY).date()
-        bar.update(living, description=f"{date}, through {words}")
-        return lambda engine, now, sense: by.run_pass(engine, now, sense=sense)
+        bar.update(living, description=f"{tick.now.date()}, through {words}")
+        return by.run_pass(engine, tick.now, sense=tick.sense)
 
-    return life.live(assembly, shop.people, through, lambda _: bar.advance(living))
-
-
-def _without_waiting_for_the_disk(assembly: Assembly) -> None:
-    """Let the demo's throw-away database skip the wait for the disk at each commit: a power cut would end it anyway."""
-    from sqlalchemy import event
-
-    def hurry(connection: Any, record: Any) -> None:  # noqa: ARG001
-        connection.execute("PRAGMA synchronous = OFF")
-
-    event.listen(assembly.store.engine, "connect", hurry)
-    assembly.store.engine.dispose()
+    return life.live(assembly, shop.people, run, lambda _: bar.advance(living))
 
 
 @contextmanager

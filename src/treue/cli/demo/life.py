@@ -1,4 +1,4 @@
-"""Ninety days in a minute: what happened is recorded hour by hour on a virtual clock, and passes are run."""
+"""Ninety days in a minute: what happens to the shop's people, lived through on a virtual clock."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from treue.cli.demo.shop import Person
 from treue.engine.assembly import Assembly
 from treue.engine.delivering import Delivered
-from treue.engine.engine import Engine, Passed
+from treue.engine.replay import RunTick, Tick, replay
 from treue.store import consents, customers, events
 from treue.store.inputs import ConsentInput, EventInput
 
@@ -22,8 +22,6 @@ PASSES = (timedelta(hours=20, minutes=30),)
 
 LOADED_AT_ONCE = 4_000
 
-RunPass = Callable[[Engine, datetime, bool], Passed]
-
 
 @dataclass
 class Lived:
@@ -33,6 +31,11 @@ class Lived:
     orders: int = 0
     passes: int = 0
     delivered: Delivered = field(default_factory=Delivered)
+
+    def count(self, happened: Sequence[Person | ConsentInput | EventInput]) -> None:
+        """Count newcomers and orders."""
+        self.newcomers += sum(isinstance(one, Person) for one in happened)
+        self.orders += sum(isinstance(one, EventInput) and one.name == "order.placed" for one in happened)
 
 
 Coming = tuple[datetime, int, Person | ConsentInput | EventInput]
@@ -88,28 +91,28 @@ def _to_come(people: Sequence[Person]) -> list[Coming]:
 
 
 def live(
-    assembly: Assembly,
-    people: Sequence[Person],
-    through: Callable[[int], RunPass],
-    told: Callable[[datetime], None],
+    assembly: Assembly, people: Sequence[Person], run: RunTick, told: Callable[[datetime], None]
 ) -> Lived:
-    """Live through the days. `through(day)` is what runs that day's passes."""
+    """Live through the days. `run` runs each tick's pass."""
     coming, lived = _to_come(people), Lived()
-    for day in range(DAYS):
-        run = through(day)
-        for n, hour in enumerate(PASSES):
-            now = START + day * ONE_DAY + hour
-            happened = list(_until(coming, now))
-            if happened:
-                _record(assembly, happened, now)
-            lived.newcomers += sum(isinstance(one, Person) for one in happened)
-            lived.orders += sum(
-                isinstance(one, EventInput) and one.name == "order.placed" for one in happened
-            )
-            lived.delivered.add(run(assembly.engine, now, n == 0).delivered)
-            lived.passes += 1
-            told(now)
+
+    def happen(now: datetime) -> None:
+        happened = list(_until(coming, now))
+        if happened:
+            _record(assembly, happened, now)
+        lived.count(happened)
+
+    ticks = (
+        Tick(START + day * ONE_DAY + hour, n == 0) for day in range(DAYS) for n, hour in enumerate(PASSES)
+    )
+    replayed = replay(assembly.engine, ticks, happen, told, run)
+    lived.passes, lived.delivered = replayed.passes, replayed.delivered
     return lived
+
+
+def day_of(tick: Tick) -> int:
+    """Return the number of the day a tick lies in, the first being 0."""
+    return (tick.now - START) // ONE_DAY
 
 
 def _until(coming: list[Coming], now: datetime) -> Iterator[Person | ConsentInput | EventInput]:
