@@ -133,10 +133,11 @@ def _row(key: str, given: EventInput, ids: Mapping[str, int], now: datetime, rou
 
 
 def _words(new: Iterable[EventInput], ids: Mapping[str, int]) -> list[consent_standing.Word]:
-    return [_word(given, ids[given.customer]) for given in new if given.name in CONSENT_EVENTS]
+    return [word(given, ids[given.customer]) for given in new if given.name in CONSENT_EVENTS]
 
 
-def _word(given: EventInput, customer_id: int) -> consent_standing.Word:
+def word(given: EventInput, customer_id: int) -> consent_standing.Word:
+    """Return what an event of consent says: `consent.given` or `consent.withdrawn`."""
     told = dict(given.properties)
     channel, basis = told.pop("channel"), told.pop("basis", Basis.consent.value)
     source, proof = told.pop("source", given.source), told.pop("proof", None)

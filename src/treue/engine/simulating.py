@@ -1,0 +1,156 @@
+"""A backtest: a workspace's journeys live through a recorded past again, on the engine that runs live.
+
+Nothing is written and nothing is sent: channels accept every message unseen, webhooks are not called, and the
+database is thrown away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import Connection, func, select
+
+from treue.channel import Accepted, Capabilities, Channel, Kind, Outgoing, Progress, Receipt
+from treue.engine.assembly import make_engine, make_renderer, plans
+from treue.engine.delivering import Delivery, Unwritable
+from treue.engine.engine import Engine
+from treue.engine.outbox import Claimed
+from treue.engine.replay import Tick, replay
+from treue.engine.tally import Tally, tally
+from treue.engine.versions import publish
+from treue.model.states import MessageState, Outcome
+from treue.model.tables import arrival, enrollment, message
+from treue.plan.stages import Plan
+from treue.store.history import History, Past, attach
+from treue.store.store import Store
+from treue.workspace.loading import Workspace
+
+EVERY = timedelta(hours=6)
+"""How far passes are apart where there is something to do."""
+
+KINDS: tuple[Kind, ...] = ("email", "sms", "push")
+
+
+@dataclass(frozen=True)
+class Period:
+    """From when until when time is lived through; the end itself is not part of it."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def last(self) -> datetime:
+        """The last instant that is lived through."""
+        return self.end - timedelta(microseconds=1)
+
+
+class Accepting:
+    """A channel that says yes to everything and sends nothing."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.capabilities = Capabilities(kind, batch=1_000)
+
+    def send(self, batch: Sequence[Outgoing], progress: Progress) -> list[Receipt]:
+        """Accept each message."""
+        return [Accepted() for _ in batch]
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+
+class Blank:
+    """Writes nothing: a replay is about who would get a message and when, not about what it says."""
+
+    def compose(self, messages: Sequence[Claimed], now: datetime) -> list[Outgoing | Unwritable]:
+        """Return an empty message for each."""
+        return [Outgoing(claimed.key, claimed.address) for claimed in messages]
+
+
+def simulate(
+    workspace: Workspace,
+    history: History,
+    period: Period,
+    folder: Path,
+    names: Sequence[str] | None = None,
+    told: Callable[[datetime], None] | None = None,
+) -> Tally:
+    """Return what the journeys (all, or those named) would have done in a period of the past.
+
+    They go live at its start: what happened before is known and starts nobody. `folder` is a temporary one.
+    """
+    zone = workspace.settings.timezone
+    store = Store.open(f"sqlite:///{folder / 'replayed.db'}", create=True)
+    store.forgo_syncing()
+    attach(store.engine, history.path)
+    channels: dict[str, Channel] = {kind: Accepting(kind) for kind in KINDS}
+    delivery = Delivery(store, channels, Blank(), folder)
+    try:
+        engine = make_engine(workspace.settings, store, delivery, folder)
+        past, live = Past(period.start), _wanted(workspace, names)
+        with store.transaction() as connection:
+            past.begin(connection, zone)
+        publish(store, live, {}, period.start)
+        passes = _live(engine, past, period, told or _untold)
+        with store.reading() as connection:
+            return tally(connection, live, period.start, period.end, zone, passes)
+    finally:
+        delivery.close()
+        store.close()
+
+
+def _wanted(workspace: Workspace, names: Sequence[str] | None) -> list[Plan]:
+    found = plans(workspace, make_renderer(workspace))
+    return [plan for plan in found if names is None or plan.journey in names]
+
+
+def _live(engine: Engine, past: Past, period: Period, told: Callable[[datetime], None]) -> int:
+    """Live through the period and return how many passes that took."""
+    seen = past.before
+
+    def happen(now: datetime) -> None:
+        nonlocal seen
+        with engine.store.transaction() as connection:
+            past.happen(connection, seen, now)
+        seen = now
+
+    return replay(engine, _ticks(engine, past, period), happen, told).passes
+
+
+def _ticks(engine: Engine, past: Past, period: Period) -> Iterator[Tick]:
+    """Yield when passes are run: once a day with a look at the segments, and whenever there is something to do.
+
+    Asked for one by one: when there is something to do depends on the pass before.
+    """
+    now, day = period.start, period.start + timedelta(days=1)
+    yield Tick(now)
+    while now < period.last:
+        with engine.store.reading() as connection:
+            found = [at for at in (past.next(connection, now), _due(connection)) if at]
+        slot = _slot(max(min([*found, day]), now), period.start)
+        now = min(max(slot, now + EVERY) if slot <= now else slot, period.last)
+        yield Tick(now, now >= day)
+        while day <= now:
+            day += timedelta(days=1)
+
+
+def _slot(at: datetime, start: datetime) -> datetime:
+    """Return the first slot that is not before a time."""
+    return start + -((start - at) // EVERY) * EVERY
+
+
+def _due(connection: Connection) -> datetime | None:
+    """Return the earliest time at which something in the store is due."""
+    looks = (
+        select(func.min(enrollment.c.due_at)).where(enrollment.c.outcome == Outcome.inside.value),
+        select(func.min(message.c.ready_at)).where(message.c.state == MessageState.queued.value),
+        select(func.min(arrival.c.at)),
+    )
+    found = [at for look in looks if (at := connection.scalar(look))]
+    return min(found, default=None)
+
+
+def _untold(_: datetime) -> None:
+    """Tell nobody."""

@@ -1,0 +1,247 @@
+"""What a replay came to: messages day by day, each journey's funnel, and what customers had to bear."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, func, select
+
+from treue.engine.counts import JourneyCounts, journey_counts
+from treue.model.states import MessageState, Reason
+from treue.model.tables import enrollment, journey, message, step, trace
+from treue.plan.stages import Plan
+
+HOLDING = (Reason.quiet_hours.value, Reason.over_limit.value, Reason.lower_priority.value)
+"""Reasons for which a message waits instead of being dropped at once."""
+
+
+@dataclass
+class StepTally:
+    """One step: how many came to it, and of its messages how many went, were held for a while, or were refused."""
+
+    id: str
+    what: str
+    reached: int = 0
+    sent: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
+    held: dict[str, int] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the keys that scripts may rely on."""
+        return dict(vars(self))
+
+
+@dataclass
+class JourneyTally:
+    """One journey: its counts, how many were still inside at the end, and its steps in order."""
+
+    counts: JourneyCounts
+    steps: list[StepTally]
+
+    @property
+    def sent(self) -> int:
+        """How many messages went, on all channels."""
+        return sum(self.counts.sent.values())
+
+    def held(self, *reasons: str) -> int:
+        """How many messages waited for a while, for these reasons."""
+        return sum(n for one in self.steps for reason, n in one.held.items() if reason in reasons)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the keys that scripts may rely on."""
+        return {**self.counts.as_json(), "steps": [one.as_json() for one in self.steps]}
+
+
+@dataclass(frozen=True)
+class Day:
+    """One day: how many messages went by journey, and how many the held-out would have had."""
+
+    date: date
+    journeys: dict[str, int]
+    held_out: int
+
+    @property
+    def sent(self) -> int:
+        """How many messages went."""
+        return sum(self.journeys.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the keys that scripts may rely on."""
+        return {
+            "date": self.date.isoformat(),
+            "sent": self.sent,
+            "held_out": self.held_out,
+            "journeys": self.journeys,
+        }
+
+
+@dataclass(frozen=True)
+class Pressure:
+    """What customers bore. `weeks` counts, by number of messages, the weeks in which somebody had that many.
+
+    A week is a customer's week from Monday to Sunday in which at least one message came.
+    """
+
+    customers: int
+    weeks: dict[int, int]
+
+    @property
+    def max(self) -> int:
+        """The most messages anybody had in a week."""
+        return max(self.weeks, default=0)
+
+    @property
+    def p95(self) -> int:
+        """In 95 of 100 of these weeks the customer had no more messages than this."""
+        wanted, passed = math.ceil(0.95 * sum(self.weeks.values())), 0
+        for number in sorted(self.weeks):
+            passed += self.weeks[number]
+            if passed >= wanted:
+                return number
+        return 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the keys that scripts may rely on."""
+        weeks = {str(number): self.weeks[number] for number in sorted(self.weeks)}
+        return {"customers": self.customers, "max": self.max, "p95": self.p95, "weeks": weeks}
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a replay came to."""
+
+    journeys: dict[str, JourneyTally]
+    days: list[Day]
+    pressure: Pressure
+    passes: int
+
+    @property
+    def sent(self) -> int:
+        """How many messages went, of all journeys."""
+        return sum(one.sent for one in self.journeys.values())
+
+
+def tally(
+    connection: Connection, plans: Sequence[Plan], start: datetime, end: datetime, zone: str, passes: int
+) -> Tally:
+    """Return what a replay from `start` to `end` came to; days and weeks are those of `zone`."""
+    counts = journey_counts(connection, [plan.journey for plan in plans])
+    found = {plan.journey: JourneyTally(counts[plan.journey], _steps(connection, plan)) for plan in plans}
+    went = list(_went(connection, zone))
+    days = list(_days(went, start.astimezone(ZoneInfo(zone)).date(), _last_day(end, zone)))
+    return Tally(found, days, _pressure(went), passes)
+
+
+@dataclass(frozen=True)
+class _Went:
+    """A message that went, or would have gone to somebody held out."""
+
+    customer_id: int
+    journey: str
+    day: date
+    held_out: bool
+
+
+def _went(connection: Connection, zone: str) -> Iterator[_Went]:
+    held_out = message.c.reason == Reason.held_out.value
+    query = (
+        select(
+            message.c.customer_id,
+            journey.c.name,
+            func.coalesce(message.c.sent_at, message.c.due_at),
+            held_out,
+        )
+        .join(journey, journey.c.id == message.c.journey_id)
+        .where((message.c.state == MessageState.sent.value) | held_out)
+        .order_by(message.c.id)
+    )
+    local = ZoneInfo(zone)
+    for customer_id, name, at, out in connection.execute(query):
+        yield _Went(customer_id, name, at.astimezone(local).date(), bool(out))
+
+
+def _last_day(end: datetime, zone: str) -> date:
+    return (end - timedelta(microseconds=1)).astimezone(ZoneInfo(zone)).date()
+
+
+def _days(went: Iterable[_Went], first: date, last: date) -> Iterator[Day]:
+    sent: Counter[tuple[date, str]] = Counter()
+    held_out: Counter[date] = Counter()
+    for one in went:
+        if one.held_out:
+            held_out[one.day] += 1
+        else:
+            sent[one.day, one.journey] += 1
+    names = sorted({name for _, name in sent})
+    for n in range((last - first).days + 1):
+        day = first + timedelta(days=n)
+        yield Day(day, {name: sent[day, name] for name in names if sent[day, name]}, held_out[day])
+
+
+def _pressure(went: Iterable[_Went]) -> Pressure:
+    weeks: Counter[tuple[int, date]] = Counter()
+    for one in went:
+        if not one.held_out:
+            weeks[one.customer_id, one.day - timedelta(days=one.day.weekday())] += 1
+    return Pressure(len({customer_id for customer_id, _ in weeks}), dict(Counter(weeks.values())))
+
+
+# --- steps --------------------------------------------------------------------------------------------------
+
+
+def _steps(connection: Connection, plan: Plan) -> list[StepTally]:
+    from treue.plan.explain import what
+
+    found = {stage.id: StepTally(stage.id, what(stage)) for stage in plan.stages}
+    _count_reached(connection, plan, found)
+    _count_messages(connection, plan, found)
+    _count_held(connection, plan, found)
+    return list(found.values())
+
+
+def _count_reached(connection: Connection, plan: Plan, found: dict[str, StepTally]) -> None:
+    """Count who came to each step: whoever left a trace there, and whoever stands there now."""
+    noted = select(trace.c.step_id, trace.c.enrollment_id).join(journey, journey.c.id == trace.c.journey_id)
+    stands = select(enrollment.c.step_id, enrollment.c.id).join(
+        journey, journey.c.id == enrollment.c.journey_id
+    )
+    both = noted.where(journey.c.name == plan.journey).union(stands.where(journey.c.name == plan.journey))
+    been = both.subquery("been")
+    query = select(step.c.name, func.count()).join(been, been.c.step_id == step.c.id).group_by(step.c.name)
+    for name, n in connection.execute(query):
+        if name in found:
+            found[name].reached = n
+
+
+def _count_messages(connection: Connection, plan: Plan, found: dict[str, StepTally]) -> None:
+    kinds = (step.c.name, message.c.channel, message.c.state, message.c.reason)
+    query = select(*kinds, func.count()).join(step, step.c.id == message.c.step_id).group_by(*kinds)
+    query = query.join(journey, journey.c.id == message.c.journey_id).where(journey.c.name == plan.journey)
+    for name, channel, state, reason, n in connection.execute(query):
+        if name not in found:
+            continue
+        one = found[name]
+        if state == MessageState.sent.value:
+            one.sent[channel] = one.sent.get(channel, 0) + n
+        elif reason:
+            one.refused[reason] = one.refused.get(reason, 0) + n
+
+
+def _count_held(connection: Connection, plan: Plan, found: dict[str, StepTally]) -> None:
+    """Count the messages that were held for a while, whatever became of them afterwards."""
+    query = (
+        select(step.c.name, trace.c.reason, func.count(trace.c.enrollment_id.distinct()))
+        .join(step, step.c.id == trace.c.step_id)
+        .join(journey, journey.c.id == trace.c.journey_id)
+        .where(journey.c.name == plan.journey, trace.c.decision == "held", trace.c.reason.in_(HOLDING))
+        .group_by(step.c.name, trace.c.reason)
+    )
+    for name, reason, n in connection.execute(query):
+        if name in found:
+            found[name].held[reason] = n
