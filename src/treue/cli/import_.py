@@ -49,7 +49,7 @@ def import_(
         opening.known(event, workspace.settings.schema.events, "event")
     if not file.is_file():
         raise UsageError(f"There is no file {file}.")
-    report = _run(workspace, what, file, _mapping(map_ or []), event)  # type: ignore[arg-type]
+    report = _run(workspace, what, file, mapping(map_ or []), event)  # type: ignore[arg-type]
     if json:
         output.document(
             **{**vars(report), "rejected_file": report.rejected_file and str(report.rejected_file)}
@@ -60,7 +60,8 @@ def import_(
         raise typer.Exit(1)
 
 
-def _mapping(given: Sequence[str]) -> dict[str, str]:
+def mapping(given: Sequence[str]) -> dict[str, str]:
+    """Return the name that each `--map COLUMN=NAME` gives a column. Raises UsageError where one is not like that."""
     found = {}
     for text in given:
         column, equals, name = text.partition("=")

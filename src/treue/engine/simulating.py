@@ -17,20 +17,22 @@ from treue.channel import Accepted, Capabilities, Channel, Kind, Outgoing, Progr
 from treue.engine.assembly import make_engine, make_renderer, plans
 from treue.engine.delivering import Delivery, Unwritable
 from treue.engine.engine import Engine
+from treue.engine.local_time import absolute
 from treue.engine.outbox import Claimed
 from treue.engine.replay import Tick, replay
 from treue.engine.tally import Tally, tally
 from treue.engine.versions import publish
 from treue.model.states import MessageState, Outcome
 from treue.model.tables import arrival, enrollment, message
-from treue.plan.stages import Plan
+from treue.plan.stages import Plan, Send
 from treue.store.history import History, Past, attach
 from treue.store.store import Store
 from treue.workspace.loading import Workspace
 
-EVERY = timedelta(hours=6)
-"""How far passes are apart where there is something to do."""
+EVERY, NEVER_UNDER = timedelta(hours=6), timedelta(minutes=5)
+"""How far passes are apart where there is something to do, and what that is never shortened below."""
 
+ONE_DAY = timedelta(days=1)
 KINDS: tuple[Kind, ...] = ("email", "sms", "push")
 
 
@@ -89,16 +91,24 @@ def simulate(
     delivery = Delivery(store, channels, Blank(), folder)
     try:
         engine = make_engine(workspace.settings, store, delivery, folder)
-        past, live = Past(period.start), _wanted(workspace, names)
+        clock, live = Clock(engine, Past(period.start), period), _wanted(workspace, names)
+        clock.every = pace(live)
         with store.transaction() as connection:
-            past.begin(connection, zone)
+            clock.past.begin(connection, zone)
         publish(store, live, {}, period.start)
-        passes = _live(engine, past, period, told or _untold)
+        passes = replay(engine, clock.ticks(), clock.happen, told or _untold).passes
         with store.reading() as connection:
-            return tally(connection, live, period.start, period.end, zone, passes)
+            return tally(connection, live, (period.start, period.last), zone, clock.every, passes)
     finally:
         delivery.close()
         store.close()
+
+
+def pace(plans: Sequence[Plan]) -> timedelta:
+    """Return how far passes are apart: near enough that no message goes stale only for want of a pass."""
+    valid = [stage.valid_for for plan in plans for stage in plan.stages if isinstance(stage, Send)]
+    shortest = min((timedelta(microseconds=absolute(one)) for one in valid), default=EVERY)
+    return max(NEVER_UNDER, min(EVERY, shortest))
 
 
 def _wanted(workspace: Workspace, names: Sequence[str] | None) -> list[Plan]:
@@ -106,39 +116,47 @@ def _wanted(workspace: Workspace, names: Sequence[str] | None) -> list[Plan]:
     return [plan for plan in found if names is None or plan.journey in names]
 
 
-def _live(engine: Engine, past: Past, period: Period, told: Callable[[datetime], None]) -> int:
-    """Live through the period and return how many passes that took."""
-    seen = past.before
+@dataclass
+class Clock:
+    """The virtual clock: makes the past happen, and says when passes are run."""
 
-    def happen(now: datetime) -> None:
-        nonlocal seen
-        with engine.store.transaction() as connection:
-            past.happen(connection, seen, now)
-        seen = now
+    engine: Engine
+    past: Past
+    period: Period
+    every: timedelta = EVERY
 
-    return replay(engine, _ticks(engine, past, period), happen, told).passes
+    def __post_init__(self) -> None:
+        self.seen = self.past.before
 
+    def happen(self, now: datetime) -> None:
+        """Record what happened since the last time."""
+        with self.engine.store.transaction() as connection:
+            self.past.happen(connection, self.seen, now)
+        self.seen = now
 
-def _ticks(engine: Engine, past: Past, period: Period) -> Iterator[Tick]:
-    """Yield when passes are run: once a day with a look at the segments, and whenever there is something to do.
+    def ticks(self) -> Iterator[Tick]:
+        """Yield when passes are run: once a day with a look at the segments, and where there is something to do.
 
-    Asked for one by one: when there is something to do depends on the pass before.
-    """
-    now, day = period.start, period.start + timedelta(days=1)
-    yield Tick(now)
-    while now < period.last:
-        with engine.store.reading() as connection:
-            found = [at for at in (past.next(connection, now), _due(connection)) if at]
-        slot = _slot(max(min([*found, day]), now), period.start)
-        now = min(max(slot, now + EVERY) if slot <= now else slot, period.last)
-        yield Tick(now, now >= day)
-        while day <= now:
-            day += timedelta(days=1)
+        Asked for one by one: when there is something to do depends on the pass before.
+        """
+        now, day = self.period.start, self.period.start + ONE_DAY
+        yield Tick(now)
+        while now < self.period.last:
+            now = min(self._slot(min(self._next(now) or day, day), now), self.period.last)
+            yield Tick(now, now >= day)
+            while day <= now:
+                day += ONE_DAY
 
+    def _next(self, now: datetime) -> datetime | None:
+        """Return when there is something to do next."""
+        with self.engine.store.reading() as connection:
+            found = [at for at in (self.past.next(connection, now), _due(connection)) if at]
+        return min(found, default=None)
 
-def _slot(at: datetime, start: datetime) -> datetime:
-    """Return the first slot that is not before a time."""
-    return start + -((start - at) // EVERY) * EVERY
+    def _slot(self, at: datetime, now: datetime) -> datetime:
+        """Return the first slot that is after now and not before a time."""
+        start = self.period.start
+        return start + max(-((start - at) // self.every), (now - start) // self.every + 1) * self.every
 
 
 def _due(connection: Connection) -> datetime | None:

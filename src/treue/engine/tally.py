@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, select
 from treue.engine.counts import JourneyCounts, journey_counts
 from treue.model.states import MessageState, Reason
 from treue.model.tables import enrollment, journey, message, step, trace
+from treue.plan.explain import what
 from treue.plan.stages import Plan
 
 HOLDING = (Reason.quiet_hours.value, Reason.over_limit.value, Reason.lower_priority.value)
@@ -114,11 +115,12 @@ class Pressure:
 
 @dataclass(frozen=True)
 class Tally:
-    """What a replay came to."""
+    """What a replay came to, and on which clock: passes no further apart than `every` where there was something to do."""
 
     journeys: dict[str, JourneyTally]
     days: list[Day]
     pressure: Pressure
+    every: timedelta
     passes: int
 
     @property
@@ -128,14 +130,19 @@ class Tally:
 
 
 def tally(
-    connection: Connection, plans: Sequence[Plan], start: datetime, end: datetime, zone: str, passes: int
+    connection: Connection,
+    plans: Sequence[Plan],
+    period: tuple[datetime, datetime],
+    zone: str,
+    every: timedelta,
+    passes: int,
 ) -> Tally:
-    """Return what a replay from `start` to `end` came to; days and weeks are those of `zone`."""
+    """Return what a replay of a period came to; days and weeks are those of `zone`."""
     counts = journey_counts(connection, [plan.journey for plan in plans])
     found = {plan.journey: JourneyTally(counts[plan.journey], _steps(connection, plan)) for plan in plans}
     went = list(_went(connection, zone))
-    days = list(_days(went, start.astimezone(ZoneInfo(zone)).date(), _last_day(end, zone)))
-    return Tally(found, days, _pressure(went), passes)
+    first, last = (at.astimezone(ZoneInfo(zone)).date() for at in period)
+    return Tally(found, list(_days(went, first, last)), _pressure(went), every, passes)
 
 
 @dataclass(frozen=True)
@@ -166,10 +173,6 @@ def _went(connection: Connection, zone: str) -> Iterator[_Went]:
         yield _Went(customer_id, name, at.astimezone(local).date(), bool(out))
 
 
-def _last_day(end: datetime, zone: str) -> date:
-    return (end - timedelta(microseconds=1)).astimezone(ZoneInfo(zone)).date()
-
-
 def _days(went: Iterable[_Went], first: date, last: date) -> Iterator[Day]:
     sent: Counter[tuple[date, str]] = Counter()
     held_out: Counter[date] = Counter()
@@ -196,8 +199,6 @@ def _pressure(went: Iterable[_Went]) -> Pressure:
 
 
 def _steps(connection: Connection, plan: Plan) -> list[StepTally]:
-    from treue.plan.explain import what
-
     found = {stage.id: StepTally(stage.id, what(stage)) for stage in plan.stages}
     _count_reached(connection, plan, found)
     _count_messages(connection, plan, found)

@@ -177,6 +177,7 @@ def _finished(store: Store, path: Path, origin: str) -> History:
         for statement in _AFTERWARDS:
             connection.execute(text(statement))
         happened = select(func.count(), func.min(event.c.at), func.max(event.c.at))
+        happened = happened.where(event.c.name != "customer.created")
         events, first, last = connection.execute(happened).one()
         customers = connection.scalar(select(func.count()).select_from(customer)) or 0
     return History(path, origin, customers, events, first, last)
