@@ -24,7 +24,7 @@ from treue.errors import TreueError, UsageError, WorkspaceError
 from treue.language.problems import did_you_mean
 
 VERBS = {
-    "init": "init", "demo": "demo", "check": "check", "schema": "schema", "compile": "compile", "graph": "graph",
+    "init": "init", "demo": "demo", "check": "check", "schema": "schema", "test": "test", "compile": "compile", "graph": "graph",
     "preview": "preview", "simulate": "simulate", "import": "import_", "customer": "customer", "segment": "segment", "enroll": "enroll",
     "run": "run", "web": "serve", "up": "serve", "status": "status", "why": "why", "pause": "pause",
     "resume": "pause", "stop": "pause", "db": "db",

@@ -23,7 +23,7 @@ def init(
     from treue.workspace.files import reference_workspace
     from treue.workspace.loading import load
 
-    reference = load(reference_workspace()).require()
+    reference = load(reference_workspace(), tests=True).require()
     needed = starting.needs(reference, journeys or ["welcome"])
     made = starting.files(reference, needed, _name(folder))
     starting.write(folder, made)
@@ -42,6 +42,7 @@ def init(
 
 _NEXT = (
     ("treue check", "look the files over"),
+    ("treue test", "run the journeys' own tests"),
     ("treue graph {journey}", "see the journey"),
     ("treue import customers FILE", "bring your customers"),
     ("treue up", "run everything, mail goes to the built-in inbox"),

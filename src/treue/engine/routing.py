@@ -8,17 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
     Connection,
-    Executable,
     and_,
-    bindparam,
     cast,
     delete,
     exists,
@@ -30,7 +26,7 @@ from sqlalchemy import (
     update,
 )
 
-from treue.engine.statements import NOW, insert_new
+from treue.engine.statements import insert_new
 from treue.engine.versions import Version
 from treue.model.states import ArrivalKind, MessageState, Outcome
 from treue.model.tables import arrival, cohort, enrollment, event, journey, membership, message
@@ -80,39 +76,28 @@ def _wanted(versions: Sequence[Version]) -> dict[int, _Wanted]:
     return wanted
 
 
-_UNROUTED = select(event.c.id).where(event.c.routed_at.is_(None)).order_by(event.c.id).limit(EVENTS_A_BATCH)
-_CLAIM = update(event).values(routed_at=NOW).returning(event.c.id)
-_CLAIM = _CLAIM.where(event.c.id.in_(dialect.claiming(_UNROUTED)))
-
-
 def _route_batch(store: Store, wanted: dict[int, _Wanted], now: datetime) -> int:
     with store.transaction() as connection:
-        ids = sorted(connection.scalars(_CLAIM, {"now": now}))
-        given = {"ids": dialect.listed(connection, ids)}
+        unrouted = (
+            select(event.c.id).where(event.c.routed_at.is_(None)).order_by(event.c.id).limit(EVENTS_A_BATCH)
+        )
+        claim = (
+            update(event)
+            .values(routed_at=now)
+            .where(event.c.id.in_(dialect.claiming(unrouted)))
+            .returning(event.c.id)
+        )
+        ids = sorted(connection.scalars(claim))
         for journey_id, names in wanted.items() if ids else ():
             if names.entry:
-                since = {"since": names.since}
-                connection.execute(
-                    _letting_in(store.dialect, journey_id, *sorted(names.entry)), given | since
-                )
+                _show(connection, journey_id, ids, names.entry, event.c.at >= names.since)
             if names.inside:
-                connection.execute(_concerning(store.dialect, journey_id, *sorted(names.inside)), given)
+                _show(connection, journey_id, ids, names.inside, _concerned(journey_id))
     return len(ids)
 
 
-@lru_cache(maxsize=512)
-def _letting_in(name: str, journey_id: int, *events: str) -> Executable:
-    """Return what brings those events to a journey's door that may let somebody in."""
-    return _showing(name, journey_id, events, event.c.at >= bindparam("since", type_=Instant()))
-
-
-@lru_cache(maxsize=512)
-def _concerning(name: str, journey_id: int, *events: str) -> Executable:
-    """Return what brings those events to a journey's door that may concern somebody inside."""
-    return _showing(name, journey_id, events, _concerned(journey_id))
-
-
-def _showing(name: str, journey_id: int, events: Sequence[str], which: ColumnElement[bool]) -> Executable:
+def _show(connection: Connection, journey_id: int, ids: Sequence[int], names: set[str], which: Any) -> None:
+    """Let a journey know of events."""
     query = select(
         literal(journey_id, BigInteger),
         event.c.customer_id,
@@ -121,12 +106,12 @@ def _showing(name: str, journey_id: int, events: Sequence[str], which: ColumnEle
         event.c.at,
         cast(null(), arrival.c.detail.type),
     ).where(
-        dialect.among_listed(name, event.c.id, "ids"),
+        dialect.among(connection, event.c.id, ids),
         # `name || ''` keeps SQLite from reading every event of these names: the ids are few.
-        (event.c.name + "").in_(events),
+        (event.c.name + "").in_(sorted(names)),
         which,
     )
-    return insert_new(name, arrival, _ARRIVAL, query)
+    connection.execute(insert_new(connection.dialect.name, arrival, _ARRIVAL, query))
 
 
 def _concerned(journey_id: int) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -60,6 +60,7 @@ class Exit:
     where: tuple[Property, ...] = ()
     condition: Condition | None = None
     same: Same | None = None
+    place: Place = field(default=Place("", 1, 1), compare=False)
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class Goal:
     event: str
     where: tuple[Property, ...] = ()
     within: Duration | None = None
+    place: Place = field(default=Place("", 1, 1), compare=False)
 
 
 @dataclass(frozen=True)
@@ -230,9 +232,10 @@ class _Exit:
         if isinstance(condition, Happened) and not (
             condition.ops or condition.within or condition.last or condition.first
         ):
-            return Exit(condition.event, condition.event, condition.where, same=condition.same)
+            where, same = condition.where, condition.same
+            return Exit(condition.event, condition.event, where, same=same, place=node.place)
         name = f"segment {condition.name}" if isinstance(condition, InSegment) else "condition"
-        return Exit(name, condition=condition)
+        return Exit(name, condition=condition, place=node.place)
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
         """Return the JSON Schema."""
@@ -242,7 +245,7 @@ class _Exit:
 def _goal(fields: Fields) -> Any:
     event = fields.get("event")
     where = parse_where(fields.get("where"), event, fields.context) if "where" in fields else ()
-    return INVALID if where is INVALID else Goal(event, where, fields.get("within"))
+    return INVALID if where is INVALID else Goal(event, where, fields.get("within"), fields.node.place)
 
 
 GOAL = Shape(

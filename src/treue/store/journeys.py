@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import count
 from typing import Any
 
-from sqlalchemy import Connection, Select, case, delete, exists, insert, or_, select, update
+from sqlalchemy import Connection, case, delete, exists, insert, or_, select, update
 
 from treue.model.tables import enrollment, journey, journey_version, membership, message, step
 from treue.store.dialect import insert_new
@@ -109,7 +109,8 @@ def retire(connection: Connection, name: str) -> bool:
     return found.rowcount > 0
 
 
-def _in_use() -> Select[Any]:
+def in_use(connection: Connection) -> list[StoredVersion]:
+    """Return the live version of every journey, and older ones that still have customers or messages."""
     inside = exists().where(enrollment.c.version_id == journey_version.c.id, enrollment.c.outcome == "inside")
     waiting = exists().where(
         message.c.version_id == journey_version.c.id,
@@ -122,28 +123,20 @@ def _in_use() -> Select[Any]:
         enrollment.c.convert_by.is_not(None),
     )
     live = journey.c.version_id == journey_version.c.id
-    columns = (
-        journey_version.c.id,
-        journey_version.c.journey_id,
-        journey_version.c.hash,
-        journey.c.name,
-        journey.c.live_since,
-        journey.c.paused_at,
-        live.label("live"),
-    )
-    return (
-        select(*columns)
+    query = (
+        select(
+            journey_version.c.id,
+            journey_version.c.journey_id,
+            journey_version.c.hash,
+            journey.c.name,
+            journey.c.live_since,
+            journey.c.paused_at,
+            live.label("live"),
+        )
         .join(journey, journey.c.id == journey_version.c.journey_id)
         .where(or_(live, inside, waiting, converting))
         .order_by(journey.c.name, journey_version.c.id)
     )
-
-
-_IN_USE = _in_use()
-
-
-def in_use(connection: Connection) -> list[StoredVersion]:
-    """Return the live version of every journey, and older ones that still have customers or messages."""
     return [
         StoredVersion(
             row.journey_id,
@@ -154,7 +147,7 @@ def in_use(connection: Connection) -> list[StoredVersion]:
             row.live_since,
             row.paused_at is not None,
         )
-        for row in connection.execute(_IN_USE)
+        for row in connection.execute(query)
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ class _Loader:
         self._load_segments()
         paths = self._by_name(self.root / "journeys")
         journeys = {name: journey for name, path in paths.items() if (journey := self._journey(name, path))}
-        tested = self._tests(journeys, set(paths)) if tests else {}
+        tested = self._tests(journeys, set(paths), templates) if tests else {}
         self._check_references(templates, set(paths))
         self._check_spinning(journeys)
         segments = {name: found for name in self.segment_paths if (found := self.segments[name])}
@@ -132,7 +132,9 @@ class _Loader:
         found: Journey | None = self._parse(path, self._read(path), JOURNEY)
         return replace(found, name=name) if found else None
 
-    def _tests(self, journeys: dict[str, Journey], names: set[str]) -> dict[str, tuple[Scenario, ...]]:
+    def _tests(
+        self, journeys: dict[str, Journey], names: set[str], templates: Container[str]
+    ) -> dict[str, tuple[Scenario, ...]]:
         found: dict[str, tuple[Scenario, ...]] = {}
         for path in yaml_files(self.root / "journeys", tests=True):
             name, file = scenarios.tested(path.stem), self._name(path)
@@ -145,7 +147,7 @@ class _Loader:
             parsed = () if node is None else TESTS.parse(node, context) or ()
             self.references += context.references
             for scenario in parsed if name in journeys else ():
-                scenarios.check(scenario, scenarios.under_test(name, journeys), self.problems)
+                scenarios.check(scenario, scenarios.under_test(name, journeys), templates, self.problems)
             found[name] = (*found.get(name, ()), *parsed)
         return found
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
-from treue.language.journey import Emit, Journey, Send, Set, Split, Step, walk
+from treue.language.journey import Emit, Journey, Send, Set, Split, Start, Step, walk
 from treue.language.problems import Place, Problems, did_you_mean
 from treue.language.scenario import (
     NEVER_ENTERED,
@@ -18,6 +18,7 @@ from treue.language.scenario import (
 )
 
 SUFFIX = ".test"
+SENDS_NO = "sends no {}"
 TURNED_AWAY = ("if", "again")
 """Why a customer is not let in; see the trace."""
 
@@ -40,13 +41,16 @@ def under_test(name: str, journeys: Mapping[str, Journey]) -> list[Journey]:
 
 def started(journey: Journey) -> list[str]:
     """Return the names of the journeys that a journey's steps start."""
-    return [step.journey for step in walk(journey.steps) if hasattr(step, "journey")]
+    return [step.journey for step in walk(journey.steps) if isinstance(step, Start)]
 
 
-def check(scenario: Scenario, journeys: list[Journey], problems: Problems) -> None:
-    """Say what a test names that its journey does not have. `journeys` is what `under_test` returns."""
+def check(scenario: Scenario, journeys: list[Journey], templates: Container[str], problems: Problems) -> None:
+    """Say what a test names that its journey does not have. `journeys` is what `under_test` returns.
+
+    A template that is not among `templates` is said elsewhere.
+    """
     for place, what, name, known in _named(scenario, _Vocabulary(journeys)):
-        if name not in known:
+        if name not in known and (what != SENDS_NO or name in templates):
             message = f"The journey `{journeys[0].name}` {what.format(f'`{name}`')}."
             problems.add(place, "T330", message, did_you_mean(name, known))
 
@@ -76,10 +80,10 @@ def _named(scenario: Scenario, known: _Vocabulary) -> _Named:
     """Yield place, complaint, name and the names there are, for everything a test names."""
     for act in scenario.timeline or ():
         if isinstance(act, Receives):
-            yield act.place, "sends no {}", act.template, known.templates
+            yield act.place, SENDS_NO, act.template, known.templates
     for cap in scenario.never:
         if cap.template:
-            yield cap.place, "sends no {}", cap.template, known.templates
+            yield cap.place, SENDS_NO, cap.template, known.templates
     for step, arm, place in scenario.draw:
         yield place, "has no split with the id {}", step, known.splits
         if step in known.splits:
@@ -87,7 +91,7 @@ def _named(scenario: Scenario, known: _Vocabulary) -> _Named:
     for one in scenario.expect or ():
         match one:
             case Sent() | NotSent():
-                yield one.place, "sends no {}", one.template, known.templates
+                yield one.place, SENDS_NO, one.template, known.templates
             case Wrote():
                 for name, _ in one.values:
                     yield one.place, "writes no attribute {}", name, known.written

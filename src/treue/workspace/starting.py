@@ -11,6 +11,7 @@ from pathlib import Path
 from treue.errors import UsageError
 from treue.language.journey import Choose, Emit, Journey, Send, Set, Start, WaitDate, WaitFor, walk
 from treue.language.problems import Problems, did_you_mean
+from treue.language.scenario import Agrees, Changes, Does, Scenario, Withdraws
 from treue.language.schema import json_schema
 from treue.language.source import Mapping as YamlMapping
 from treue.language.source import read
@@ -63,7 +64,7 @@ class Needs:
 
 
 def needs(workspace: Workspace, names: Iterable[str]) -> Needs:
-    """Return what these journeys refer to, also through segments, templates and each other.
+    """Return what these journeys and their tests refer to, also through segments, templates and each other.
 
     Raises UsageError where there is no such journey.
     """
@@ -77,6 +78,8 @@ def needs(workspace: Workspace, names: Iterable[str]) -> Needs:
         if name not in found.journeys:
             found.journeys.add(name)
             _of_journey(workspace.journeys[name], found, waiting)
+            for scenario in workspace.tests.get(name, ()):
+                _of_test(scenario, found)
     for name in found.templates:
         _of_template(workspace.templates[name].path, found)
     return found
@@ -139,6 +142,20 @@ def _of_journey(journey: Journey, found: Needs, waiting: list[str]) -> None:
                 found.events.add(step.event)
             case Start():
                 waiting.append(step.journey)
+
+
+def _of_test(scenario: Scenario, found: Needs) -> None:
+    person = scenario.customer
+    found.attributes.update(name for name, _ in person.attributes)
+    found.channels.update([*(channel for channel, _ in person.consents), *person.suppressed])
+    for act in (*scenario.history, *(scenario.timeline or ())):
+        match act:
+            case Does():
+                found.events.add(act.event)
+            case Changes():
+                found.attributes.update(name for name, _ in act.values)
+            case Agrees() | Withdraws():
+                found.channels.update(act.channels)
 
 
 def _of_condition(condition: Condition | None, found: Needs, waiting: list[str]) -> None:

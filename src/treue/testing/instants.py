@@ -1,0 +1,126 @@
+"""When something may happen next: what is due, and when a condition that looks back from now changes by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, func, select
+
+from treue.clock import Duration, parse_instant, resolve
+from treue.engine.versions import Version
+from treue.model.states import MessageState, Outcome
+from treue.model.tables import arrival, customer, enrollment, event, message
+from treue.segments.needs import leaves
+from treue.segments.tree import Aggregate, Ago, Attribute, Condition, Happened, MessageWas, Op
+
+_RECEIPTS = [
+    message.c[f"{was}_at"]
+    for was in ("sent", "delivered", "opened", "clicked", "bounced", "complained", "failed")
+]
+_TICK = timedelta(seconds=1)
+"""How long after a moment something counts as before it."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What the conditions that are asked at every pass look back over, on the workspace's clock."""
+
+    lengths: frozenset[Duration]
+    zone: str
+
+    @classmethod
+    def of(cls, versions: Iterable[Version], zone: str) -> Watch:
+        """Return what these versions watch: joining their segment, and reasons to leave."""
+        asked = [condition for version in versions for condition in _watched(version)]
+        return cls(frozenset(length for condition in asked for length in _lengths(condition)), zone)
+
+    def instants(self, connection: Connection) -> Iterator[datetime]:
+        """Yield when a condition may change without anything happening: so long after what it looks back at."""
+        if not self.lengths:
+            return
+        anchors = {*_times(connection), *self._dates(connection)}
+        for length in self.lengths:
+            for anchor in anchors:
+                yield from self._after(anchor, length)
+
+    def _after(self, anchor: datetime, length: Duration) -> Iterator[datetime]:
+        first = length.after(anchor, self.zone)
+        yield first
+        yield first + _TICK
+        if (
+            length.months
+        ):  # a month back from the 28th to the 31st may be the same day: it changes at a midnight
+            yield from (self._midnight(first, days) for days in range(1, 4))
+
+    def _midnight(self, after: datetime, days: int) -> datetime:
+        day = after.astimezone(ZoneInfo(self.zone)).date() + timedelta(days=days)
+        return resolve(datetime.combine(day, datetime.min.time()), self.zone)
+
+    def _dates(self, connection: Connection) -> Iterator[datetime]:
+        for attributes in connection.scalars(select(customer.c.attributes)):
+            for value in attributes.values():
+                yield from self._moments(value)
+
+    def _moments(self, value: Any) -> Iterator[datetime]:
+        if not isinstance(value, str) or (found := parse_instant(value, self.zone)) is None:
+            return
+        yield found
+        if len(value) == 10:
+            yield self._midnight(found, 1)
+
+
+def _watched(version: Version) -> Iterator[Condition]:
+    entry = version.plan.entry
+    if entry.segment is not None and not entry.schedule:
+        yield entry.segment
+    for exit_ in version.plan.exits:
+        if exit_.condition is not None:
+            yield exit_.condition
+
+
+def _lengths(condition: Condition) -> Iterator[Duration]:
+    for leaf in leaves(condition):
+        if isinstance(leaf, (Happened, Aggregate, MessageWas)) and leaf.within:
+            yield leaf.within
+        if isinstance(leaf, Happened):
+            yield from _of((*leaf.last, *leaf.first))
+        elif isinstance(leaf, (Attribute, Aggregate)):
+            yield from _of(leaf.ops)
+
+
+def _of(ops: Iterable[Op]) -> Iterator[Duration]:
+    for op in ops:
+        yield from (value.duration for value in op.values if isinstance(value, Ago))
+
+
+def _times(connection: Connection) -> Iterator[datetime]:
+    yield from connection.scalars(select(event.c.at))
+    for row in connection.execute(select(*_RECEIPTS)):
+        yield from (at for at in row if at is not None)
+
+
+def next_due(
+    connection: Connection, versions: Iterable[Version], after: datetime, zone: str
+) -> datetime | None:
+    """Return the next instant at which the engine has something to do, or None."""
+    inside = enrollment.c.outcome == Outcome.inside.value
+    queued = message.c.state == MessageState.queued.value
+    looks = [
+        select(func.min(enrollment.c.due_at)).where(inside, enrollment.c.due_at > after),
+        select(func.min(message.c.ready_at)).where(queued, message.c.ready_at > after),
+        select(func.min(arrival.c.at)).where(arrival.c.at > after),
+    ]
+    found = [connection.scalar(look) for look in looks]
+    slots = [_slot(v.plan.entry.schedule, after, zone) for v in versions if v.plan.entry.schedule]
+    return min((at for at in (*found, *slots) if at is not None), default=None)
+
+
+def _slot(cron: str, after: datetime, zone: str) -> datetime:
+    from cronsim import CronSim
+
+    local = after.astimezone(ZoneInfo(zone))
+    return next(CronSim(cron, local)).astimezone(UTC)

@@ -1,0 +1,247 @@
+"""What a test may say, and what then happens: each on the real engine under a virtual clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from treue.testing import scenarios
+from treue.testing.scenarios import Report
+from treue.workspace.files import reference_workspace
+from treue.workspace.loading import load
+
+Run = Callable[..., Report]
+
+VISIT = "    - {at: 2026-03-02 10:00, event: shop.visited}\n"
+ADA = "customer: {email: ada@example.com, first_name: Ada, country: DE, consent: email}"
+
+
+@pytest.fixture
+def run(make: Callable[[str], object]) -> Run:
+    """Run a file of tests on the small workspace; other files of it may be replaced."""
+
+    def run_(text: str, **files: str) -> Report:
+        return scenarios.run(make(text, **files), ["visit"])  # type: ignore[arg-type, call-arg]
+
+    return run_
+
+
+def diffs(report: Report) -> list[str]:
+    return [line for result in report.results for line in result.diff]
+
+
+def test_the_reference_journeys_pass_their_tests_which_reach_every_branch() -> None:
+    workspace = load(reference_workspace(), tests=True).require()
+    report = scenarios.run(workspace, list(workspace.journeys))
+    assert diffs(report) == []
+    assert {one.journey: one.missed for one in report.coverage} == dict.fromkeys(workspace.journeys, ())
+
+
+def test_a_day_without_an_hour_is_any_time_of_it_and_within_allows_for_later(run: Run) -> None:
+    report = run(f"""
+- test: Times
+  {ADA}
+  timeline:
+{VISIT}  draw: {{half: left}}
+  expect:
+    - {{at: 2026-03-02, send: hello}}
+    - {{at: 2026-03-04 09:30, within: 30m, send: voucher}}
+""")
+    assert diffs(report) == []
+
+
+def test_times_are_the_customers_own(run: Run) -> None:
+    report = run("""
+- test: In New York
+  customer: {email: a@example.com, country: DE, timezone: America/New_York, consent: email}
+  timeline:
+    - {at: 2026-03-06 10:00, event: shop.visited}
+  draw: {half: left}
+  expect:
+    - {at: "2026-03-06T16:00:00+01:00", send: hello}
+    - {at: 2026-03-08 10:00, send: voucher}
+""")
+    assert diffs(report) == []
+
+
+def test_a_day_keeps_its_local_hour_over_a_clock_change(run: Run) -> None:
+    report = run(f"""
+- test: Spring
+  {ADA}
+  timeline:
+    - {{at: 2026-03-28 10:00, event: shop.visited}}
+  draw: {{half: left}}
+  expect:
+    - {{at: 2026-03-28 10:00, send: hello}}
+    - {{at: 2026-03-30 10:00, send: voucher}}
+""")
+    assert diffs(report) == []
+
+
+def test_the_customer_changes_agrees_withdraws_and_is_written_to_accordingly(run: Run) -> None:
+    report = run("""
+- test: Changes
+  customer: {country: DE}
+  timeline:
+    - {at: 2026-03-02 09:00, set: {email: a@example.com, phone: "+4915112345678", vip: true, first_name: Ada}}
+    - {at: 2026-03-02 09:00, consent: [sms, email]}
+    - {at: 2026-03-02 10:00, event: shop.visited}
+    - {at: 2026-03-04 08:00, set: {first_name: Eve}}
+  draw: {half: right}
+  expect:
+    - {at: 2026-03-02 10:00, send: hello, on: sms, contains: Hello from the shop.}
+    - {set: {mood: quiet}}
+    - {at: 2026-03-05 10:00, send: thanks, on: email, subject: "Thank you, Eve"}
+    - {outcome: finished}
+""")
+    assert diffs(report) == []
+
+
+def test_a_suppressed_address_is_not_written_to(run: Run) -> None:
+    report = run(f"""
+- test: Suppressed
+  customer: {{email: a@example.com, country: DE, consent: email, suppressed: email}}
+  timeline:
+{VISIT}  draw: {{half: left}}
+  expect:
+    - {{not_sent: voucher, on: email, reason: suppressed}}
+""")
+    assert diffs(report) == []
+
+
+def test_each_arm_can_be_asked_for_and_the_holdout_too(run: Run) -> None:
+    cases = (
+        ("left", "false", "[{send: hello}, {send: voucher}]"),
+        ("right", "false", "[{send: hello}]"),
+        ("left", "true", "[{not_sent: voucher, reason: held_out}]"),
+        ("right", "true", "[{not_sent: hello, reason: held_out}, {not_sent: voucher}]"),
+    )
+    texts = [
+        f"""
+- test: {arm} {held_out} {n}
+  customer: {{id: c{n}, email: a@example.com, country: DE, consent: email}}
+  timeline:
+{VISIT}  draw: {{half: {arm}}}
+  held_out: {held_out}
+  expect: {expect}
+"""
+        for n in range(3)
+        for arm, held_out, expect in cases
+    ]
+    assert diffs(run("".join(texts))) == []
+
+
+BY_TIME = """\
+description: Nothing for a month.
+category: relational
+basis: consent
+enter: {segment: quiet}
+exit: [{attribute: vip, is: true}]
+steps:
+  - {send: hello, on: email}
+  - {wait: 1mo}
+  - {send: more, on: email}
+"""
+QUIET = "description: Quiet.\nwhere: [{event: shop.visited}, {not: {event: shop.visited, within: 1mo}}]\n"
+
+
+def test_a_segment_is_joined_when_its_time_has_come_without_anything_happening(run: Run) -> None:
+    report = run(
+        f"""
+- test: A month
+  {ADA}
+  timeline:
+    - {{at: 2026-01-31 10:00, event: shop.visited}}
+  expect:
+    - {{at: 2026-03-01 00:00, send: hello}}
+    - {{at: 2026-04-01 00:00, send: more}}
+  until: 2026-06-01
+- test: Not again from history
+  {ADA}
+  history:
+    - {{at: 2026-01-01 10:00, event: shop.visited}}
+  live: 2026-03-01
+  expect: []
+- test: An exit by a state, seen at once
+  {ADA}
+  timeline:
+    - {{at: 2026-01-31 10:00, event: shop.visited}}
+    - {{at: 2026-03-03 12:00, set: {{vip: true}}}}
+  expect:
+    - {{at: 2026-03-01 00:00, send: hello}}
+    - {{at: 2026-03-03 12:00, outcome: exited, reason: condition}}
+""",
+        visit=BY_TIME,
+        quiet=QUIET,
+    )
+    assert diffs(report) == []
+
+
+def test_somebody_is_enrolled_by_hand(run: Run) -> None:
+    by_hand = BY_TIME.replace("segment: quiet", "manual: true")
+    report = run(
+        f"""
+- test: By hand
+  {ADA}
+  timeline: [{{at: 2026-03-02 10:00, enroll: true}}]
+  expect: [{{at: 2026-03-02 10:00, send: hello}}, {{at: 2026-04-02 10:00, send: more}}]
+""",
+        visit=by_hand,
+        quiet=QUIET,
+    )
+    assert diffs(report) == []
+
+
+def test_a_schedule_lets_in_at_its_slots(run: Run) -> None:
+    weekly = BY_TIME.replace("{segment: quiet}", '{segment: quiet, schedule: "0 9 * * MON"}')
+    report = run(
+        f"""
+- test: Mondays at nine
+  {ADA}
+  history: [{{at: 2026-01-01 10:00, event: shop.visited}}]
+  live: 2026-03-04
+  expect: [{{at: 2026-03-09 09:00, send: hello}}, {{at: 2026-04-09 09:00, send: more}}]
+  until: 2026-06-01
+""",
+        visit=weekly,
+        quiet=QUIET,
+    )
+    assert diffs(report) == []
+
+
+def test_branches_no_test_reaches_are_listed_with_their_lines(run: Run) -> None:
+    report = run(f"""
+- test: Quiet
+  {ADA}
+  timeline:
+{VISIT}  draw: {{half: right}}
+  expect: [{{send: hello}}]
+""")
+    [found] = report.coverage
+    assert [(part.place.file, part.place.line, part.says) for part in found.missed] == [
+        ("journeys/visit.yaml", 18, "if message hello was clicked"),
+        ("journeys/visit.yaml", 26, "arm left"),
+        ("journeys/visit.yaml", 29, "`if` holds: vip is true"),
+        ("journeys/visit.yaml", 8, "exit: consent.withdrawn"),
+        ("journeys/visit.yaml", 9, "goal: order.placed"),
+    ]
+    assert found.share == pytest.approx(4 / 9)
+
+
+def test_where_nobody_enters_nothing_is_reached(make: Callable[[str], object]) -> None:
+    workspace = make("- {test: x, customer: {}, live: 2026-03-01, expect: []}")
+    report = scenarios.run(workspace, ["visit"])  # type: ignore[arg-type]
+    assert report.coverage[0].share == 0
+
+
+def test_any_timeline_is_the_same_one_every_time(run: Run) -> None:
+    text = f"""
+- test: Any
+  {ADA}
+  timeline: any
+  never: more than 1 a month
+"""
+    first = diffs(run(text))
+    assert first[-1].startswith("! 2 messages within 30d, more than 1: hello, ")
+    assert diffs(run(text)) == first
