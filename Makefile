@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check lint types layers format bench clean
+.PHONY: demo test check lint types layers format bench torture clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   the main job on real customers"
 	@echo "make test   all tests (PostgreSQL's are skipped by name where there is no server)"
 	@echo "make check  everything a change must pass: lint, types, layers, tests"
+	@echo "make torture  100,000 random customers' lives on both databases against the naive interpreter: hours"
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Treue needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 demo")'
@@ -44,6 +45,11 @@ layers: $(STAMP)
 format: $(STAMP)
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+# The differential test at length: CASES customers' lives, or SEED=n for one world again.
+CASES ?= 100000
+torture: $(STAMP)
+	@TREUE_TORTURE=$(CASES) TREUE_SEED=$(SEED) $(BIN)/python -m pytest tests/differential -n 2 --no-fold-skipped
 
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks

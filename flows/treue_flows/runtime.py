@@ -54,9 +54,9 @@ class PrefectRuntime:
         failed: dict[str, Exception] = {}
         versions = engine.versions()
         for round_ in range(MAX_ROUNDS):
-            routed = engine.route(versions, now)
             if sense and round_ == 0:
                 engine.sense(versions, now)
+            routed = engine.route(versions, now)
             work.passed.routed += routed
             if round_ and not (routed or engine.anybody_at_a_door(now)):
                 break

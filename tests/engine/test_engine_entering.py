@@ -407,3 +407,25 @@ def test_a_wait_of_decades_holds(scene: Scene) -> None:
     for _ in range(3):
         scene.later(hours=1)
     assert scene.decisions("ada") == ["entered", "waiting"]
+
+
+def test_of_one_instant_events_take_effect_in_the_order_in_which_they_were_recorded(scene: Scene) -> None:
+    scene.journeys(hello=f"exit: [{{event: told}}]\n{BY_ORDER % ''}")
+    for key, names in (("ada", ("told", "order.placed")), ("bob", ("order.placed", "told"))):
+        scene.customer(key)
+        for name in names:
+            scene.event(key, name)
+    scene.run()
+    assert {stay[0]: stay[1] for stay in scene.stays()} == {"ada": "inside", "bob": "exited"}
+
+
+def test_a_late_pass_sees_the_exit_that_came_after_a_missed_slot(scene: Scene) -> None:
+    scene.customer("ada", country="DE")
+    scene.journeys(
+        hello='enter: {schedule: "0 9 * * *", segment: germans}\nexit: [{event: told}]\nsteps: [{wait: 9d}]\n'
+    )
+    scene.run()
+    scene.now = at("2026-03-03 12:00")
+    scene.event("ada", "told")
+    scene.run()
+    assert scene.counts("hello").exited == {"told": 1}

@@ -1,7 +1,7 @@
 """The engine: a plan, a store, a clock and channels, and one pass over everybody who is due.
 
-A pass at time `now`, in this order: route new events → exits and goals → entries → each stage in order →
-delivery. Both runtimes (in-process here, Prefect in `treue_flows`) make the same calls.
+A pass at time `now`, in this order: sense joined segments, schedules and reasons to leave → route new events →
+exits and goals → entries → each stage in order → delivery. Both runtimes (in-process here, Prefect in `treue_flows`) make the same calls.
 """
 
 from __future__ import annotations
@@ -172,9 +172,9 @@ def run_pass(
     passed = Passed()
     versions = engine.versions()
     for round_ in range(MAX_ROUNDS):
-        routed = engine.route(versions, now)
         if sense and round_ == 0:
             engine.sense(versions, now)
+        routed = engine.route(versions, now)
         passed.routed += routed
         if round_ and not (routed or engine.anybody_at_a_door(now)):
             break

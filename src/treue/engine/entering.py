@@ -48,6 +48,7 @@ from treue.store.store import Store
 
 CALLERS_A_ROUND = 5_000
 HOUR = 3_600 * MICROSECONDS
+LAST = 2**62
 
 _ASKING = (
     ArrivalKind.segment.value,
@@ -91,11 +92,17 @@ def _round(store: Store, versions: Sequence[Version], now: datetime, zone: str, 
     return called
 
 
+def _turn(one: Any) -> tuple[ColumnElement[Any], ...]:
+    """Return what arrivals are ordered by: of one instant, events come first, in the order of their recording."""
+    return one.at, func.coalesce(one.event_id, literal(LAST, BigInteger)), one.id
+
+
 def _calling() -> Insert:
     earlier = exists().where(
         _other.c.journey_id == arrival.c.journey_id,
         _other.c.customer_id == arrival.c.customer_id,
-        tuple_(_other.c.at, _other.c.id) < tuple_(arrival.c.at, arrival.c.id),
+        _other.c.at <= arrival.c.at,
+        tuple_(*_turn(_other.c)) < tuple_(*_turn(arrival.c)),
     )
     first = (
         select(
@@ -107,7 +114,7 @@ def _calling() -> Insert:
             arrival.c.detail,
         )
         .where(arrival.c.journey_id == bindparam("which"), arrival.c.at <= NOW, ~earlier)
-        .order_by(arrival.c.at, arrival.c.id)
+        .order_by(*_turn(arrival.c))
         .limit(CALLERS_A_ROUND)
     )
     columns = ["arrival_id", "customer_id", "kind", "event_id", "at", "detail"]
