@@ -124,7 +124,7 @@ def summary(delivered: Delivered) -> str:
     """Return what became of messages, in numbers."""
     counts = {
         "sent": delivered.sent,
-        "held": delivered.held,
+        "held": delivered.held + delivered.postponed,
         "refused": sum(delivered.refused.values()),
         "failed": delivered.failed,
         "in_doubt": delivered.in_doubt,

@@ -60,6 +60,14 @@ def test_every_example_of_a_file_loads(name: str, text: str, tmp_path: Path) -> 
     for folder in ("journeys", "segments", "templates"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     shutil.copy(ROOT / "treue.yaml", tmp_path)
+    if text.startswith("# treue.yaml"):
+        settings = (tmp_path / "treue.yaml").read_text(encoding="utf-8")
+        rest = re.sub(r"(?ms)^(limits|quiet_hours):.*?(?=^[^\s#]|\Z)", "", settings)
+        (tmp_path / "treue.yaml").write_text(rest + text, encoding="utf-8")
+        loaded = load(tmp_path)
+        assert [problem.message for problem in loaded.problems] == []
+        assert loaded.settings.pressure
+        return
     kind = "journeys" if "steps:" in text else "segments"
     (tmp_path / kind / "example-from-the-docs.yaml").write_text(text, encoding="utf-8")
     workspace = load(tmp_path)

@@ -17,6 +17,7 @@ from treue.engine.outbox import Claimed
 from treue.engine.versions import publish
 from treue.language.grammar import Context, Schema
 from treue.language.journey import JOURNEY
+from treue.language.pressure import Pressure
 from treue.language.problems import Problems, framed
 from treue.language.source import read
 from treue.model.states import BUILT_IN_ATTRIBUTES, BUILT_IN_EVENTS
@@ -90,12 +91,14 @@ class Plainly:
 class Scene:
     """A store, an engine with sinks for channels, and a clock that tests move."""
 
-    def __init__(self, store: Store, state: Path, start: str = "2026-03-02 10:00") -> None:
+    def __init__(
+        self, store: Store, state: Path, start: str = "2026-03-02 10:00", pressure: Pressure | None = None
+    ) -> None:
         self.store = store
         self.now = at(start)
         self.channels = {kind: Sink(kind) for kind in ("email", "sms", "push")}
         self.delivery = Delivery(store, self.channels, Plainly(), state)
-        self.engine = Engine(store, ZONE, "salt", self.delivery, state)
+        self.engine = Engine(store, ZONE, "salt", self.delivery, state, pressure=pressure)
         with store.transaction() as connection:
             zones.ensure(connection, [ZONE])
 

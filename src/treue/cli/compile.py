@@ -53,7 +53,9 @@ def _sql(settings: Settings, plan: Plan, dialect: str) -> dict[str, list[Shown]]
 
     now = utc_now()
     return {
-        stage.id: stage_sql(plan, stage, now, dialect, settings.timezone, settings.workspace)
+        stage.id: stage_sql(
+            plan, stage, now, dialect, settings.timezone, settings.workspace, settings.pressure
+        )
         for stage in plan.stages
     }
 

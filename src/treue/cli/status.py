@@ -50,6 +50,7 @@ def _document(workspace: Workspace, found: Status, now: datetime) -> dict[str, A
         "outbox": {
             "queued": box.queued, "ready": box.ready, "claimed": box.claimed, "in_doubt": box.in_doubt,
             "failed": box.failed, "oldest": _iso(box.oldest),
+            "held": {reason: {"messages": n, "next": _iso(next_)} for reason, (n, next_) in box.held.items()},
         },
         "channels": {name: one.adapter for name, one in workspace.settings.channels.items()},
         "unrouted": found.unrouted,
@@ -75,6 +76,7 @@ def _show(workspace: Workspace, found: Status, now: datetime) -> None:
     channels = ", ".join(f"{name} by {one.adapter}" for name, one in workspace.settings.channels.items())
     lines = [
         ("outbox", _outbox(found.outbox, now)),
+        *([("held", _held(found.outbox, zone))] if found.outbox.held else []),
         ("events", f"{output.count(found.unrouted, 'event')} not looked at yet"),
         ("channels", channels or "none"),
         ("last pass", opening.local(found.last_pass, zone) if found.last_pass else "none yet"),
@@ -104,6 +106,12 @@ def _outbox(box: Outbox, now: datetime) -> str:
     doubt = f", {box.in_doubt:,} in doubt" if box.in_doubt else ""
     claimed = f", {box.claimed:,} in hand" if box.claimed else ""
     return f"{box.queued:,} queued, {box.ready:,} ready{age}{claimed}{doubt}"
+
+
+def _held(box: Outbox, zone: str) -> str:
+    """Return how many messages are held and why, and when the next may go."""
+    reasons = ", ".join(f"{number:,} {reason.replace('_', ' ')}" for reason, (number, _) in box.held.items())
+    return f"{reasons}; the next may go {opening.local(min(next_ for _, next_ in box.held.values()), zone)}"
 
 
 def _age(now: datetime, then: datetime) -> str:

@@ -117,6 +117,8 @@ def _sentence(entry: Entry, zone: str) -> str:
         told += f": {values.pop('journey', '?')}"
     if "template" in values:
         told += f" ({values.pop('template')} on {values.pop('channel', '?')})"
+    if "limit" in values:
+        told += f" ({values.pop('had', 0)} counted, the limit is {values.pop('limit')})"
     values.pop("message", None)
     return told + (f" ({', '.join(f'{k}: {v}' for k, v in values.items())})" if values else "")
 

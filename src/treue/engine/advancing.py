@@ -9,12 +9,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, literal, select, union_all
 
+from treue.engine.pressure import LOCK, judge_queued
 from treue.engine.statements import Scene, Statement, arm, is_constant, play
 from treue.engine.versions import Version
 from treue.model.states import Outcome
 from treue.model.tables import enrollment
 from treue.model.types import Instant
-from treue.plan.stages import Stage, Wait
+from treue.plan.stages import Send, Stage, Wait
 from treue.store.store import Store
 
 Script = Callable[[Scene, Any], Iterable[Statement]]
@@ -93,7 +94,11 @@ def _batch(
 ) -> int:
     with store.transaction() as connection:
         store.lock(connection, f"journey {scene.version.journey_id}")
-        return _perform(connection, replace(scene, connection=connection), stage, script, personal)
+        taken = _perform(connection, replace(scene, connection=connection), stage, script, personal)
+        if taken and isinstance(stage, Send) and scene.judge is not None:
+            store.lock(connection, LOCK)  # only now, so that others wait as briefly as can be
+            judge_queued(connection, scene.judge, scene.version.number(stage), scene.now)
+        return taken
 
 
 def _script(scene: Scene, stage: Stage, script: Script) -> Iterable[Statement]:

@@ -85,7 +85,8 @@ def make_renderer(workspace: Workspace) -> Renderer:
 def make_engine(settings: Settings, store: Store, delivery: Delivery | None, state: Path) -> Engine:
     """Return the engine that works by a workspace's settings on a store."""
     personal = Personal(settings.schema.attributes, settings.schema.events)
-    return Engine(store, settings.timezone, settings.workspace, delivery, state, personal)
+    pressure = settings.pressure
+    return Engine(store, settings.timezone, settings.workspace, delivery, state, personal, pressure)
 
 
 def plans(workspace: Workspace, renderer: Renderer) -> list[Plan]:

@@ -42,18 +42,23 @@ class Composer(Protocol):
 
 @dataclass
 class Delivered:
-    """How many messages were sent, held for another attempt, refused by reason, failed, and left in doubt."""
+    """How many messages were sent, held for another attempt, refused by reason, failed, and left in doubt.
+
+    `postponed` are those that limits and quiet hours hold once more.
+    """
 
     sent: int = 0
     held: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     failed: int = 0
     in_doubt: int = 0
+    postponed: int = 0
 
     def add(self, other: Delivered) -> None:
         """Add another count to this one."""
         self.sent += other.sent
         self.held += other.held
+        self.postponed += other.postponed
         self.failed += other.failed
         self.in_doubt += other.in_doubt
         for reason, n in other.refused.items():
@@ -75,10 +80,13 @@ class Delivery:
         now: datetime,
         progress: Callable[[int], None] | None = None,
         last_look: Callable[[], None] | None = None,
+        *,
+        reserved_only: bool = False,
     ) -> Delivered:
         """Send everything of one journey that is ready; return what became of it.
 
-        `last_look` is called before each claim: what it finds to have ended is not claimed any more.
+        `last_look` is called before each claim: what it finds to have ended is not claimed any more. With
+        `reserved_only`, marketing messages that limits and quiet hours have not let go stay where they are.
         """
         total = Delivered()
         with self.store.reading() as connection:
@@ -86,18 +94,24 @@ class Delivery:
                 channel for id_, channel in outbox.waiting(connection, now) if id_ == journey_id
             )
         for channel in channels:
-            while claimed := self._claim(journey_id, channel, now, last_look):
+            while claimed := self._claim(journey_id, channel, now, last_look, reserved_only):
                 total.add(self._batch(channel, claimed, now))
                 if progress:
                     progress(len(claimed))
         return total
 
     def _claim(
-        self, journey_id: int, channel: str, now: datetime, last_look: Callable[[], None] | None
+        self,
+        journey_id: int,
+        channel: str,
+        now: datetime,
+        last_look: Callable[[], None] | None,
+        reserved_only: bool,
     ) -> list[Claimed]:
         if last_look:
             last_look()
-        return outbox.claim(self.store, journey_id, channel, now, self.log.worker, MESSAGES_A_BATCH)
+        worker = self.log.worker
+        return outbox.claim(self.store, journey_id, channel, now, worker, MESSAGES_A_BATCH, reserved_only)
 
     def close(self) -> None:
         """Let go of the log. Channels belong to whoever made them."""

@@ -17,10 +17,13 @@ from sqlalchemy import select
 from treue.engine import entering, outbox, recovery, routing
 from treue.engine.advancing import Personal, advance, due_stages, is_due
 from treue.engine.delivering import Delivered, Delivery
+from treue.engine.pressure import Judge
+from treue.engine.releasing import Released, release
 from treue.engine.statements import Scene
 from treue.engine.versions import Version, Versions
+from treue.language.pressure import Pressure
 from treue.model.tables import arrival, journey
-from treue.plan.stages import Stage, leads_to
+from treue.plan.stages import Send, Stage, leads_to
 from treue.store.store import Store
 
 Progress = Callable[[str, int], None]
@@ -61,8 +64,10 @@ class Engine:
         delivery: Delivery | None = None,
         state: Path | None = None,
         personal: Personal | None = None,
+        pressure: Pressure | None = None,
     ) -> None:
         self.store, self.zone, self.salt = store, zone, salt
+        self.judge = Judge(pressure, store.dialect, zone, salt) if pressure else None
         self.delivery, self.state, self.personal = delivery, state, personal
         self._versions = Versions()
 
@@ -130,7 +135,9 @@ class Engine:
         self, version: Version, stage: Stage, now: datetime, progress: Callable[[int], None] | None = None
     ) -> int:
         """Act on everyone due at a stage and move them on; return how many."""
-        scene = Scene(version, now, self.store.dialect, self.zone, self.salt)
+        if isinstance(stage, Send):
+            self._release(version.journey_id, now)  # those held first go first
+        scene = Scene(version, now, self.store.dialect, self.zone, self.salt, judge=self.judge)
         return advance(self.store, scene, stage, self.personal, progress)
 
     def deliver(
@@ -139,7 +146,14 @@ class Engine:
         """Send what a journey has in the outbox, after a last look at what has happened meanwhile."""
         if self.delivery is None:
             return Delivered()
-        return self.delivery.deliver(journey_id, now, progress, partial(self._last_look, journey_id, now))
+        released = self._release(journey_id, now)
+        look, judged = partial(self._last_look, journey_id, now), self.judge is not None
+        delivered = self.delivery.deliver(journey_id, now, progress, look, reserved_only=judged)
+        delivered.add(Delivered(postponed=released.held, refused=released.refused))
+        return delivered
+
+    def _release(self, journey_id: int, now: datetime) -> Released:
+        return release(self.store, self.judge, journey_id, now) if self.judge else Released()
 
     def _last_look(self, journey_id: int, now: datetime) -> None:
         """Let events that have come in since the pass began end the stays they end, before more is sent."""

@@ -62,7 +62,7 @@ def later(
                 DAY, BigInteger
             )
     moved = select(located.c.key, located.c.home, wall.label("wall")).subquery("moved")
-    due = _at_wall(moved) + literal(duration.seconds * MICROSECONDS, BigInteger)
+    due = at_wall(moved) + literal(duration.seconds * MICROSECONDS, BigInteger)
     return select(moved.c.key, type_coerce(due, Instant).label("due"))
 
 
@@ -71,22 +71,27 @@ def _located(rows: FromClause, key: ColumnElement[Any], instant: ColumnElement[A
     home = func.coalesce(customer.c.timezone, literal(zone))
     where = select(key.label("key"), instant.label("instant"), home.label("home"))
     homes = where.select_from(rows.join(customer, customer.c.id == rows.c.customer_id)).subquery("homes")
-    shift = (
+    wall = homes.c.instant + shift_at(homes.c.home, homes.c.instant)
+    return select(homes.c.key, homes.c.home, wall.label("wall")).subquery("located")
+
+
+def shift_at(home: ColumnElement[Any], instant: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return by how many microseconds the clocks of a zone are ahead of UTC at an instant."""
+    return (
         select(_there.c.shift)
-        .where(_there.c.zone == homes.c.home, _there.c.utc_from <= homes.c.instant)
+        .where(_there.c.zone == home, _there.c.utc_from <= instant)
         .order_by(_there.c.utc_from.desc())
         .limit(1)
         .scalar_subquery()
     )
-    return select(homes.c.key, homes.c.home, (homes.c.instant + shift).label("wall")).subquery("located")
 
 
 def _day(located: Subquery) -> ColumnElement[Any]:
     return located.c.wall // literal(DAY, BigInteger)
 
 
-def _at_wall(moved: Subquery) -> ColumnElement[Any]:
-    """Return the instant of a local time: a skipped one is the clock change itself, of a double one the first."""
+def at_wall(moved: Subquery) -> ColumnElement[Any]:
+    """Return the instant of the local time `wall` in the zone `home`: a skipped one is the clock change itself, of a double one the first."""
     plain = moved.c.wall - _back.c.shift
     return (
         select(case((plain < _back.c.utc_from, _back.c.utc_from), else_=plain))

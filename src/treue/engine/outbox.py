@@ -21,7 +21,9 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    or_,
     select,
+    true,
     update,
 )
 
@@ -102,9 +104,19 @@ def waiting(connection: Connection, now: datetime) -> dict[tuple[int, str], int]
 
 
 def claim(
-    store: Store, journey_id: int, channel: str, now: datetime, worker: str, limit: int
+    store: Store,
+    journey_id: int,
+    channel: str,
+    now: datetime,
+    worker: str,
+    limit: int,
+    reserved_only: bool = False,
 ) -> list[Claimed]:
-    """Take up to `limit` messages that are ready; commit that; return them, each with the last look's verdict."""
+    """Take up to `limit` messages that are ready; commit that; return them, each with the last look's verdict.
+
+    With `reserved_only`, no marketing message that has no place among what the limits allow.
+    """
+    marketing = message.c.category != "transactional"
     with store.transaction() as connection:
         ready = (
             select(message.c.id)
@@ -113,6 +125,7 @@ def claim(
                 message.c.journey_id == journey_id,
                 message.c.channel == channel,
                 message.c.ready_at <= now,
+                or_(~marketing, message.c.reserved_at.is_not(None)) if reserved_only else true(),
             )
             .order_by(message.c.ready_at, message.c.id)
             .limit(limit)
@@ -129,6 +142,8 @@ def claim(
                 lease_until=utc_now() + LEASE,  # a lease is about this machine's time, not the pass's
                 fence=message.c.fence + 1,
                 attempts=message.c.attempts + 1,
+                reason=None,
+                reserved_at=case((marketing, func.coalesce(message.c.reserved_at, literal(now, Instant)))),
             )
         )
         rows = connection.execute(_with_all(connection, channel, ids, now)).all()

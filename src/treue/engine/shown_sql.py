@@ -11,9 +11,11 @@ from typing import Any
 from sqlalchemy import Dialect, exc
 from sqlalchemy.dialects import postgresql, sqlite
 
+from treue.engine.pressure import Judge
 from treue.engine.statements import Scene, Statement, arm, play
 from treue.engine.versions import Version
-from treue.plan.stages import Plan, Stage, Wait
+from treue.language.pressure import Pressure
+from treue.plan.stages import Plan, Send, Stage, Wait
 
 _QUOTED = re.compile(r"('(?:[^']|'')*'|\"[^\"]*\")")
 _MARK = re.compile(
@@ -30,14 +32,25 @@ class Shown:
     sql: str
 
 
-def stage_sql(plan: Plan, stage: Stage, now: datetime, dialect: str, zone: str, salt: str) -> list[Shown]:
+def stage_sql(
+    plan: Plan,
+    stage: Stage,
+    now: datetime,
+    dialect: str,
+    zone: str,
+    salt: str,
+    pressure: Pressure | None = None,
+) -> list[Shown]:
     """Return the statements of one batch of a stage on `sqlite` or `postgresql`, with the values in place.
 
     The numbers of journey, version and steps are those of an empty database. Needs no database.
     """
+    judge = Judge(pressure, dialect, zone, salt) if pressure else None
     numbers = {one.id: n for n, one in enumerate(plan.stages, start=1)}
-    scene = Scene(Version(plan, "", 1, 1, numbers), now, dialect, zone, salt)
+    scene = Scene(Version(plan, "", 1, 1, numbers), now, dialect, zone, salt, judge=judge)
     found: list[Statement] = [*(arm(scene, stage) if isinstance(stage, Wait) else []), *play(scene, stage)]
+    if judge is not None and isinstance(stage, Send):
+        found += judge.shown()
     return [Shown(one.says, _text(one.sql, dialect)) for one in found]
 
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     BigInteger,
@@ -19,6 +19,7 @@ from sqlalchemy import (
     Executable,
     Insert,
     Select,
+    SmallInteger,
     Table,
     Text,
     and_,
@@ -27,6 +28,7 @@ from sqlalchemy import (
     cast,
     delete,
     exists,
+    false,
     func,
     insert,
     literal,
@@ -62,10 +64,16 @@ from treue.model.types import Instant, Json
 from treue.plan.stages import Choose, Emit, Send, Set, Split, Stage, Start, Stop, Wait, Way
 from treue.segments.sql import Moment, branches
 
+if TYPE_CHECKING:
+    from treue.engine.pressure import Judge
+
 SKIP = "skip"
 
 NOW = bindparam("now", type_=Instant())
 """The pass's time, given when a statement is run: so that most statements are made once for each version."""
+
+MICROS = cast(NOW, BigInteger)
+"""The pass's time to calculate with."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,7 @@ class Statement:
 class Scene:
     """Where a stage is played: which version, when, on which database, and how many customers at a time.
 
-    `connection` is None where the SQL is only to be shown.
+    `connection` is None where the SQL is only to be shown, `judge` where there are neither limits nor quiet hours.
     """
 
     version: Version
@@ -91,6 +99,7 @@ class Scene:
     salt: str
     connection: Connection | None = None
     batch: int = 5_000
+    judge: Judge | None = None
 
     @property
     def moment(self) -> Moment:
@@ -203,7 +212,7 @@ def arm(scene: Scene, stage: Wait) -> Iterator[Statement]:
             literal(scene.version.number(stage), BigInteger),
             cohort.c.at,
             literal(Decision.waiting.value),
-            _json_object(scene, until=type_coerce(enrollment.c.due_at, BigInteger)),
+            json_object(scene.dialect, until=type_coerce(enrollment.c.due_at, BigInteger)),
         )
         .join(enrollment, enrollment.c.id == cohort.c.enrollment_id)
         .where(cohort.c.note.is_(None)),
@@ -276,10 +285,10 @@ def _trace(
     return insert(trace).from_select(columns, query if where is None else query.where(where))
 
 
-def _json_object(scene: Scene, **values: Any) -> ColumnElement[Any]:
+def json_object(dialect: str, **values: Any) -> ColumnElement[Any]:
     """Return a JSON object made in the database."""
     pairs = [part for name, value in values.items() for part in (literal(name, Text), value)]
-    if scene.dialect == "postgresql":
+    if dialect == "postgresql":
         return func.jsonb_build_object(*pairs)
     return func.json_object(*pairs)
 
@@ -353,7 +362,7 @@ def _name(ways: Sequence[Way]) -> ColumnElement[Any]:
 
 def _note_ways(scene: Scene, stage: Stage, ways: Sequence[Way], **more: Any) -> Statement:
     constant = {name: constant_json(scene, value) for name, value in more.items()}
-    detail = _json_object(scene, way=_name(ways), **constant)
+    detail = json_object(scene.dialect, way=_name(ways), **constant)
     return Statement("note the way", _trace(scene, stage, Decision.branch, detail, cohort.c.note.is_(None)))
 
 
@@ -381,7 +390,9 @@ def _send(scene: Scene, stage: Send) -> list[Statement]:
             else_=Decision.refused.value,
         ),
         message.c.reason,
-        _json_object(scene, message=message.c.id, channel=message.c.channel, template=message.c.template),
+        json_object(
+            scene.dialect, message=message.c.id, channel=message.c.channel, template=message.c.template
+        ),
     ).join(
         message,
         and_(
@@ -455,6 +466,7 @@ def _messages(scene: Scene, stage: Send, offers: Any, which: Sequence[int] | ran
         else_=cast(null(), Text),
     )
     version = scene.version
+    free = and_(reason.is_(None), category != "transactional") if scene.judge is None else false()
     return select(
         literal(version.journey_id, BigInteger),
         literal(version.version_id, BigInteger),
@@ -471,12 +483,15 @@ def _messages(scene: Scene, stage: Send, offers: Any, which: Sequence[int] | ran
         offers.c.at,
         offers.c.at,
         send_by,
+        literal(version.plan.priority, SmallInteger),
+        case((free, NOW), else_=cast(null(), BigInteger)),
     )
 
 
 _MESSAGE_COLUMNS = [
     "journey_id", "version_id", "enrollment_id", "step_id", "customer_id", "channel", "template", "category", "basis",
     "state", "reason", "queued_at", "due_at", "ready_at", "send_by",
+    "priority", "reserved_at",
 ]  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, select
 
 from treue.engine.counts import JourneyCounts, journey_counts
+from treue.engine.pressure import HELD
 from treue.model.states import MessageState, Outcome
 from treue.model.tables import arrival, enrollment, event, journey, message
 from treue.store import journeys
@@ -34,7 +35,10 @@ class JourneyStatus:
 
 @dataclass(frozen=True)
 class Outbox:
-    """What waits to be sent: how many messages are queued, ready and in hand, and since when the oldest is ready."""
+    """What waits to be sent: how many messages are queued, ready and in hand, and since when the oldest is ready.
+
+    `held` has how many wait for quiet hours to end or for limits to have room, by reason, and when the next may go.
+    """
 
     queued: int = 0
     ready: int = 0
@@ -42,6 +46,7 @@ class Outbox:
     in_doubt: int = 0
     failed: int = 0
     oldest: datetime | None = None
+    held: Mapping[str, tuple[int, datetime]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -145,8 +150,18 @@ def _outbox(connection: Connection, now: datetime) -> Outbox:
     ready, oldest = connection.execute(waiting).one()
     return Outbox(
         states.get("queued", 0), ready, states.get("claimed", 0), states.get("in_doubt", 0),
-        states.get("failed", 0), oldest,
+        states.get("failed", 0), oldest, _held(connection),
     )  # fmt: skip
+
+
+def _held(connection: Connection) -> dict[str, tuple[int, datetime]]:
+    query = (
+        select(message.c.reason, func.count(), func.min(message.c.ready_at))
+        .where(message.c.state == MessageState.queued.value, message.c.reason.in_(HELD))
+        .group_by(message.c.reason)
+        .order_by(message.c.reason)
+    )
+    return {reason: (number, next_) for reason, number, next_ in connection.execute(query)}
 
 
 def _last_pass(connection: Connection) -> datetime | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping as MappingType
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from treue.clock import Duration
@@ -53,6 +54,17 @@ class QuietHours(NamedTuple):
 
     def __str__(self) -> str:
         return "-".join(f"{minutes // 60:02d}:{minutes % 60:02d}" for minutes in self)
+
+
+@dataclass(frozen=True)
+class Pressure:
+    """All rules on how much a customer bears; false where there are none."""
+
+    limits: tuple[Limit, ...] = ()
+    quiet_hours: MappingType[str, QuietHours] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.limits or self.quiet_hours)
 
 
 class _Hours:

@@ -25,7 +25,7 @@ from treue.language.grammar import (
     Zone,
     shown,
 )
-from treue.language.pressure import LIMITS, QUIET_HOURS, Limit, QuietHours, channels_named
+from treue.language.pressure import LIMITS, QUIET_HOURS, Limit, Pressure, QuietHours, channels_named
 from treue.language.problems import did_you_mean, nearest
 from treue.language.source import Mapping, Node, Scalar
 from treue.model.states import BUILT_IN_ATTRIBUTES, BUILT_IN_EVENTS, CHANNELS
@@ -111,6 +111,11 @@ class Settings:
     quiet_hours: MappingType[str, QuietHours] = field(default_factory=dict)
     sources: MappingType[str, SourceSettings] = field(default_factory=dict)
     schema: Schema = field(default_factory=Schema)
+
+    @property
+    def pressure(self) -> Pressure:
+        """The rules on how much a customer bears."""
+        return Pressure(self.limits, self.quiet_hours)
 
 
 @dataclass(frozen=True)

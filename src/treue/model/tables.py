@@ -396,6 +396,25 @@ cohort = Table(
 )
 """The customers one stage is acting on, for the length of one transaction. `at` is their logical time."""
 
+judged = Table(
+    "judged",
+    scratch,
+    Column("message_id", BigId, primary_key=True),
+    Column("customer_id", BigId, nullable=False),
+    Column("turn", Integer, nullable=False),
+    Column("reason", Text),
+    Column("refused", Boolean),
+    Column("until", Instant),
+    Column("rule", Integer),
+    Column("had", Integer),
+    prefixes=["TEMPORARY"],
+)
+"""Messages that limits and quiet hours are applied to, for the length of one transaction.
+
+`turn` counts those of one customer; `rule` is the limit that decided, by its place in the settings, and `had` what it
+counted; `reason` is empty where a message may go, else it is refused, or held `until` then.
+"""
+
 caller = Table(
     "caller",
     scratch,

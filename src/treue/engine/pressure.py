@@ -1,0 +1,223 @@
+"""The sales pressure a customer bears, over all journeys: each marketing message is judged before it may go.
+
+Quiet hours come first, then limits. What may go takes its place among what the limits allow (`reserved_at`), in
+the transaction that queues it; anything else is held until it may be asked again, or refused. The temporary table
+`judged` has the messages that are judged together. Those of one customer are judged in turns, the highest priority
+first, since each that gets a place leaves less room for the next; most customers have one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    literal,
+    null,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
+from sqlalchemy.sql.elements import ColumnElement
+
+from treue.engine import limits, quiet_hours
+from treue.engine.statements import NOW, Statement, json_object
+from treue.language.pressure import Pressure
+from treue.model.states import Decision, MessageState, Reason
+from treue.model.tables import cohort, customer, judged, message, trace
+
+LOCK = "limits"
+"""Held while places are given away: on PostgreSQL two journeys would else take the last one at the same time."""
+
+TURN = bindparam("this_turn", type_=Integer())
+STEP = bindparam("this_step", type_=BigInteger())
+
+HELD = (Reason.quiet_hours.value, Reason.over_limit.value, Reason.lower_priority.value)
+"""What a queued message may be held for."""
+
+
+def candidates(against: ColumnElement[Any]) -> Select[Any]:
+    """Return what must be known of messages to judge them; `against` is a reason to refuse them anyway, or NULL."""
+    return select(
+        message.c.id,
+        message.c.customer_id,
+        message.c.channel,
+        message.c.priority,
+        message.c.send_by,
+        message.c.reserved_at,
+        customer.c.timezone,
+        customer.c.draw,
+        against.label("against"),
+    ).where(
+        message.c.state == MessageState.queued.value,
+        message.c.category != "transactional",
+        message.c.ready_at <= NOW,
+    )
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A workspace's rules, and the statements they become on one database."""
+
+    rules: Pressure
+    dialect: str
+    zone: str
+    salt: str
+
+    @cached_property
+    def queued(self) -> Statement:
+        """Gathers what a send step (`:step`) has just queued for its cohort."""
+        mine = select(cohort.c.enrollment_id).where(cohort.c.note.is_(None))
+        known = message.join(customer, customer.c.id == message.c.customer_id)
+        new = (message.c.enrollment_id.in_(mine), message.c.step_id == STEP)
+        return self.gather(candidates(cast(null(), Text)).select_from(known).where(*new))
+
+    def gather(self, query: Select[Any]) -> Statement:
+        """Return the statement that puts `candidates` before the judge, each with its turn.
+
+        Those with something against them or in quiet hours need no turn. A message that has its place already is
+        passed over unless there is something against it.
+        """
+        asked = quiet_hours.asked(query.subquery("waiting"), self.rules.quiet_hours, self.zone, self.salt)
+        reason = case(
+            (asked.c.against.is_not(None), asked.c.against),
+            (or_(asked.c.send_by < NOW, asked.c.quiet_until > asked.c.send_by), Reason.stale.value),
+            (asked.c.quiet_until.is_not(None), Reason.quiet_hours.value),
+            else_=cast(null(), Text),
+        )
+        found = select(asked, reason.label("reason")).subquery("found")
+        released = case((found.c.released > found.c.send_by, found.c.send_by), else_=found.c.released)
+        refused = found.c.reason.is_distinct_from(Reason.quiet_hours.value) & found.c.reason.is_not(None)
+        turn = case((found.c.reason.is_(None), self._turn(found)), else_=0)
+        rows = select(found.c.id, found.c.customer_id, turn, found.c.reason, refused, released)
+        wanted = rows.where(or_(found.c.reason.is_not(None), found.c.reserved_at.is_(None)))
+        columns = ["message_id", "customer_id", "turn", "reason", "refused", "until"]
+        into = insert(judged).from_select(columns, wanted).execution_options(preserve_rowcount=True)
+        return Statement("whose messages are judged; quiet hours", into)
+
+    def _turn(self, found: Any) -> ColumnElement[Any]:
+        if not self.rules.limits:
+            return literal(1)
+        order = (found.c.priority.desc(), found.c.id)
+        return func.row_number().over(partition_by=(found.c.customer_id, found.c.reason), order_by=order)
+
+    @cached_property
+    def turns(self) -> tuple[Statement, ...]:
+        """What is done for each turn: weigh against the limits, and give the others their places."""
+        free = select(judged.c.message_id).where(judged.c.turn == TURN, judged.c.reason.is_(None))
+        place = (
+            update(message)
+            .values(reserved_at=NOW, reason=None)
+            .where(message.c.id.in_(free), message.c.state == MessageState.queued.value)
+        )
+        reserve = Statement("give the others their places", place)
+        if not self.rules.limits:
+            return (reserve,)
+        found = limits.weighed(self.rules.limits, judged.c.turn == TURN).subquery("found")
+        names = ("rule", "had", "reason", "until", "refused")
+        over = (
+            update(judged)
+            .values({name: found.c[name] for name in names})
+            .where(judged.c.message_id == found.c.id)
+        )
+        return (Statement("weigh against the limits", over), reserve)
+
+    @cached_property
+    def verdict(self) -> tuple[Statement, ...]:
+        """What is done at the end: hold or refuse those that may not go, and note why."""
+        keep = (
+            update(message)
+            .values(
+                state=case((judged.c.refused, MessageState.refused.value), else_=MessageState.queued.value),
+                reason=judged.c.reason,
+                ready_at=case((judged.c.refused, message.c.ready_at), else_=judged.c.until),
+                reserved_at=None,
+            )
+            .where(
+                message.c.id == judged.c.message_id,
+                judged.c.reason.is_not(None),
+                message.c.state == MessageState.queued.value,
+            )
+        )
+        return Statement("hold or refuse those that may not go", keep), Statement("note why", self._note())
+
+    def _note(self) -> Any:
+        columns = [
+            "customer_id",
+            "journey_id",
+            "enrollment_id",
+            "step_id",
+            "at",
+            "decision",
+            "reason",
+            "detail",
+        ]
+        what = {"message": message.c.id, "channel": message.c.channel, "template": message.c.template}
+        until = {"until": type_coerce(judged.c.until, BigInteger)}
+        words = (
+            case({n: str(limit) for n, limit in enumerate(self.rules.limits)}, value=judged.c.rule)
+            if self.rules.limits
+            else cast(null(), Text)
+        )
+        pressed = {"had": judged.c.had, "limit": words}
+        detail = case(
+            (judged.c.refused & judged.c.rule.is_(None), json_object(self.dialect, **what)),
+            (judged.c.refused, json_object(self.dialect, **what, **pressed)),
+            (judged.c.rule.is_(None), json_object(self.dialect, **what, **until)),
+            else_=json_object(self.dialect, **what, **until, **pressed),
+        )
+        noted = (
+            select(
+                message.c.customer_id,
+                message.c.journey_id,
+                message.c.enrollment_id,
+                message.c.step_id,
+                NOW,
+                case((judged.c.refused, Decision.refused.value), else_=Decision.held.value),
+                judged.c.reason,
+                detail,
+            )
+            .join(judged, judged.c.message_id == message.c.id)
+            .where(judged.c.reason.is_not(None), message.c.reason == judged.c.reason)
+            .order_by(message.c.id)
+        )
+        return insert(trace).from_select(columns, noted)
+
+    def shown(self) -> Iterator[Statement]:
+        """Yield what judging a send step's messages takes, in order, for `treue compile`."""
+        yield from (self.queued, *self.turns, *self.verdict)
+
+
+def judge_queued(connection: Connection, by: Judge, step_id: int | None, now: datetime) -> int:
+    """Judge what a send step has just queued for its cohort; return how many messages that were."""
+    return judge(connection, by, by.queued, {"now": now, "this_step": step_id})
+
+
+def judge(connection: Connection, by: Judge, gathered: Statement, values: dict[str, Any]) -> int:
+    """Judge what a statement gathers, inside the caller's transaction; return how many messages that were."""
+    connection.execute(delete(judged))
+    number: int = connection.execute(gathered.sql, values).rowcount
+    if not number:
+        return 0
+    last = connection.scalar(select(func.max(judged.c.turn))) or 0
+    for turn in range(1, last + 1):
+        for statement in by.turns:
+            connection.execute(statement.sql, {**values, "this_turn": turn})
+    for statement in by.verdict:
+        connection.execute(statement.sql, values)
+    return number
