@@ -81,3 +81,26 @@ def test_a_new_workspace_has_its_journeys_tests_and_they_pass(treue: Run, tmp_pa
     assert treue(None, "init", tmp_path / "shop", "--journey", "onboarding").code == 0
     assert treue(tmp_path / "shop", "check").code == 0
     assert treue(tmp_path / "shop", "test").code == 0
+
+
+def test_a_test_is_made_of_what_happened_to_a_customer_and_passes(treue: Run, lived: Path) -> None:
+    (lived / "journeys" / "welcome.test.yaml").unlink()
+    for customer in ("c5", "c3", "c4"):
+        done = treue(lived, "test", "--create", customer, "--journey", "welcome")
+        assert done.code == 0, done.out
+        assert "differs" not in done.err
+    text = (lived / "journeys" / "welcome.test.yaml").read_text()
+    assert "c5@" not in text
+    assert "id: someone, email: someone@example.com" in text
+    assert "country" not in text  # the journey does not read it
+    assert "outcome: converted" in text
+    assert "outcome: exited, reason: consent.withdrawn" in text
+    assert "outcome: inside" in text
+
+
+def test_no_test_can_be_made_of_who_was_nowhere(treue: Run, lived: Path) -> None:
+    done = treue(lived, "test", "--create", "nobody")
+    assert (done.code, done.err) == (2, "treue: There is no customer nobody.\n")
+    done = treue(lived, "test", "--create", "c5", "--journey", "win-back")
+    assert done.code == 2
+    assert "The customer has never been in `win-back`" in done.err

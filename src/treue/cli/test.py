@@ -8,6 +8,8 @@ import typer
 
 from treue.cli import opening, output
 from treue.cli.opening import Json
+from treue.clock import utc_now
+from treue.errors import UsageError
 from treue.workspace.loading import Workspace, load
 
 if TYPE_CHECKING:
@@ -20,16 +22,45 @@ def run_tests(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="NAME...", help="Only the tests of these journeys.")
     ] = None,
+    create: Annotated[
+        str,
+        typer.Option("--create", metavar="CUSTOMER", help="Write a test from what happened to a customer."),
+    ] = "",
+    journey: Annotated[
+        str, typer.Option("--journey", metavar="NAME", help="With --create: in this journey.")
+    ] = "",
     json: Json = False,
 ) -> None:
     """Run the journeys' tests (journeys/NAME.test.yaml) under a virtual clock.
 
-    Where a test fails, shows what was expected and what happened as two timelines. Says which branches no test
-    reaches. Ends with 1 where a test fails.
+    With --create, first writes one more, of what really happened to a customer; it names nobody. Where a test
+    fails, shows what was expected and what happened as two timelines. Says which branches no test reaches.
+    Ends with 1 where a test fails.
     """
-    workspace = load(opening.root(context), tests=True).require()
+    root = opening.root(context)
+    workspace = load(root, tests=True).require()
+    if create:
+        names = [_create(workspace, create, journey)]
+        workspace = load(root, tests=True).require()
+    elif journey:
+        raise UsageError("`--journey` goes with `--create`; name the journeys to test without it.")
     wanted = [opening.known(name, workspace.journeys, "journey") for name in names or workspace.journeys]
     _run(workspace, wanted, json=json)
+
+
+def _create(workspace: Workspace, customer: str, journey: str) -> str:
+    """Write a test of what happened to a customer beside its journey; return the journey's name."""
+    from treue.testing.creating import create
+
+    with opening.store(workspace) as store, store.reading() as connection:
+        made = create(workspace, connection, customer, journey, utc_now())
+    path = workspace.root / "journeys" / f"{made.journey}.test.yaml"
+    before = path.read_text(encoding="utf-8").rstrip("\n") + "\n\n" if path.exists() else ""
+    path.write_text(before + made.text, encoding="utf-8")
+    output.told(f"Wrote “{made.name}” to {path}.")
+    for difference in made.differences:
+        output.told(f"The replay differs from what happened: {difference}")
+    return made.journey
 
 
 def _run(workspace: Workspace, names: list[str], *, json: bool) -> None:

@@ -688,6 +688,13 @@ def _check_times(fields: Fields, acts: tuple[Act, ...], history: tuple[Act, ...]
     for one in (*acts, *expected):
         if until and one.at and one.at.start(zone) > until.end(zone):
             say(one.at.place, "T331", f"This is after the end of the test, {until.text}.", "Move `until` on.")
+    for act in history:
+        if isinstance(act, (Receives, Enrolls)):
+            say(
+                act.place,
+                "T331",
+                "Before the journey is live, it sends nothing and nobody is enrolled in it.",
+            )
     live = fields.get("live") or min((act.at for act in acts), key=lambda at: at.start(zone), default=None)
     if live is None:
         return
