@@ -25,7 +25,7 @@ from treue.testing.world import World
 Maker = Callable[[Random, When], Act]
 """Makes one act for a time."""
 
-TIMELINES = 40
+TIMELINES = 24
 """How many timelines are tried."""
 
 MOST_ACTS = 7

@@ -14,6 +14,7 @@ from treue.clock import Duration, parse_instant, resolve
 from treue.engine.versions import Version
 from treue.model.states import MessageState, Outcome
 from treue.model.tables import arrival, customer, enrollment, event, message
+from treue.plan.stages import WaitFor
 from treue.segments.needs import leaves
 from treue.segments.tree import Aggregate, Ago, Attribute, Condition, Happened, MessageWas, Op
 
@@ -34,7 +35,7 @@ class Watch:
 
     @classmethod
     def of(cls, versions: Iterable[Version], zone: str) -> Watch:
-        """Return what these versions watch: joining their segment, and reasons to leave."""
+        """Return what these versions watch: joining their segment, reasons to leave, what customers wait for."""
         asked = [condition for version in versions for condition in _watched(version)]
         return cls(frozenset(length for condition in asked for length in _lengths(condition)), zone)
 
@@ -80,6 +81,9 @@ def _watched(version: Version) -> Iterator[Condition]:
     for exit_ in version.plan.exits:
         if exit_.condition is not None:
             yield exit_.condition
+    for stage in version.plan.stages:
+        if isinstance(stage, WaitFor):
+            yield stage.condition
 
 
 def _lengths(condition: Condition) -> Iterator[Duration]:
