@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import select
 
 from treue.channel import Accepted, Capabilities, Outgoing, Progress, Receipt
+from treue.engine.applying import Applied, Files, Look, apply, look
 from treue.engine.counts import JourneyCounts, journey_counts
 from treue.engine.delivering import Delivery, Unwritable
 from treue.engine.engine import Engine, Passed, run_pass
@@ -107,6 +108,20 @@ class Scene:
         publish(
             self.store, [plan_of(name.replace("_", "-"), text) for name, text in texts.items()], {}, self.now
         )
+
+    def files(self, *, migrate: bool = False, **texts: str) -> Files:
+        """Return these journeys as what the files say."""
+        plans = tuple(plan_of(name.replace("_", "-"), text) for name, text in texts.items())
+        return Files(plans, {}, ZONE, migrate)
+
+    def look(self, files: Files) -> Look:
+        """Return what these files would change."""
+        with self.store.reading() as connection:
+            return look(connection, files)
+
+    def apply(self, files: Files, shown: Look | None = None) -> Applied:
+        """Make these files what runs."""
+        return apply(self.store, files, self.now, shown.fingerprint if shown else None)
 
     def customer(self, key: str, consent: str = "email", **values: Any) -> None:
         """Record a customer who has an address everywhere and agreed to the channels named."""

@@ -87,9 +87,8 @@ def _print(settings: Settings, plan: Plan, dialect: str) -> None:
 def _head(plan: Plan) -> list[tuple[str, str]]:
     from treue.plan import explain
 
-    basis = f", by {plan.basis.replace('_', ' ')}" if plan.basis else ""
     lines = [
-        ("category", f"{plan.category}{basis}, priority {plan.priority}"),
+        ("category", f"{explain.category(plan)}, priority {plan.priority}"),
         ("enter", "; ".join((explain.trigger(plan.entry), *explain.admission(plan.entry)))),
     ]
     lines += [("exit", explain.leaving(one)) for one in plan.exits]

@@ -36,7 +36,9 @@ def enroll(
     with opening.store(workspace) as store, store.transaction() as connection:
         journey_id = journeys.find(connection, name)
         if journey_id is None:
-            raise UsageError(f"{name} does not run yet; `treue run` or `treue up` starts it.")
+            raise UsageError(
+                f"{name} does not run yet; `treue plan` shows what would change, `treue apply` makes it so."
+            )
         ids = people.ids_for_keys(connection, wanted)
         unknown = [key for key in wanted if key not in ids]
         if unknown:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -15,13 +14,21 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The journey.")]
 
 def pause(context: typer.Context, name: Name) -> None:
     """Hold everyone in a journey where they are."""
-    _set(context, name, utc_now())
+    from treue.store import journeys
+
+    with opening.store(opening.workspace(context)) as store, store.transaction() as connection:
+        _known(connection, name)
+        journeys.pause(connection, name, utc_now())
     output.line(f"{name} is paused: everyone stays where they are. `treue resume {name}` lets them go on.")
 
 
 def resume(context: typer.Context, name: Name) -> None:
     """Let everyone in a paused or stopped journey go on."""
-    _set(context, name, None)
+    from treue.store import journeys
+
+    with opening.store(opening.workspace(context)) as store, store.transaction() as connection:
+        _known(connection, name)
+        journeys.resume(connection, name, utc_now())
     output.line(f"{name} goes on. Messages that have become too old meanwhile are not sent.")
 
 
@@ -36,15 +43,7 @@ def stop(context: typer.Context, name: Name) -> None:
     assert done is not None
     back = f" {output.count(done.called_back, 'queued message')} called back." if done.called_back else ""
     output.line(f"{name} is stopped: {output.count(done.left, 'customer')} left.{back}")
-    output.line(f"It stays stopped until `treue resume {name}`, also when the files are published again.")
-
-
-def _set(context: typer.Context, name: str, at: datetime | None) -> None:
-    from treue.store import journeys
-
-    with opening.store(opening.workspace(context)) as store, store.transaction() as connection:
-        _known(connection, name)
-        journeys.pause(connection, name, at)
+    output.line(f"It stays stopped until `treue resume {name}`, also when its file is applied again.")
 
 
 def _known(connection: object, name: str) -> None:

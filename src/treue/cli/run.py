@@ -13,6 +13,7 @@ import typer
 
 from treue.cli import opening, output
 from treue.cli.opening import At, Json
+from treue.cli.plan import differs
 from treue.clock import utc_now
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Ran:
 
 
 def run(context: typer.Context, names: Names = None, at: At = "", json: Json = False) -> None:
-    """Run one pass over everybody who is due, now or as of TIME, and deliver. Publishes the files first.
+    """Run one pass over everybody who is due, now or as of TIME, and deliver.
 
     Ends with 1 where there were messages to deliver and not one got through.
     """
@@ -83,7 +84,7 @@ def _pass(assembly: Assembly, names: Sequence[str] | None, now: datetime) -> Ran
     from treue.engine.runtimes import load_runtime
 
     present = min(now, utc_now())  # a journey does not go live in the future, nor does a lease end early
-    assembly.publish(present)
+    differs(assembly.begin(present))
     recovered = assembly.engine.recover(present)
     before = _counts(assembly, names)
     runtime = load_runtime(RUNTIME, assembly.state)

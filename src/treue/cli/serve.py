@@ -51,6 +51,7 @@ def web(context: typer.Context, host: Host = "127.0.0.1", port: Port = PORT) -> 
 
 def up(context: typer.Context, host: Host = "127.0.0.1", port: Port = PORT) -> None:
     """Run everything in one process: web, passes, delivery, the built-in inbox. Ctrl-C ends it."""
+    from treue.cli.plan import differs
     from treue.clock import utc_now
     from treue.engine.assembly import assembled
     from treue.engine.runtimes import load_runtime
@@ -58,7 +59,7 @@ def up(context: typer.Context, host: Host = "127.0.0.1", port: Port = PORT) -> N
 
     workspace = _workspace(context, port)
     with _listening(host, port) as listening, assembled(workspace) as assembly:
-        assembly.publish(utc_now())
+        differs(assembly.begin(utc_now()))
         assembly.engine.recover(utc_now())
         runtime = load_runtime(RUNTIME, assembly.state)
         try:

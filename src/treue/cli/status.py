@@ -71,7 +71,7 @@ def _show(workspace: Workspace, found: Status, now: datetime) -> None:
         for one in found.journeys:
             _show_reasons(one)
     else:
-        output.line("No journey runs yet; `treue run` or `treue up` starts them.")
+        output.line("No journey runs yet; `treue apply`, `treue run` or `treue up` starts them.")
     output.line()
     channels = ", ".join(f"{name} by {one.adapter}" for name, one in workspace.settings.channels.items())
     lines = [

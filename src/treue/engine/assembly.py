@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from treue.channel import Channel, Kind, channel_factory, service_factory
+from treue.engine.applying import Applied, Files, Look, apply, look
 from treue.engine.composing import Writer
 from treue.engine.delivering import Delivery
 from treue.engine.engine import Engine
 from treue.engine.personal import Personal
+from treue.engine.rehearsing import Forecast, forecast
 from treue.engine.versions import Published, Version, publish
 from treue.errors import ChannelError
+from treue.language.journey import Moved
+from treue.language.problems import did_you_mean
 from treue.language.settings import ChannelSettings, Settings
 from treue.plan.build import build
 from treue.plan.stages import Plan, Send
@@ -23,7 +27,7 @@ from treue.render.links import Links, workspace_secret
 from treue.render.names import Schema
 from treue.render.renderer import Renderer
 from treue.render.workspace_check import template_problems
-from treue.store import zones
+from treue.store import journeys, zones
 from treue.store.store import Store
 from treue.workspace.files import state_folder
 from treue.workspace.loading import Workspace
@@ -52,16 +56,68 @@ class Assembly:
         """The file in which the built-in inbox keeps what it gets."""
         return self.state / INBOX_FILE
 
-    def publish(self, now: datetime) -> Published:
-        """Make the files' journeys the live ones. Raises WorkspaceError where a template would fail customers."""
+    def files(self, *, migrate: bool = False) -> Files:
+        """Return what the files say. Raises WorkspaceError where a template would fail customers."""
         wrong = [problem for problem in template_problems(self.workspace) if not problem.is_warning]
         replace(self.workspace, problems=wrong).require()
         sources = {
             name: self.workspace.texts.get(f"journeys/{name}.yaml", "") for name in self.workspace.journeys
         }
+        found = tuple(plans(self.workspace, self.renderer))
+        return Files(found, sources, self.settings.timezone, migrate)
+
+    def publish(self, now: datetime) -> Published:
+        """Make the files' journeys the live ones; those inside finish on their versions. Raises as `files`."""
+        files = self.files()
+        self._know_zone()
+        return publish(self.store, files.plans, files.sources, now)
+
+    def begin(self, now: datetime) -> tuple[str, ...]:
+        """Publish into a store that no journey was ever published to; else return which files differ from what runs."""
+        files = self.files()
+        with self.store.reading() as connection:
+            if journeys.names(connection):
+                return tuple(change.name for change in look(connection, files).changes)
+        self.publish(now)
+        return ()
+
+    def look(self, files: Files) -> Look:
+        """Return what these files would change."""
+        with self.store.reading() as connection:
+            return look(connection, files)
+
+    def strange_moves(self) -> list[str]:
+        """Say which `moved` names a step that no version in this database ever had: it may be misspelt."""
+        with self.store.reading() as connection:
+            states = journeys.states(connection)
+            known = {name: journeys.ids(connection, state.journey_id) for name, state in states.items()}
+        return [
+            _strange_move(one, name, known[name])
+            for name, journey in self.workspace.journeys.items()
+            for one in journey.moved
+            if known.get(name) and one.old not in known[name]
+        ]
+
+    def forecast(self, files: Files, now: datetime) -> Forecast:
+        """Return what the next 24 hours would bring if these files were applied now; as they are, where they cannot be."""
+        self._know_zone()
+        channels: list[Any] = list(self.settings.channels)
+        return forecast(self.engine, channels, lambda store: apply(store, files, now), now)
+
+    def apply(self, files: Files, now: datetime, expected: Mapping[str, Any] | None = None) -> Applied:
+        """Make the files what runs, or refuse where the world is not as `expected` any more."""
+        self._know_zone()
+        return apply(self.store, files, now, expected)
+
+    def _know_zone(self) -> None:
         with self.store.transaction() as connection:
             zones.ensure(connection, [self.settings.timezone])
-        return publish(self.store, plans(self.workspace, self.renderer), sources, now)
+
+
+def _strange_move(one: Moved, journey: str, known: Iterable[str]) -> str:
+    where = f"{one.place.file}:{one.place.line}:{one.place.column}"
+    hint = did_you_mean(one.old, known)
+    return f"{where}: no version of {journey} here has had a step `{one.old}`." + (f" {hint}" if hint else "")
 
 
 def database_url(workspace: Workspace) -> str:

@@ -13,24 +13,23 @@ from pathlib import Path
 
 from sqlalchemy import Connection, func, select
 
-from treue.channel import Accepted, Capabilities, Channel, Kind, Outgoing, Progress, Receipt
+from treue.channel import Channel, Kind
 from treue.engine.assembly import make_engine, make_renderer, plans
-from treue.engine.delivering import Delivery, Unwritable
+from treue.engine.delivering import Delivery
 from treue.engine.engine import Engine
-from treue.engine.local_time import absolute
-from treue.engine.outbox import Claimed
+from treue.engine.pretending import Accepting, Blank, pace
 from treue.engine.replay import Tick, replay
 from treue.engine.tally import Tally, tally
 from treue.engine.versions import publish
 from treue.model.states import MessageState, Outcome
 from treue.model.tables import arrival, enrollment, message
-from treue.plan.stages import Plan, Send
+from treue.plan.stages import Plan
 from treue.store.history import History, Past, attach
 from treue.store.store import Store
 from treue.workspace.loading import Workspace
 
-EVERY, NEVER_UNDER = timedelta(hours=6), timedelta(minutes=5)
-"""How far passes are apart where there is something to do, and what that is never shortened below."""
+EVERY = timedelta(hours=6)
+"""How far passes are apart where there is something to do, unless messages go stale sooner."""
 
 ONE_DAY = timedelta(days=1)
 KINDS: tuple[Kind, ...] = ("email", "sms", "push")
@@ -47,28 +46,6 @@ class Period:
     def last(self) -> datetime:
         """The last instant that is lived through."""
         return self.end - timedelta(microseconds=1)
-
-
-class Accepting:
-    """A channel that says yes to everything and sends nothing."""
-
-    def __init__(self, kind: Kind) -> None:
-        self.capabilities = Capabilities(kind, batch=1_000)
-
-    def send(self, batch: Sequence[Outgoing], progress: Progress) -> list[Receipt]:
-        """Accept each message."""
-        return [Accepted() for _ in batch]
-
-    def close(self) -> None:
-        """There is nothing to let go of."""
-
-
-class Blank:
-    """Writes nothing: a replay is about who would get a message and when, not about what it says."""
-
-    def compose(self, messages: Sequence[Claimed], now: datetime) -> list[Outgoing | Unwritable]:
-        """Return an empty message for each."""
-        return [Outgoing(claimed.key, claimed.address) for claimed in messages]
 
 
 def simulate(
@@ -92,7 +69,7 @@ def simulate(
     try:
         engine = make_engine(workspace.settings, store, delivery, folder)
         clock, live = Clock(engine, Past(period.start), period), _wanted(workspace, names)
-        clock.every = pace(live)
+        clock.every = pace(live, EVERY)
         with store.transaction() as connection:
             clock.past.begin(connection, zone)
         publish(store, live, {}, period.start)
@@ -102,13 +79,6 @@ def simulate(
     finally:
         delivery.close()
         store.close()
-
-
-def pace(plans: Sequence[Plan]) -> timedelta:
-    """Return how far passes are apart: near enough that no message goes stale only for want of a pass."""
-    valid = [stage.valid_for for plan in plans for stage in plan.stages if isinstance(stage, Send)]
-    shortest = min((timedelta(microseconds=absolute(one)) for one in valid), default=EVERY)
-    return max(NEVER_UNDER, min(EVERY, shortest))
 
 
 def _wanted(workspace: Workspace, names: Sequence[str] | None) -> list[Plan]:

@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Connection, Text, cast, delete, insert, literal, null, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Text,
+    cast,
+    delete,
+    insert,
+    literal,
+    null,
+    select,
+    update,
+)
 
 from treue.model.states import Decision, MessageState, Outcome, Reason
 from treue.model.tables import arrival, enrollment, message, trace
@@ -13,8 +25,8 @@ from treue.model.types import Instant, Json
 from treue.store import journeys
 from treue.store.store import Store
 
-STOPPED = "stopped"
-"""The reason with which those inside leave."""
+STOPPED, NEW_VERSION = "stopped", "new version"
+"""The reasons with which those inside leave."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +49,27 @@ def stop(store: Store, name: str, now: datetime) -> Stopped | None:
             return None
         store.lock(connection, "journeys", f"journey {journey_id}")
         called_back = _call_back(connection, journey_id, now)
-        left = _let_out(connection, journey_id, now)
+        left = _let_out(connection, journey_id, STOPPED, now)
         connection.execute(delete(arrival).where(arrival.c.journey_id == journey_id))
         journeys.retire(connection, name)
         journeys.pause(connection, name, now)
     return Stopped(left, called_back)
 
 
-def _let_out(connection: Connection, journey_id: int, now: datetime) -> int:
-    inside = (enrollment.c.journey_id == journey_id, enrollment.c.outcome == Outcome.inside.value)
+def let_out(connection: Connection, journey_id: int, but: int, now: datetime) -> int:
+    """Let everyone out of a journey who is not in the version `but`; return how many. What is queued is called back."""
+    stays = enrollment.c.version_id != but
+    of = select(enrollment.c.id).where(
+        enrollment.c.journey_id == journey_id, enrollment.c.outcome == Outcome.inside.value, stays
+    )
+    _call_back(connection, journey_id, now, message.c.enrollment_id.in_(of))
+    return _let_out(connection, journey_id, NEW_VERSION, now, stays)
+
+
+def _let_out(
+    connection: Connection, journey_id: int, reason: str, now: datetime, *which: ColumnElement[bool]
+) -> int:
+    inside = (enrollment.c.journey_id == journey_id, enrollment.c.outcome == Outcome.inside.value, *which)
     noted = select(
         enrollment.c.customer_id,
         enrollment.c.journey_id,
@@ -53,16 +77,16 @@ def _let_out(connection: Connection, journey_id: int, now: datetime) -> int:
         enrollment.c.step_id,
         literal(now, Instant),
         literal(Decision.exited.value),
-        literal(STOPPED),
+        literal(reason),
         cast(null(), Json),
     ).where(*inside)
     connection.execute(insert(trace).from_select(_TRACE, noted))
-    values = {"outcome": Outcome.exited.value, "reason": STOPPED, "left_at": now, "step_id": None}
+    values = {"outcome": Outcome.exited.value, "reason": reason, "left_at": now, "step_id": None}
     return connection.execute(update(enrollment).values(values).where(*inside)).rowcount
 
 
-def _call_back(connection: Connection, journey_id: int, now: datetime) -> int:
-    queued = (message.c.journey_id == journey_id, message.c.state == MessageState.queued.value)
+def _call_back(connection: Connection, journey_id: int, now: datetime, *which: ColumnElement[bool]) -> int:
+    queued = (message.c.journey_id == journey_id, message.c.state == MessageState.queued.value, *which)
     reason = Reason.left_before_send.value
     noted = select(
         message.c.customer_id,

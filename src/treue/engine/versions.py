@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from treue.plan.aligning import aligned, is_path
 from treue.plan.stages import Plan, Stage
 from treue.plan.stored import from_json, plan_hash, to_json
 from treue.store import journeys
-from treue.store.journeys import StoredVersion
+from treue.store.journeys import State, StoredVersion
 from treue.store.store import Store
 
 
@@ -64,18 +64,34 @@ def publish(store: Store, plans: Iterable[Plan], sources: Mapping[str, str], now
 
     `sources` are the files' texts by journey, kept with each version.
     """
-    plans = list(plans)
     with store.transaction() as connection:
         store.lock(connection, "journeys")
-        changed = [plan.journey for plan in plans if _publish(connection, plan, sources, now)]
-        kept = {plan.journey for plan in plans}
-        gone = [name for name in journeys.names(connection) if name not in kept]
-        retired = [name for name in gone if journeys.retire(connection, name)]
+        return publish_within(connection, list(plans), sources, now)
+
+
+def publish_within(
+    connection: Connection, plans: Sequence[Plan], sources: Mapping[str, str], now: datetime
+) -> Published:
+    """Do what `publish` does within a transaction that has the lock `journeys`."""
+    changed = [plan.journey for plan in plans if _publish(connection, plan, sources, now)]
+    kept = {plan.journey for plan in plans}
+    gone = [name for name in journeys.names(connection) if name not in kept]
+    retired = [name for name in gone if journeys.retire(connection, name)]
     return Published(tuple(changed), tuple(retired))
+
+
+def is_stopped(connection: Connection, state: State, plan: Plan) -> bool:
+    """Whether a journey was stopped and its file has not changed since: it stays stopped until it is resumed."""
+    if state.version_id is not None or not state.paused:
+        return False
+    latest = journeys.latest(connection, state.journey_id)
+    return latest is not None and latest == journeys.kept(connection, state.journey_id, plan_hash(plan))
 
 
 def _publish(connection: Connection, plan: Plan, sources: Mapping[str, str], now: datetime) -> bool:
     journey_id, hash_ = journeys.numbered(connection, plan.journey, now), plan_hash(plan)
+    if is_stopped(connection, journeys.states(connection)[plan.journey], plan):
+        return False
     version_id = journeys.kept(connection, journey_id, hash_)
     if version_id is None:
         source, steps = sources.get(plan.journey, ""), number_steps(connection, journey_id, plan)
@@ -85,6 +101,13 @@ def _publish(connection: Connection, plan: Plan, sources: Mapping[str, str], now
 
 def number_steps(connection: Connection, journey_id: int, plan: Plan) -> dict[str, int]:
     """Return the numbers of a new version's steps: those of the steps they were before, new ones for the others."""
+    found = known_steps(connection, journey_id, plan)
+    new = [stage.id for stage in plan.stages if stage.id not in found]
+    return found | journeys.new_steps(connection, journey_id, new)
+
+
+def known_steps(connection: Connection, journey_id: int, plan: Plan) -> dict[str, int]:
+    """Return the numbers of those of a new version's steps that are steps of an earlier one."""
     before = journeys.steps(connection, journey_id)
     found: dict[str, int] = {}
     if (latest := journeys.latest(connection, journey_id)) is not None:
@@ -95,8 +118,7 @@ def number_steps(connection: Connection, journey_id: int, plan: Plan) -> dict[st
             number = None if is_path(stage.id) else steps.get(stage.id)
             if stage.id not in found and number is not None and number not in found.values():
                 found[stage.id] = number
-    new = [stage.id for stage in plan.stages if stage.id not in found]
-    return found | journeys.new_steps(connection, journey_id, new)
+    return found
 
 
 class Versions:

@@ -79,9 +79,9 @@ class _Aligning:
 def _said(old: Plan, new: Plan) -> dict[str, str]:
     """Return new id to old id where the file itself says so: the same name, or `moved`."""
     there, here = {stage.id for stage in old.stages}, {stage.id for stage in new.stages}
-    moved = {id_: was for was, id_ in new.moved if was in there and id_ in here}
-    gone = set(moved.values())
-    same = {id_: id_ for id_ in there & here if not is_path(id_) and id_ not in gone}
+    same = {id_: id_ for id_ in there & here if not is_path(id_)}
+    # A step that was there under its own name stays itself, also where `moved` sends people of another one to it.
+    moved = {id_: was for was, id_ in new.moved if was in there and id_ in here - there}
     return same | moved
 
 

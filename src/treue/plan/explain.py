@@ -45,6 +45,11 @@ class Lead:
     way: str = ""
 
 
+def category(plan: Plan) -> str:
+    """Return what a journey's messages are for, and on what legal ground."""
+    return f"{plan.category}, by {plan.basis.replace('_', ' ')}" if plan.basis else plan.category
+
+
 def trigger(entry: Entry) -> str:
     """Return what brings customers in, in a few words."""
     if entry.event:

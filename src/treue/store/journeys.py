@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import count
 from typing import Any
 
-from sqlalchemy import Connection, case, delete, exists, insert, or_, select, update
+from sqlalchemy import Connection, case, delete, exists, func, insert, or_, select, update
 
 from treue.model.tables import enrollment, journey, journey_version, membership, message, step
 from treue.store.dialect import insert_new
@@ -166,6 +166,11 @@ def steps(connection: Connection, journey_id: int) -> dict[int, dict[str, int]]:
     return {row.id: row.steps for row in found}
 
 
+def ids(connection: Connection, journey_id: int) -> set[str]:
+    """Return all ids that steps of a journey have had in any version."""
+    return {id_ for numbers in steps(connection, journey_id).values() for id_ in numbers}
+
+
 def first_names(connection: Connection, journey_id: int) -> dict[int, str]:
     """Return the name each step of a journey first had, by number; no two are the same."""
     found = connection.execute(select(step.c.id, step.c.name).where(step.c.journey_id == journey_id))
@@ -190,6 +195,48 @@ def _names(id_: str) -> Iterator[str]:
     yield from (f"{id_}~{n}" for n in count(2))
 
 
+def source(connection: Connection, version_id: int) -> str:
+    """Return the text of the file a version was made from."""
+    found: str = connection.execute(
+        select(journey_version.c.source).where(journey_version.c.id == version_id)
+    ).scalar_one()
+    return found
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a journey is: its number, its live version and that one's hash (None where it is not live), whether paused."""
+
+    journey_id: int
+    version_id: int | None
+    hash: str | None
+    paused: bool
+
+
+def states(connection: Connection) -> dict[str, State]:
+    """Return where each journey is, by name."""
+    query = (
+        select(journey, journey_version.c.hash)
+        .outerjoin(journey_version, journey_version.c.id == journey.c.version_id)
+        .order_by(journey.c.name)
+    )
+    return {
+        row.name: State(row.id, row.version_id, row.hash, row.paused_at is not None)
+        for row in connection.execute(query)
+    }
+
+
+def standing(connection: Connection, journey_id: int) -> list[tuple[int, int, int]]:
+    """Return how many are inside a journey by version and step: (version, step, customers), the holdout included."""
+    query = (
+        select(enrollment.c.version_id, enrollment.c.step_id, func.count())
+        .where(enrollment.c.journey_id == journey_id, enrollment.c.outcome == "inside")
+        .group_by(enrollment.c.version_id, enrollment.c.step_id)
+        .order_by(enrollment.c.version_id, enrollment.c.step_id)
+    )
+    return [(row[0], row[1], row[2]) for row in connection.execute(query)]
+
+
 def find(connection: Connection, name: str) -> int | None:
     """Return a journey's number, or None."""
     return connection.scalar(select(journey.c.id).where(journey.c.name == name))
@@ -198,6 +245,17 @@ def find(connection: Connection, name: str) -> int | None:
 def names(connection: Connection) -> list[str]:
     """Return the names of all journeys there ever were."""
     return list(connection.scalars(select(journey.c.name).order_by(journey.c.name)))
+
+
+def resume(connection: Connection, name: str, now: datetime) -> bool:
+    """Let everyone in a journey go on, and live again where it was stopped; say whether it exists."""
+    state = states(connection).get(name)
+    if state is None:
+        return False
+    version_id = latest(connection, state.journey_id)
+    if state.version_id is None and state.paused and version_id is not None:
+        publish(connection, state.journey_id, version_id, now)
+    return pause(connection, name, None)
 
 
 def pause(connection: Connection, name: str, now: datetime | None) -> bool:

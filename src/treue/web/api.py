@@ -126,7 +126,7 @@ def _enrolled(connection: Connection, name: str, keys: Sequence[str], now: datet
     live = select(journey.c.id).where(journey.c.name == name, journey.c.version_id.is_not(None))
     journey_id = connection.scalar(live)
     if journey_id is None:
-        raise Problem(409, f"The journey `{name}` is not live yet; `treue up` or `treue run` makes it so.")
+        raise Problem(409, f"The journey `{name}` is not live; `treue apply` makes it so.")
     ids = customers.ids_for_keys(connection, keys)
     unknown = [n for n, key in enumerate(keys) if key not in ids]
     if unknown:

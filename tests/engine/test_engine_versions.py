@@ -1,0 +1,329 @@
+"""What an edit does to those inside, what a plan says of it before, and that both are the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from scene import Scene, at
+from sqlalchemy import func, select
+
+from treue.engine.applying import Files
+from treue.engine.rehearsing import forecast
+from treue.model.tables import enrollment, message, trace
+from treue.plan.diff import JourneyChange
+from treue.store import consents, customers, events, journeys
+from treue.store.inputs import ConsentInput, CustomerInput, EventInput
+
+ENTER = "enter: {event: order.placed}\n"
+FIRST = f"""{ENTER}
+steps:
+  - {{id: hello, send: hello, on: email}}
+  - {{id: pause, wait: 1d}}
+  - {{id: tips, send: tips, on: email}}
+  - wait: 1d
+  - {{id: survey, wait: 2d}}
+  - {{id: last, send: last, on: email}}
+"""
+SECOND = f"""{ENTER}
+moved: {{tips: advice, survey: last}}
+steps:
+  - {{send: news, on: email}}
+  - {{id: hello, send: hello, on: email}}
+  - {{id: pause, wait: 1d}}
+  - {{id: advice, send: tips, on: email}}
+  - wait: 1d
+  - {{id: last, send: last, on: email}}
+"""
+"""The first version, with a step put before, one renamed and one removed."""
+
+
+def _crowd(scene: Scene, number: int, days: int) -> None:
+    """Let customers in, an equal part of them on each of some days, the last of which is today."""
+    with scene.store.transaction() as connection:
+        people = [
+            CustomerInput(f"c{n:05}", f"c{n:05}@example.com", created_at=scene.now) for n in range(number)
+        ]
+        customers.upsert(connection, people, scene.now)
+        consents.give(connection, [ConsentInput(one.key, "email", scene.now) for one in people], scene.now)
+    for day in range(days):
+        with scene.store.transaction() as connection:
+            mine = [EventInput(one.key, "order.placed", scene.now, {}) for one in people[day::days]]
+            events.record(connection, mine, scene.now)
+        scene.run()
+        scene.now += timedelta(days=1)
+    scene.now -= timedelta(hours=12)
+    scene.run()
+
+
+def _places(scene: Scene) -> dict[tuple[str, str | None], int]:
+    """Return how many stand where, by version's hash and its own id of the step."""
+    with scene.store.reading() as connection:
+        [state] = journeys.states(connection).values()
+        steps = journeys.steps(connection, state.journey_id)
+        found = Counter[tuple[str, str | None]]()
+        for version_id, number, n in journeys.standing(connection, state.journey_id):
+            ids = {known: id_ for id_, known in steps[version_id].items()}
+            found["new" if version_id == state.version_id else "old", ids[number]] += n
+    return dict(found)
+
+
+def _changes(scene: Scene, files: Files) -> JourneyChange:
+    [change] = scene.look(files).changes
+    return change
+
+
+def _sent(scene: Scene) -> Counter[tuple[str, str]]:
+    return Counter(scene.sent())
+
+
+@pytest.mark.parametrize("migrate", [False, True], ids=["finish", "migrate"])
+def test_ten_thousand_inside_are_where_the_plan_said_and_nobody_is_lost_or_sent_anything_twice(
+    scene: Scene, migrate: bool
+) -> None:
+    scene.journeys(hello=FIRST)
+    _crowd(scene, 10_000, 5)
+    assert _places(scene) == {
+        ("new", "pause"): 2_000, ("new", "steps.3"): 2_000, ("new", "survey"): 4_000,
+    }  # fmt: skip
+    files = scene.files(migrate=migrate, hello=SECOND)
+    shown = scene.look(files)
+    change = _changes(scene, files)
+    told = {(step.change, step.id): (step.inside, step.goes_to(change.in_flight)) for step in change.steps}
+    assert change.inside == 8_000
+    assert told == {
+        ("added", "steps.0"): (0, None),
+        ("renamed", "advice"): (0, "advice" if migrate else "tips"),
+        ("removed", "survey"): (4_000, "last" if migrate else "survey"),
+    }
+    expected = forecast(scene.engine, ["email"], lambda store: _applied(scene, store, files), scene.now)
+    already = len(scene.sent())
+
+    applied = scene.apply(files, shown)
+    assert applied.refused == ()
+    assert applied.migrated == ({"hello": 8_000} if migrate else {})
+    assert _places(scene) == (
+        {("new", "pause"): 2_000, ("new", "steps.4"): 2_000, ("new", "last"): 4_000}
+        if migrate
+        else {("old", "pause"): 2_000, ("old", "steps.3"): 2_000, ("old", "survey"): 4_000}
+    )
+
+    scene.until(_text(scene, hours=24))
+    scene.run()
+    assert len(scene.sent()) - already == expected.journeys["hello"].sent["email"] > 0
+    scene.until(_text(scene, days=5), every=timedelta(hours=6))
+    assert scene.counts("hello").finished == 10_000
+    assert set(_sent(scene).values()) == {1}
+    assert Counter(scene.templates()) == {"hello": 10_000, "tips": 10_000, "last": 10_000}
+
+
+def _applied(scene: Scene, store: object, files: Files) -> None:
+    from treue.engine.applying import apply
+
+    assert not apply(store, files, scene.now).refused  # type: ignore[arg-type]
+
+
+def _text(scene: Scene, **length: float) -> str:
+    from zoneinfo import ZoneInfo
+
+    return f"{(scene.now + timedelta(**length)).astimezone(ZoneInfo('Europe/Berlin')):%Y-%m-%d %H:%M}"
+
+
+def test_a_running_timer_keeps_its_due_time(scene: Scene) -> None:
+    scene.journeys(hello=f"{ENTER}steps: [{{id: pause, wait: 2d}}, {{send: a, on: email}}]\n")
+    _crowd(scene, 4, 1)
+    longer = f"{ENTER}steps: [{{id: pause, wait: 9d}}, {{send: a, on: email}}]\n"
+    assert scene.apply(scene.files(migrate=True, hello=longer)).migrated == {"hello": 4}
+    scene.later(days=1, hours=11)
+    assert scene.sent() == []
+    scene.later(hours=1)
+    assert len(scene.sent()) == 4
+
+
+def test_a_step_of_another_kind_under_the_same_id_acts_when_the_timer_has_run_out(scene: Scene) -> None:
+    scene.journeys(hello=f"{ENTER}steps: [{{id: pause, wait: 2d}}, {{send: a, on: email}}]\n")
+    _crowd(scene, 4, 1)
+    other = f"{ENTER}steps: [{{id: pause, send: b, on: email}}, {{send: a, on: email}}]\n"
+    scene.apply(scene.files(migrate=True, hello=other))
+    scene.later(days=1)
+    assert scene.sent() == []
+    scene.later(hours=12)
+    assert Counter(scene.templates()) == {"a": 4, "b": 4}
+
+
+def test_people_whom_the_new_version_has_no_place_for_are_not_moved_and_listed(scene: Scene) -> None:
+    scene.journeys(hello=FIRST)
+    _crowd(scene, 10, 5)
+    lacking = SECOND.replace(", survey: last", "")
+    applied = scene.apply(scene.files(migrate=True, hello=lacking))
+    assert [sentence.partition(",")[0] for sentence in applied.refused] == [
+        "4 customers stand at survey of hello"
+    ]
+    assert "`moved: {survey: ID}`" in applied.refused[0]
+    assert {version for version, _ in _places(scene)} == {"new"}
+    assert scene.apply(scene.files(hello=lacking)).refused == ()
+
+
+def test_in_flight_of_the_file_does_without_the_flag(scene: Scene) -> None:
+    scene.journeys(hello=FIRST)
+    _crowd(scene, 10, 5)
+    assert scene.apply(scene.files(hello=f"in_flight: migrate\n{SECOND}")).migrated == {"hello": 8}
+
+
+def test_in_flight_exit_lets_those_inside_out_and_calls_back_what_is_queued(scene: Scene) -> None:
+    scene.journeys(hello=FIRST)
+    _crowd(scene, 10, 5)
+    applied = scene.apply(scene.files(migrate=True, hello=f"in_flight: exit\n{SECOND}"))
+    assert applied.let_out == {"hello": 8}
+    assert scene.counts("hello").exited == {"new version": 8}
+    scene.later(days=9)
+    assert "last" not in scene.templates()[:-2]
+
+
+def test_moving_is_noted_and_the_trail_tells_each_part_in_its_versions_words(scene: Scene) -> None:
+    from treue.engine.why import Inquiry
+
+    scene.journeys(hello=FIRST)
+    _crowd(scene, 1, 1)
+    scene.apply(scene.files(migrate=True, hello=SECOND))
+    scene.until(_text(scene, days=3), every=timedelta(hours=6))
+    with scene.store.reading() as connection:
+        found = customers.find(connection, "c00000")
+        assert found is not None
+        trail = Inquiry(connection, found["id"], "Europe/Berlin", scene.now).trail("hello")
+    assert [(entry.decision, entry.step) for entry in trail if entry.decision in ("migrated", "queued")] == [
+        ("queued", "hello"), ("migrated", "pause"), ("queued", "advice"), ("queued", "last"),
+    ]  # fmt: skip
+    assert next(entry.values for entry in trail if entry.decision == "migrated") == {"was": "pause"}
+
+
+def test_going_back_to_an_older_version_is_the_older_version(scene: Scene) -> None:
+    scene.journeys(hello=FIRST)
+    _crowd(scene, 10, 5)
+    scene.apply(scene.files(migrate=True, hello=SECOND))
+    [back] = scene.look(scene.files(migrate=True, hello=FIRST)).changes
+    assert {(step.change, step.id) for step in back.steps} == {
+        ("added", "survey"), ("renamed", "tips"), ("removed", "steps.0"),
+    }  # fmt: skip
+    assert scene.apply(scene.files(migrate=True, hello=FIRST)).migrated == {"hello": 8}
+    scene.until(_text(scene, days=6), every=timedelta(hours=6))
+    assert scene.counts("hello").finished == 10
+    assert set(_sent(scene).values()) == {1}
+
+
+def test_those_left_behind_on_an_older_version_can_be_moved_later(scene: Scene) -> None:
+    scene.journeys(hello=FIRST)
+    _crowd(scene, 10, 5)
+    scene.apply(scene.files(hello=SECOND))
+    assert scene.look(scene.files(hello=SECOND)).nothing
+    [change] = scene.look(scene.files(migrate=True, hello=SECOND)).changes
+    assert (change.change, change.inside) == ("unchanged", 8)
+    assert scene.apply(scene.files(migrate=True, hello=SECOND)).migrated == {"hello": 8}
+    assert {version for version, _ in _places(scene)} == {"new"}
+
+
+def test_the_holdout_stays_held_out(scene: Scene) -> None:
+    half = f"holdout: 50%\n{FIRST}"
+    scene.journeys(hello=half)
+    _crowd(scene, 40, 1)
+    before = scene.counts("hello").held_out
+    scene.apply(scene.files(migrate=True, hello=f"holdout: 10%\n{SECOND}"))
+    scene.until(_text(scene, days=6), every=timedelta(hours=6))
+    assert 0 < before == scene.counts("hello").held_out
+    assert len(scene.sent()) == 3 * (40 - before)
+
+
+def test_a_goal_that_is_new_counts_from_entry_for_those_moved(scene: Scene) -> None:
+    scene.journeys(hello=FIRST)
+    _crowd(scene, 2, 1)
+    scene.apply(scene.files(migrate=True, hello=f"goal: {{event: signed.up, within: 2d}}\n{SECOND}"))
+    scene.event("c00000", "signed.up")
+    scene.later(hours=1)
+    scene.now += timedelta(days=3)
+    scene.event("c00001", "signed.up")
+    scene.run()
+    assert (scene.counts("hello").converted, scene.counts("hello").finished) == (1, 1)
+
+
+# --- refusing -----------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_applied_that_was_not_shown(scene: Scene) -> None:
+    scene.journeys(hello=FIRST)
+    shown = scene.look(scene.files(hello=SECOND))
+    assert scene.apply(scene.files(hello=SECOND.replace("1d", "3d")), shown).refused == (
+        "The file of hello is not as it was.",
+    )
+    with scene.store.transaction() as connection:
+        journeys.pause(connection, "hello", scene.now)
+    assert scene.apply(scene.files(hello=SECOND), shown).refused == ("hello has been paused.",)
+    with scene.store.transaction() as connection:
+        journeys.resume(connection, "hello", scene.now)
+    assert scene.apply(scene.files(hello=SECOND), shown).refused == ()
+    assert scene.apply(scene.files(hello=SECOND), shown).refused == ("Another version of hello runs by now.",)
+
+
+def test_people_walking_on_do_not_stand_in_the_way_unless_they_are_to_be_moved(scene: Scene) -> None:
+    scene.journeys(hello=FIRST)
+    _crowd(scene, 10, 5)
+    finish, migrate = scene.files(hello=SECOND), scene.files(migrate=True, hello=SECOND)
+    shown = scene.look(finish)
+    scene.later(days=2, hours=13)
+    [sentence] = scene.apply(migrate, shown).refused
+    assert sentence == "2 customers stand at survey of hello, not 4."
+    assert scene.apply(finish, shown).refused == ()
+
+
+def test_a_plan_writes_nothing(scene: Scene) -> None:
+    scene.journeys(hello=FIRST)
+    _crowd(scene, 10, 5)
+
+    def rows() -> list[int]:
+        with scene.store.reading() as connection:
+            return [
+                connection.scalar(select(func.count()).select_from(table)) or 0
+                for table in (enrollment, message, trace)
+            ]
+
+    before, sent = rows(), len(scene.sent())
+    scene.look(scene.files(hello=SECOND))
+    forecast(
+        scene.engine, ["email"], lambda store: _applied(scene, store, scene.files(hello=SECOND)), scene.now
+    )
+    assert rows() == before
+    assert len(scene.sent()) == sent
+    assert {version for version, _ in _places(scene)} == {"new"}
+
+
+def test_a_journey_without_a_file_lets_nobody_in_and_those_inside_finish(scene: Scene) -> None:
+    scene.journeys(hello=FIRST, other=FIRST)
+    _crowd(scene, 10, 5)
+    files = scene.files(other=FIRST)
+    change = _changes(scene, files)
+    assert (change.name, change.change, change.inside) == ("hello", "removed", 8)
+    assert {step.id: step.goes_to("finish") for step in change.steps if step.inside}["survey"] == "survey"
+    assert scene.apply(files).refused == ()
+    scene.customer("late")
+    scene.event("late", "order.placed")
+    scene.until(_text(scene, days=6), every=timedelta(hours=6))
+    assert (scene.counts("hello").entered, scene.counts("hello").finished) == (10, 10)
+    assert scene.counts("other").entered == 11
+
+
+def test_a_stopped_journey_stays_stopped_until_it_is_resumed(scene: Scene) -> None:
+    from treue.engine.stopping import stop
+
+    scene.journeys(hello=FIRST)
+    stop(scene.store, "hello", scene.now)
+    assert scene.look(scene.files(hello=FIRST)).nothing
+    scene.journeys(hello=FIRST)
+    _crowd(scene, 2, 1)
+    assert scene.counts("hello").entered == 0
+    with scene.store.transaction() as connection:
+        journeys.resume(connection, "hello", scene.now)
+    scene.customer("late")
+    scene.event("late", "order.placed")
+    scene.run()
+    assert scene.counts("hello").entered == 1
+    assert at("2026-03-02 10:00") < scene.now
