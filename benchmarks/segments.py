@@ -25,6 +25,7 @@ from statistics import median
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, func, insert, make_url, select, text
+from sqlalchemy.event import listen
 from sqlalchemy.exc import OperationalError
 
 from treue.clock import Duration
@@ -39,9 +40,11 @@ from treue.model.tables import (
     metadata,
     step,
 )
+from treue.segments.functions import add_functions
 from treue.segments.sql import Moment, branches, members
 from treue.segments.tree import (
     Aggregate,
+    Ahead,
     All,
     AnyOf,
     Attribute,
@@ -114,6 +117,16 @@ CASES = [
         f"AND m.opened_at IS NOT NULL AND m.template IN {TEMPLATES})",
     ),
     Case(
+        "birthday in a week",
+        Attribute("birthday", "date", (Op("anniversary_in", (Ahead(Duration(days=7)),)),)),
+        "SELECT c.id FROM customer c WHERE substr({birthday}, 6) BETWEEN '03-01' AND '03-08'",
+    ),
+    Case(
+        "country matches a pattern",
+        Attribute("country", "text", (Op("matches", ("^(DE|AT)$",)),)),
+        "SELECT c.id FROM customer c WHERE {country} IN ('DE', 'AT')",
+    ),
+    Case(
         "recency, frequency and value",
         All(
             (
@@ -130,9 +143,14 @@ CASES = [
 LAPSED = f"""SELECT c.id FROM customer c WHERE c.id IN (SELECT customer_id FROM event WHERE name = '{ORDERED}'
     EXCEPT SELECT customer_id FROM event WHERE name = '{ORDERED}' AND at > {lately(180)})"""
 JSON = {
-    "sqlite": {"country": "c.attributes ->> 'country'", "total": "e.properties ->> 'total'"},
+    "sqlite": {
+        "country": "c.attributes ->> 'country'",
+        "birthday": "c.attributes ->> 'birthday'",
+        "total": "e.properties ->> 'total'",
+    },
     "postgresql": {
         "country": "c.attributes ->> 'country'",
+        "birthday": "c.attributes ->> 'birthday'",
         "total": "(e.properties ->> 'total')::numeric",
     },
 }
@@ -144,6 +162,7 @@ def run(small: bool = False) -> list[dict[str, Any]]:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         engine = create_engine(f"sqlite:///{Path(folder) / 'bench.db'}")
+        listen(engine, "connect", lambda connection, _record: add_functions(connection))
         rows += measure(engine, customers)
         engine.dispose()
     with postgres() as found:
@@ -215,7 +234,8 @@ def load(connection: Connection, table: Any, rows: Iterator[dict[str, Any]]) -> 
 
 
 def a_customer(number: int, country: str) -> dict[str, Any]:
-    attributes = {"country": country, "first_name": f"Ada {number}", "age": number % 80}
+    birthday = f"{1940 + number % 60}-{1 + number % 12:02}-{1 + number % 28:02}"
+    attributes = {"country": country, "first_name": f"Ada {number}", "age": number % 80, "birthday": birthday}
     times = {"created_at": NOW, "updated_at": NOW}
     return {"id": number, "key": f"c{number}", "draw": number, "attributes": attributes} | times
 

@@ -46,12 +46,12 @@ CONDITIONS_OF_THIS_VERSION = [
     "{sum: order.placed.total, above: 500, within: 1y}",
     "{segment: dormant}",
     "{consent: email}",
+    "{reachable: sms}",
+    "{journey: onboarding, is: inside}",
+    "{attribute: birthday, anniversary_in: 3d}",
     "{message: welcome, was: clicked, within: 7d}",
 ]
 CONDITIONS_OF_LATER_ONES = {
-    "{attribute: birthday, anniversary_in: 3d}": "anniversary_in",
-    "{reachable: sms}": "reachable",
-    "{journey: onboarding, is: inside}": "journey",
     "{points: {at_least: 100}}": "points",
     "{tier: gold}": "tier",
     "{score: churn, above: 0.7}": "score",

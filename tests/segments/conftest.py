@@ -7,10 +7,11 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Connection, Engine, create_engine, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from treue.model.tables import cohort, metadata
+from treue.segments.functions import add_functions
 
 DEFAULT_POSTGRES = "postgresql+psycopg:///test?host=/var/run/postgresql&user=root"
 
@@ -18,6 +19,7 @@ DEFAULT_POSTGRES = "postgresql+psycopg:///test?host=/var/run/postgresql&user=roo
 @pytest.fixture(scope="module")
 def sqlite_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     engine = create_engine(f"sqlite:///{tmp_path_factory.mktemp('segments') / 'treue.db'}")
+    event.listen(engine, "connect", lambda connection, _record: add_functions(connection))
     metadata.create_all(engine)
     yield engine
     engine.dispose()

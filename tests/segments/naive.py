@@ -5,6 +5,7 @@ The oracle for the compiler: slow, obvious, and sharing nothing with it but the 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -15,6 +16,7 @@ from treue.clock import Duration
 from treue.segments.tree import (
     Aggregate,
     Ago,
+    Ahead,
     All,
     AnyOf,
     Attribute,
@@ -22,10 +24,12 @@ from treue.segments.tree import (
     Happened,
     HasConsent,
     InSegment,
+    JourneyIs,
     MessageWas,
     Not,
     Op,
     Property,
+    Reachable,
 )
 
 MISSING = object()
@@ -49,6 +53,14 @@ class Mail:
 
 
 @dataclass
+class Stay:
+    journey: str
+    outcome: str
+    entered_at: datetime
+    left_at: datetime | None = None
+
+
+@dataclass
 class Person:
     key: str
     created_at: datetime
@@ -60,6 +72,8 @@ class Person:
     attributes: dict[str, Any] = field(default_factory=dict)
     events: list[Happening] = field(default_factory=list)
     consents: dict[str, tuple[bool, datetime]] = field(default_factory=dict)
+    suppressed: dict[str, datetime] = field(default_factory=dict)
+    stays: list[Stay] = field(default_factory=list)
     messages: list[Mail] = field(default_factory=list)
     entered_at: datetime | None = None
     arrived_at: datetime | None = None
@@ -85,6 +99,13 @@ class Naive:
             case HasConsent(channel):
                 given, since = person.consents.get(channel, (False, self.now))
                 return given and since <= self.now
+            case Reachable(channel):
+                agreed = self.holds(HasConsent(channel), person)
+                address = getattr(person, {"email": "email", "sms": "phone", "push": "push_token"}[channel])
+                listed = channel in person.suppressed and person.suppressed[channel] <= self.now
+                return agreed and address is not None and not listed
+            case JourneyIs(journey, state):
+                return self.standing(state, [stay for stay in person.stays if stay.journey == journey])
             case Attribute(name, kind, ops):
                 return self.all_fit(ops, self.attribute(person, name, kind))
             case MessageWas():
@@ -94,6 +115,19 @@ class Naive:
             case Happened():
                 return self.happened(condition, person)
         raise AssertionError(condition)
+
+    def standing(self, state: str, stays: list[Stay]) -> bool:
+        been = [stay for stay in stays if stay.entered_at <= self.now]
+        left = [stay for stay in been if stay.left_at is not None and stay.left_at <= self.now]
+        outcomes = [stay.outcome for stay in left]
+        match state:
+            case "never":
+                return not been
+            case "inside":
+                return len(left) < len(been)
+            case "converted":
+                return "converted" in outcomes
+        return "converted" in outcomes or "finished" in outcomes
 
     def happened(self, leaf: Happened, person: Person) -> bool:
         times = [
@@ -204,7 +238,28 @@ class Naive:
         if op.name == "between":
             low, high = op.values
             return self.fits(Op("at_least", (low,)), value) and self.fits(Op("at_most", (high,)), value)
+        if op.name == "anniversary_in":
+            return isinstance(op.values[0], Ahead) and self.comes_round(value, op.values[0])
+        if op.name == "matches":
+            return self.matches(value, op.values[0])
         return self.compares(op.name, value, op.values[0])
+
+    def comes_round(self, value: Any, ahead: Ahead) -> bool:
+        """Walk through the days ahead, one by one, and ask each whether it is the anniversary."""
+        if not isinstance(value, date):
+            return False
+        day = self.local(value).date() if isinstance(value, datetime) else value
+        today = self.local(self.now).date()
+        last = self.local(ahead.duration.after(self.now, self.zone)).date()
+        days = (today + timedelta(days=n) for n in range(min((last - today).days, 400) + 1))
+        return any(anniversary(day, one.year) == one for one in days)
+
+    def matches(self, value: Any, pattern: Any) -> bool:
+        """Ask Python's own engine; a `$` stands at the end of an alternative only."""
+        if isinstance(value, list):
+            return any(isinstance(one, str) and self.matches(one, pattern) for one in value)
+        strictly = pattern.replace("$", r"\Z")
+        return isinstance(value, str) and bool(re.search(strictly, value, re.ASCII | re.DOTALL))
 
     def compares(self, name: str, value: Any, wanted: Any) -> bool:
         if isinstance(value, list):
@@ -253,6 +308,11 @@ class Naive:
 
     def local(self, moment: datetime) -> datetime:
         return moment.astimezone(ZoneInfo(self.zone))
+
+
+def anniversary(day: date, year: int) -> date:
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    return date(year, 2, 28) if (day.month, day.day) == (2, 29) and not leap else day.replace(year=year)
 
 
 def as_day(wanted: Any) -> date | None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hypothesis import strategies as st
-from naive import Happening, Mail, Person
+from naive import Happening, Mail, Person, Stay
 from worlds import JOURNEYS
 
 from treue.clock import Duration
@@ -14,6 +14,7 @@ from treue.segments.sql import Moment
 from treue.segments.tree import (
     Aggregate,
     Ago,
+    Ahead,
     All,
     AnyOf,
     Attribute,
@@ -21,10 +22,12 @@ from treue.segments.tree import (
     Happened,
     HasConsent,
     InSegment,
+    JourneyIs,
     MessageWas,
     Not,
     Op,
     Property,
+    Reachable,
     Same,
 )
 
@@ -81,6 +84,7 @@ NEARLY_TIMES = ["2026-03-30T10:30:00", "2026-03-30T24:00:00Z", "2026-03-30 10:30
 NEARLY_TIMES += ["2026-02-30T10:30:00Z", "2026-03-30T10:30:00+00:00", "2026-03-30T10:30:00.5Z"]
 CHANNELS = ("email", "sms")
 TEMPLATES = ("welcome", "voucher")
+STANDINGS = ("inside", "finished", "converted", "never")
 WAS = ("sent", "opened", "clicked")
 
 storable = st.characters(codec="utf-8", exclude_characters="\x00")
@@ -95,6 +99,7 @@ values = junk | st.dictionaries(texts, scalars, max_size=1)
 documents = st.dictionaries(st.sampled_from(NAMES), values, max_size=5)
 
 ago = st.sampled_from(DURATIONS).map(Ago)
+ahead = st.sampled_from([*DURATIONS, Duration(days=3), Duration(days=364), Duration(days=365)]).map(Ahead)
 far = st.sampled_from(["9999-12-30", "0001-01-02", "1850-06-01", "2900-01-01"])
 points = (
     st.sampled_from([*DAYS[:7], "2026-10-25"])
@@ -114,13 +119,53 @@ OPERANDS: dict[str, Any] = {
 ORDERING = ["above", "at_least", "below", "at_most", "between"]
 SETS = ["is", "not", "in", "not_in", "exists"]
 OPS = {
-    "text": [*SETS, *ORDERING, "contains", "starts_with", "ends_with"],
+    "text": [*SETS, *ORDERING, "contains", "starts_with", "ends_with", "matches", "matches"],
     "number": SETS + ORDERING,
     "bool": ["is", "not", "exists"],
-    "date": [*SETS, "before", "after", "between"],
-    "time": [*SETS, "before", "after", "between"],
-    "list": ["contains", "exists"],
+    "date": [*SETS, "before", "after", "between", "anniversary_in", "anniversary_in"],
+    "time": [*SETS, "before", "after", "between", "anniversary_in"],
+    "list": ["contains", "exists", "matches"],
 }
+
+
+ATOMS = [
+    "a",
+    "b",
+    "D",
+    "1",
+    "ß",
+    "é",
+    "😀",
+    ".",
+    "\\d",
+    "\\w",
+    "\\s",
+    "\\W",
+    "\\.",
+    "\\\\",
+    "'",
+    '"',
+    "%",
+    "-",
+]
+ATOMS += ["[a-z]", "[^a-z]", "[A-Zß]", "[%_]", "[^\\d]", "[\\w-]", "[😀-😎]", "\\t"]
+REPEATS = ["", "", "?", "*", "+", "{2}", "{0,2}", "{1,}"]
+
+
+def joined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    repeated = st.builds("(?:{}){}".format, inner, st.sampled_from(REPEATS))
+    either = st.builds("({}|{})".format, inner, inner)
+    return repeated | either | st.builds("{}{}".format, inner, inner)
+
+
+patterns = st.builds(
+    "{}{}{}".format,
+    st.sampled_from(["", "", "^"]),
+    st.recursive(
+        st.builds("{}{}".format, st.sampled_from(ATOMS), st.sampled_from(REPEATS)), joined, max_leaves=4
+    ),
+    st.sampled_from(["", "", "$"]),
+)
 
 
 @st.composite
@@ -129,6 +174,8 @@ def ops(draw: st.DrawFn, kind: str, names: list[str] | None = None) -> Op:
     operands = OPERANDS[kind]
     if name == "exists":
         return Op("exists", (draw(st.booleans()),))
+    if name in ("anniversary_in", "matches"):
+        return Op(name, (draw(ahead if name == "anniversary_in" else patterns),))  # type: ignore[arg-type]
     low, high = {"between": (2, 2), "in": (0, 3), "not_in": (0, 3)}.get(name, (1, 1))
     return Op(name, tuple(draw(st.lists(operands, min_size=low, max_size=high))))  # type: ignore[arg-type]
 
@@ -208,8 +255,11 @@ message_leaves = st.builds(
 
 
 def conditions(stay: bool = True) -> st.SearchStrategy[Condition]:
-    consents = st.builds(HasConsent, st.sampled_from(CHANNELS))
-    leaf = attributes() | happened(stay) | aggregates() | message_leaves | consents
+    consents = st.builds(HasConsent, st.sampled_from(CHANNELS)) | st.builds(
+        Reachable, st.sampled_from(CHANNELS)
+    )
+    journeys = st.builds(JourneyIs, st.sampled_from([*JOURNEYS, "no-such"]), st.sampled_from(STANDINGS))
+    leaf = attributes() | happened(stay) | aggregates() | message_leaves | consents | journeys
     return st.recursive(leaf, grown, max_leaves=5)
 
 
@@ -240,17 +290,23 @@ def people(draw: st.DrawFn, moment: Moment, number: int) -> Person:
     mail = st.builds(
         Mail, st.sampled_from(TEMPLATES), st.sampled_from(CHANNELS), st.sampled_from(JOURNEYS), seen
     )
+    left = st.sampled_from(["finished", "converted", "exited"])
+    stay = st.builds(Stay, st.sampled_from(JOURNEYS), left, at, at)
+    stay |= st.builds(Stay, st.sampled_from(JOURNEYS), st.just("inside"), at)
     events = draw(st.lists(happening, max_size=6))
     here = at | st.sampled_from([event.at for event in events]) if events else at
     return Person(
         key=f"{draw(texts)}{number}",
         created_at=draw(at),
         email=draw(st.none() | texts),
+        phone=draw(st.none() | st.just(f"+44{number}")),
         locale=draw(st.none() | texts),
         attributes=draw(documents),
         events=events,
         consents=draw(given),
         messages=draw(st.lists(mail, max_size=2)),
+        suppressed=draw(st.dictionaries(st.just("sms"), at)),
+        stays=draw(st.lists(stay, max_size=2, unique_by=lambda one: (one.journey, one.outcome == "inside"))),
         entered_at=draw(here),
         arrived_at=draw(here),
         began=draw(st.none() | st.sampled_from(events)) if events else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from naive import Happening, Mail, Person
+from naive import Happening, Mail, Person, Stay
 from sqlalchemy import Connection
 from worlds import store
 
@@ -15,6 +15,7 @@ from treue.segments.sql import Moment
 from treue.segments.tree import (
     Aggregate,
     Ago,
+    Ahead,
     All,
     AnyOf,
     Attribute,
@@ -22,10 +23,12 @@ from treue.segments.tree import (
     Happened,
     HasConsent,
     InSegment,
+    JourneyIs,
     MessageWas,
     Not,
     Op,
     Property,
+    Reachable,
     Same,
 )
 
@@ -35,12 +38,19 @@ DAYS_90 = Duration(days=90)
 ADA = Person(
     "c1",
     NOW - timedelta(days=400),
-    attributes={"country": "FR", "vip": True, "größe": "XL", "age": 33, "tags": ["a"]},
+    attributes={"country": "FR", "vip": True, "größe": "XL", "age": 33, "tags": ["a"], "born": "1990-04-02"},
     events=[
         Happening("order.placed", NOW - timedelta(days=3), {"total": 49.95}),
         Happening("order.placed", NOW - timedelta(days=30), {"total": 50}),
     ],
     consents={"email": (True, NOW - timedelta(days=10))},
+    email="ada@example.com",
+    phone="+4415",
+    suppressed={"sms": NOW - timedelta(days=1)},
+    stays=[
+        Stay("welcome", "inside", NOW - timedelta(days=5)),
+        Stay("win-back", "finished", NOW - timedelta(days=10), NOW - timedelta(days=1)),
+    ],
     messages=[Mail("welcome", "email", "welcome", {"opened": NOW - timedelta(days=2)})],
     entered_at=NOW - timedelta(days=5),
 )
@@ -114,6 +124,29 @@ CASES: list[tuple[Condition, bool, str]] = [
         "message welcome was opened within 90d: 2026-03-28 11:00",
     ),
     (MessageWas(None, "clicked"), False, "any message was clicked: never"),
+    (Reachable("email"), True, "reachable on email: yes, agreed since 2026-03-20 11:00"),
+    (
+        Reachable("sms"),
+        False,
+        "reachable on sms: no: has not agreed, suppressed since 2026-03-29 12:00",
+    ),
+    (Reachable("push"), False, "reachable on push: no: no address, has not agreed"),
+    (JourneyIs("welcome", "inside"), True, "inside journey welcome: yes, since 2026-03-25 11:00"),
+    (JourneyIs("win-back", "inside"), False, "inside journey win-back: no"),
+    (JourneyIs("win-back", "finished"), True, "has finished journey win-back: yes, 2026-03-29 12:00"),
+    (JourneyIs("win-back", "converted"), False, "has converted in journey win-back: no"),
+    (
+        JourneyIs("win-back", "never"),
+        False,
+        "has never been in journey win-back: no, came in first 2026-03-20 11:00",
+    ),
+    (JourneyIs("no-such", "never"), True, "has never been in journey no-such: yes"),
+    (
+        Attribute("born", "date", (Op("anniversary_in", (Ahead(Duration(days=3)),)),)),
+        True,
+        "born: 1990-04-02, wanted an anniversary in 3d",
+    ),
+    (Attribute("country", "text", (Op("matches", ("^D",)),)), False, "country: FR, wanted matches ^D"),
     (Not(HasConsent("sms")), True, "not: has agreed to sms: no"),
     (InSegment("buyers", Happened("order.placed")), True, "in segment buyers"),
     (All((HasConsent("sms"), HasConsent("email"))), False, "all of these: 1 of 2 hold"),

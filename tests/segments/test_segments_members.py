@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import pytest
-from naive import Happening, Mail, Person
+from naive import Happening, Mail, Person, Stay
 from sqlalchemy import Connection, Engine, insert, select
 from worlds import agree, ids, store
 
@@ -15,16 +16,19 @@ from treue.segments.sql import Moment, branches, event_fits, members
 from treue.segments.tree import (
     Aggregate,
     Ago,
+    Ahead,
     All,
     Attribute,
     Condition,
     Happened,
     HasConsent,
     InSegment,
+    JourneyIs,
     MessageWas,
     Not,
     Op,
     Property,
+    Reachable,
     Same,
     Since,
 )
@@ -32,6 +36,12 @@ from treue.segments.tree import (
 NOW = datetime(2026, 3, 30, 10, 0, tzinfo=UTC)
 MOMENT = Moment(NOW, "Europe/Berlin")
 TICK = timedelta(microseconds=1)
+STATES: tuple[Literal["inside", "finished", "converted", "never"], ...] = (
+    "inside",
+    "finished",
+    "converted",
+    "never",
+)
 DAYS_90 = Duration(days=90)
 EDGE = DAYS_90.before(NOW, "Europe/Berlin")
 
@@ -241,6 +251,106 @@ def test_the_same_is_asked_of_each_stay_by_itself(connection: Connection) -> Non
     bought = Happened("order.placed", same=Same("cart", "text"))
     query = branches([bought, None], MOMENT, connection.dialect.name, tables.cohort)
     assert {row.enrollment_id: row.branch for row in connection.execute(query)} == {1: 1, 77: 0}
+
+
+BERLIN_NEW_YEAR = Moment(datetime(2026, 12, 30, 23, 30, tzinfo=UTC), "Europe/Berlin")  # the 31st there
+LEAP_YEAR = Moment(datetime(2028, 2, 27, 12, 0, tzinfo=UTC), "Europe/Berlin")
+COMMON_YEAR = Moment(datetime(2027, 2, 27, 12, 0, tzinfo=UTC), "Europe/Berlin")
+
+
+def comes_round(days: int, name: str = "birthday", kind: str = "date") -> Attribute:
+    return attribute(name, kind, "anniversary_in", Ahead(Duration(days=days)))
+
+
+@pytest.mark.parametrize(
+    ("birthday", "moment", "days", "wanted"),
+    [
+        ("1990-03-30", MOMENT, 3, True),
+        ("1990-04-02", MOMENT, 3, True),
+        ("1990-04-03", MOMENT, 3, False),
+        ("1990-03-29", MOMENT, 3, False),
+        ("1990-12-31", BERLIN_NEW_YEAR, 1, True),
+        ("1990-12-30", BERLIN_NEW_YEAR, 1, False),
+        ("1990-01-01", BERLIN_NEW_YEAR, 1, True),
+        ("1990-01-02", BERLIN_NEW_YEAR, 1, False),
+        ("2000-02-29", COMMON_YEAR, 1, True),
+        ("2000-02-29", LEAP_YEAR, 1, False),
+        ("2000-02-29", LEAP_YEAR, 2, True),
+        ("2000-02-28", LEAP_YEAR, 1, True),
+        ("1990-03-29", MOMENT, 364, True),
+        ("1990-03-29", MOMENT, 363, False),
+    ],
+)
+def test_an_anniversary_is_today_or_in_the_days_ahead(
+    connection: Connection, birthday: str, moment: Moment, days: int, wanted: bool
+) -> None:
+    who = person(attributes={"birthday": birthday})
+    assert holds(connection, comes_round(days), who, moment) is wanted
+
+
+def test_the_anniversary_of_a_time_is_that_of_its_day_on_the_workspaces_clock(connection: Connection) -> None:
+    late = person(
+        created_at=datetime(2024, 3, 29, 23, 30, tzinfo=UTC), attributes={"at": "2024-03-29T22:59:59Z"}
+    )
+    assert holds(connection, comes_round(0, "created_at", "time"), late)
+    assert not holds(connection, comes_round(0, "at", "time"), late)
+
+
+def test_no_date_has_no_anniversary(connection: Connection) -> None:
+    for days in (3, 5000):
+        assert not holds(connection, comes_round(days), person(attributes={"birthday": "30.3.1990"}))
+        assert not holds(connection, comes_round(days), person())
+
+
+def test_an_entry_of_a_list_may_match(connection: Connection) -> None:
+    vip = attribute("tags", "list", "matches", "^vip-[0-9]+$")
+    assert holds(connection, vip, person(attributes={"tags": ["new", "vip-12"]}))
+    for tags in (["vip-", 12], [12, None, ["vip-1"]], [], "vip-1", None):
+        assert not holds(connection, vip, person(attributes={"tags": tags}))
+
+
+@pytest.mark.parametrize(
+    ("parts", "wanted"),
+    [
+        ({}, True),
+        ({"email": None}, False),
+        ({"consents": {}}, False),
+        ({"consents": {"email": (False, NOW)}}, False),
+        ({"suppressed": {"email": NOW}}, False),
+        ({"suppressed": {"email": NOW + TICK}}, True),
+        ({"suppressed": {"sms": NOW}, "phone": "+4415"}, True),
+    ],
+)
+def test_reachable_is_who_has_an_address_and_agreed_and_is_not_suppressed(
+    connection: Connection, parts: dict[str, object], wanted: bool
+) -> None:
+    who = person(**{"email": "ada@example.com", "consents": {"email": (True, NOW)}, **parts})
+    assert holds(connection, Reachable("email"), who) is wanted
+
+
+def test_an_address_is_suppressed_in_whatever_letters(connection: Connection) -> None:
+    store(connection, [person(email="Ada@Example.com", consents={"email": (True, NOW)})])
+    row = {"channel": "email", "address": "ada@example.com", "reason": "", "since": NOW, "evidence": {}}
+    connection.execute(insert(tables.suppression), row)
+    assert ids(connection, members(Reachable("email"), MOMENT, connection.dialect.name)) == []
+
+
+def test_how_a_customer_stands_to_a_journey_is_told_by_all_stays(connection: Connection) -> None:
+    before, after = NOW - timedelta(days=9), NOW + TICK
+    cases: list[tuple[list[Stay], set[str]]] = [
+        ([], {"never"}),
+        ([Stay("welcome", "inside", NOW)], {"inside"}),
+        ([Stay("welcome", "inside", after)], {"never"}),
+        ([Stay("welcome", "finished", before, NOW)], {"finished"}),
+        ([Stay("welcome", "finished", before, after)], {"inside"}),
+        ([Stay("welcome", "converted", before, NOW)], {"finished", "converted"}),
+        ([Stay("welcome", "exited", before, NOW)], set()),
+        ([Stay("welcome", "converted", before, NOW), Stay("welcome", "inside", NOW)], {*STATES} - {"never"}),
+        ([Stay("win-back", "finished", before, NOW)], {"never"}),
+    ]
+    for stays, wanted in cases:
+        leaves = {state: JourneyIs("welcome", state) for state in STATES}
+        assert {state for state in STATES if holds(connection, leaves[state], person(stays=stays))} == wanted
 
 
 def test_a_sum_of_nothing_is_one_of_0_and_more(connection: Connection) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from treue.segments.needs import event_names, needs, only_events, since_arrival
+from treue.segments.facts import reads
+from treue.segments.needs import comparisons, event_names, needs, only_events, since_arrival
 from treue.segments.tree import (
     Aggregate,
     All,
     AnyOf,
+    Attribute,
     Condition,
     Happened,
     HasConsent,
     InSegment,
+    JourneyIs,
     Not,
     Op,
+    Reachable,
     Same,
 )
 
@@ -36,6 +40,20 @@ def test_the_events_a_condition_looks_at_are_those_of_all_its_leaves() -> None:
 def test_a_condition_on_anything_but_events_is_not_only_on_events() -> None:
     assert only_events(AnyOf((Not(Happened("a")), InSegment("payers", SPENT))))
     assert not only_events(All((Happened("a"), InSegment("agreed", HasConsent("email")))))
+
+
+def test_what_is_compared_is_counted_through_segments_and_lists() -> None:
+    numbers = Attribute("points", "number", (Op("in", (1, 2, 3)), Op("exists", (True,))))
+    texts = Attribute("country", "text", (Op("in", ("DE", "AT", "CH")),))
+    assert comparisons(numbers) == 4
+    assert comparisons(texts) == 1
+    assert comparisons(AnyOf((HasConsent("sms"), InSegment("some", All((texts, Not(numbers))))))) == 6
+
+
+def test_what_is_read_together_is_counted_once() -> None:
+    counted = (Happened("a"), Happened("a", (Op("at_least", (3,)),)), Happened("b", since="entry"))
+    asked = All((*counted, Not(SPENT), InSegment("some", counted[0]), Reachable("sms"), HasConsent("sms")))
+    assert reads([asked, JourneyIs("welcome", "inside"), JourneyIs("welcome", "never")]) == 6
 
 
 def test_since_arrival_goes_to_every_event_that_does_not_say_since_when() -> None:

@@ -33,7 +33,8 @@ def store(connection: Connection, people: Sequence[Person]) -> dict[int, Person]
         stay = {"enrollment_id": number, "customer_id": number, "event_id": began}
         stay |= {"entered_at": person.entered_at, "arrived_at": person.arrived_at}
         connection.execute(insert(tables.cohort), stay)
-    store_messages(connection, found)
+        store_suppressed(connection, person)
+    store_journeys(connection, found)
     return found
 
 
@@ -76,31 +77,54 @@ def consent_row(customer_id: int, channel: str, given: bool, since: datetime) ->
     return fixed | {"customer_id": customer_id, "channel": channel, "given": given, "since": since}
 
 
-def store_messages(connection: Connection, people: dict[int, Person]) -> None:
-    if not any(person.messages for person in people.values()):
+def store_suppressed(connection: Connection, person: Person) -> None:
+    addresses = {"email": person.email, "sms": person.phone}
+    for channel, since in person.suppressed.items():
+        if address := addresses[channel]:
+            row = {"channel": channel, "address": address, "reason": "test", "since": since, "evidence": {}}
+            connection.execute(insert(tables.suppression), row)
+
+
+def store_journeys(connection: Connection, people: dict[int, Person]) -> None:
+    if not any(person.messages or person.stays for person in people.values()):
         return
-    for i, name in enumerate(JOURNEYS, start=1):
+    for i, name in enumerate((*JOURNEYS, "letters"), start=1):
         connection.execute(insert(tables.journey), {"id": i, "name": name, "live_since": START})
         version = {"id": i, "journey_id": i, "hash": name, "plan": {}, "source": "", "since": START}
         connection.execute(insert(tables.journey_version), version)
     count = 0
     for customer_id, person in people.items():
+        store_stays(connection, customer_id, person)
         for mail in person.messages:
             count += 1
             connection.execute(insert(tables.step), {"id": count, "journey_id": 1, "name": f"s{count}"})
             store_message(connection, count, customer_id, mail)
 
 
+def store_stays(connection: Connection, customer_id: int, person: Person) -> None:
+    for n, stay in enumerate(person.stays):
+        journey = JOURNEYS.index(stay.journey) + 1
+        row = {"id": customer_id * 100 + n, "journey_id": journey, "version_id": journey, "per": f"{n}"}
+        row |= dict.fromkeys(("entered_at", "arrived_at", "due_at"), stay.entered_at)
+        row |= {
+            "customer_id": customer_id,
+            "held_out": False,
+            "outcome": stay.outcome,
+            "left_at": stay.left_at,
+        }
+        connection.execute(insert(tables.enrollment), row)
+
+
 def store_message(connection: Connection, number: int, customer_id: int, mail: Mail) -> None:
     journey = JOURNEYS.index(mail.journey) + 1
-    stay = {"id": number, "journey_id": journey, "version_id": journey, "customer_id": customer_id}
+    stay = {"id": number, "journey_id": 3, "version_id": 3, "customer_id": customer_id}
     times = dict.fromkeys(("entered_at", "arrived_at", "due_at"), START)
     rest = {"per": "", "held_out": False, "outcome": "finished"}
     connection.execute(insert(tables.enrollment), stay | times | rest)
     row = {"enrollment_id": number, "step_id": number, "channel": mail.channel, "template": mail.template}
     row |= dict.fromkeys(("queued_at", "due_at", "ready_at", "send_by"), START)
     row |= {"category": "relational", "state": "sent"} | {f"{was}_at": at for was, at in mail.times.items()}
-    connection.execute(insert(tables.message), stay | row)
+    connection.execute(insert(tables.message), stay | row | {"journey_id": journey, "version_id": journey})
 
 
 def ids(connection: Connection, query: Any) -> list[int]:

@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 from treue.clock import utc_now
-from treue.engine.statements import refusal, suppresses
+from treue.engine.statements import refusal
 from treue.model.states import ADDRESS, Decision, MessageState, Outcome, Reason
 from treue.model.tables import (
     consent,
@@ -41,6 +41,7 @@ from treue.model.tables import (
     trace,
 )
 from treue.model.types import Instant
+from treue.segments.reach import suppresses
 from treue.store import dialect
 from treue.store.store import Store
 

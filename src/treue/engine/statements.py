@@ -62,6 +62,7 @@ from treue.model.tables import (
 )
 from treue.model.types import Instant, Json
 from treue.plan.stages import Choose, Emit, Send, Set, Split, Stage, Start, Stop, Wait, Way
+from treue.segments.reach import suppresses
 from treue.segments.sql import Moment, branches
 
 if TYPE_CHECKING:
@@ -427,12 +428,6 @@ def refusal(
         (and_(asked, basis != "existing_customer", agreed.c.basis != "consent"), Reason.no_consent.value),
         else_=cast(null(), Text),
     )
-
-
-def suppresses(listed: Any, channel: str, address: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Return the join condition of the suppression list, where e-mail addresses are also kept in small letters."""
-    written = func.lower(address) if channel == "email" else address
-    return and_(listed.c.channel == channel, listed.c.address == written)
 
 
 def _offers(scene: Scene, stage: Send) -> Any:

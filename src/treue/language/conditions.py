@@ -16,7 +16,6 @@ from treue.language.grammar import (
     Fields,
     Key,
     Kind,
-    Later,
     LaterShape,
     Length,
     ListOf,
@@ -33,19 +32,26 @@ from treue.language.grammar import (
 )
 from treue.language.problems import Place, did_you_mean, listing
 from treue.language.source import Items, Mapping, Node, Scalar
+from treue.segments.facts import reads
+from treue.segments.needs import comparisons
+from treue.segments.pattern import LONGEST, PatternError, parsed
 from treue.segments.tree import (
     Aggregate,
     Ago,
+    Ahead,
     All,
     AnyOf,
     Attribute,
+    Condition,
     Happened,
     HasConsent,
     InSegment,
+    JourneyIs,
     MessageWas,
     Not,
     Op,
     Property,
+    Reachable,
     Same,
 )
 
@@ -66,16 +72,31 @@ OPERATORS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "contains": ("one", ("text", "list"), "The list has this entry, or the text has this part."),
     "starts_with": ("one", ("text",), "The text begins with this."),
     "ends_with": ("one", ("text",), "The text ends with this."),
+    "matches": (
+        "pattern",
+        ("text", "list"),
+        "The text, or an entry of the list, fits this regular expression.",
+    ),
     "exists": ("flag", ("text", "number", "bool", "date", "time", "list"), "There is a value at all."),
     "before": ("moment", ("date", "time"), "Earlier than this date, time, or `30d ago`."),
     "after": ("moment", ("date", "time"), "Later than this date, time, or `30d ago`."),
+    "anniversary_in": (
+        "length",
+        ("date", "time"),
+        "Its month and day come round within this time, or are today.",
+    ),
 }
 """Each operator: how many values, for which types, and its sentence."""
 
 UNDECLARED = "?"
 """The type of what `treue.yaml` declares wrongly: said there once, and nothing here is held against it."""
 
-LATER_OPERATORS = ("matches", "anniversary_in")
+MOST_COMPARISONS = 300
+"""In one condition. SQLite's expressions are at most 1,000 deep, and a list of parts is as deep as it is long."""
+
+MOST_READS = 50
+"""Different subqueries in one condition. SQLite joins at most 64 tables."""
+
 COUNTS = {"at_least": "at_least", "at_most": "at_most", "exactly": "is"}
 MESSAGE_STATES = ("sent", "delivered", "opened", "clicked", "bounced", "complained", "failed")
 
@@ -86,6 +107,8 @@ _ARITIES: dict[str, dict[str, Any]] = {
     "two": {"type": "array", "items": _ONE, "minItems": 2, "maxItems": 2},
     "flag": {"type": "boolean"},
     "moment": {"type": "string"},
+    "pattern": {"type": "string", "maxLength": LONGEST},
+    "length": Length().schema({}),
 }
 _NOUNS = {"bool": "`true` or `false`"} | {
     name: f"a {name}" for name in ("text", "number", "date", "time", "list")
@@ -131,17 +154,30 @@ def _operands(value: Node, arity: str, name: str, type_: str, context: Context) 
         return context.say(value, "T203", f"`{name}` takes `true` or `false`, not {shown(value)}.")
     if arity in ("many", "two"):
         return _several(value, arity, name, type_, context)
+    if arity == "length":
+        length = Length().parse(value, context)
+        return INVALID if length is INVALID else (Ahead(length),)
     if not isinstance(value, Scalar):
         hint = (
             "For several values there is `in: [a, b]`." if isinstance(value, Items) and name == "is" else None
         )
         return context.say(value, "T203", f"`{name}` takes one value, not {shown(value)}.", hint)
+    if arity == "pattern":
+        return _pattern(value, context)
     found = (
         _moment(value, context, type_)
         if arity == "moment"
         else scalar(value, "text" if type_ == "list" else type_, context)
     )
     return INVALID if found is INVALID else (found,)
+
+
+def _pattern(node: Scalar, context: Context) -> Any:
+    try:
+        parsed(node.text)
+    except PatternError as error:
+        return context.say(node, "T341", f"{error}", "A pattern is written such as `^[A-Z]{2}[0-9]+$`.")
+    return (node.text,)
 
 
 def _several(value: Node, arity: str, name: str, type_: str, context: Context) -> Any:
@@ -260,11 +296,8 @@ def _comparisons(node: Mapping, type_: str, what: str, context: Context) -> Any:
         return context.say(node, "T203", "A comparison is missing here.", "Such as `{above: 50}`.")
     unknown = [key for key, _ in node.entries if key.text not in OPERATORS]
     for key in unknown:
-        if key.text in LATER_OPERATORS:
-            Later().parse(key, context)
-        else:
-            hint = did_you_mean(key.text, OPERATORS)
-            context.say(key, "T201", f"There is no comparison {shown(key)}.", hint)
+        hint = did_you_mean(key.text, OPERATORS)
+        context.say(key, "T201", f"There is no comparison {shown(key)}.", hint)
     ops = parse_ops(node, [name for name in node.names() if name in OPERATORS], type_, what, context)
     return INVALID if unknown else ops
 
@@ -453,12 +486,43 @@ class DateAttribute:
         return {"type": "string", "description": "The name of an attribute."}
 
 
-CONDITION = OneOf(
+_PART = OneOf(
     "condition",
     lambda: CONDITIONS,
     "a condition",
     bare_list=lambda parts: All(tuple(parts)) if len(parts) > 1 else parts[0],
 )
+
+
+class _Condition:
+    noun = "a condition"
+
+    def parse(self, node: Node, context: Context) -> Any:
+        """Return the condition, unless it has more parts than a database takes in one question."""
+        found = _PART.parse(node, context)
+        if found is INVALID or not answerable([found], node, context):
+            return INVALID
+        if (count := comparisons(found)) > MOST_COMPARISONS:
+            message = f"This condition makes {count} comparisons, with those of the segments it names."
+            return context.say(node, "T342", message, f"At most {MOST_COMPARISONS} can be asked at once.")
+        return found
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return _PART.schema(defs)
+
+
+CONDITION = _Condition()
+
+
+def answerable(conditions: Iterable[Condition], node: Node, context: Context) -> bool:
+    """Say so where conditions that are asked together look at more different things than a database joins."""
+    if (count := reads(conditions)) <= MOST_READS:
+        return True
+    message = f"This looks at {count} different events, journeys and channels at once."
+    context.say(node, "T342", message, f"At most {MOST_READS} can be asked at once.")
+    return False
+
 
 _WITHIN = Key("within", Length(), "Only what happened in this time before now.")
 _WHERE = Key(
@@ -509,7 +573,6 @@ CONDITIONS: dict[str, Kind] = {
                 required=True,
             ),
             *operator_keys(),
-            *(Key(name, Later(), "") for name in LATER_OPERATORS),
         ),
         _attribute,
     ),
@@ -579,22 +642,42 @@ CONDITIONS: dict[str, Kind] = {
         ),
         _message,
     ),
+    "reachable": Shape(
+        "reachable condition",
+        "Whether a message may reach the customer: there is an address, an agreement, and no suppression.",
+        (Key("reachable", ChannelName(), "The channel.", required=True),),
+        lambda fields: Reachable(fields.get("reachable")),
+    ),
+    "journey": Shape(
+        "journey condition",
+        "How the customer stands to a journey.",
+        (
+            Key("journey", Name("journey"), "The journey's name.", required=True),
+            Key(
+                "is",
+                Word(("inside", "finished", "converted", "never")),
+                "`inside` it now; has `finished` it (also by its goal); has `converted`; has `never` been in it.",
+                required=True,
+            ),
+        ),
+        lambda fields: JourneyIs(fields.get("journey"), fields.get("is")),
+    ),
     "all": Shape(
         "all condition",
         "Every one of these.",
-        (Key("all", ListOf(CONDITION, single=False), "The conditions.", required=True),),
+        (Key("all", ListOf(_PART, single=False), "The conditions.", required=True),),
         lambda fields: All(fields.get("all")),
     ),
     "any": Shape(
         "any condition",
         "At least one of these.",
-        (Key("any", ListOf(CONDITION, single=False), "The conditions.", required=True),),
+        (Key("any", ListOf(_PART, single=False), "The conditions.", required=True),),
         lambda fields: AnyOf(fields.get("any")),
     ),
     "not": Shape(
         "not condition",
         "The opposite.",
-        (Key("not", CONDITION, "The condition.", required=True),),
+        (Key("not", _PART, "The condition.", required=True),),
         lambda fields: Not(fields.get("not")),
     ),
     "points": LaterShape(
@@ -621,6 +704,5 @@ CONDITIONS: dict[str, Kind] = {
             _score,
         )
     ),
-    **{name: Later() for name in ("reachable", "journey")},
 }
 """The condition language: leading key to row."""

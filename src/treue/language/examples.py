@@ -50,6 +50,8 @@ WHOLE = {
     "message condition": "message: welcome, was: clicked",
     "segment condition": "segment: regulars",
     "consent condition": "consent: email",
+    "reachable condition": "reachable: sms",
+    "journey condition": "journey: welcome, is: finished",
     "all condition": "all: [{segment: regulars}, {consent: email}]",
     "any condition": "any: [{consent: sms}, {consent: push}]",
     "not condition": "not: {segment: dormant}",
@@ -92,9 +94,11 @@ _ATTRIBUTE = {
     "contains": "{attribute: city, contains: burg}",
     "starts_with": "{attribute: locale, starts_with: de}",
     "ends_with": "{attribute: email, ends_with: .example}",
+    "matches": '{attribute: city, matches: "^(Bad|Sankt) "}',
     "exists": "{attribute: birthday, exists: true}",
     "before": "{attribute: birthday, before: 2000-01-01}",
     "after": "{attribute: created_at, after: 30d ago}",
+    "anniversary_in": "{attribute: birthday, anniversary_in: 3d}",
 }
 
 EXAMPLES: dict[str, dict[str, str]] = {

@@ -9,7 +9,15 @@ from functools import partial
 from typing import Any
 
 from treue.clock import Duration
-from treue.language.conditions import CONDITION, UNDECLARED, DateAttribute, check_where, parse_where, scalar
+from treue.language.conditions import (
+    CONDITION,
+    UNDECLARED,
+    DateAttribute,
+    answerable,
+    check_where,
+    parse_where,
+    scalar,
+)
 from treue.language.grammar import (
     INVALID,
     ChannelName,
@@ -321,7 +329,10 @@ class _Branches:
                 "Each begins with `- if:`; the last may be `- else:`.",
             )
         found = [self._branch(item, context, last=item is node.nodes[-1]) for item in node.nodes]
-        return INVALID if INVALID in found else tuple(found)
+        if INVALID in found:
+            return INVALID
+        asked = [branch.condition for branch in found if branch.condition is not None]
+        return tuple(found) if answerable(asked, node, context) else INVALID
 
     def _branch(self, node: Node, context: Any, *, last: bool) -> Any:
         if isinstance(node, Mapping) and node.key("else") is not None:

@@ -48,6 +48,8 @@ CODES = {
     "T331": "a time in a test that cannot be",
     "T332": "two tests of one name",
     "T340": "means nothing outside of a journey",
+    "T341": "not a pattern that `matches` understands",
+    "T342": "a condition too large to be asked at once",
     "T401": "template syntax",
     "T402": "template front matter",
     "T403": "unknown name in a template",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from calendar import isleap
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Text,
     and_,
     cast,
+    column,
     false,
     func,
     literal,
@@ -28,10 +30,11 @@ from sqlalchemy import (
     select,
     true,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from treue.segments.functions import matches, month_and_day
 from treue.segments.moment import Moment, Span
-from treue.segments.tree import Ago, Op, Scalar
+from treue.segments.tree import Ago, Ahead, Op, Scalar
 from treue.segments.typed import storable
 
 _SECOND = timedelta(seconds=1)
@@ -105,7 +108,7 @@ def _negated(condition: ColumnElement[bool]) -> ColumnElement[bool]:
 
 
 def _any_of(
-    value: ColumnElement[Any], kind: str, wanted: Iterable[Scalar | Ago], moment: Moment, dialect: str
+    value: ColumnElement[Any], kind: str, wanted: Iterable[Scalar | Ago | Ahead], moment: Moment, dialect: str
 ) -> ColumnElement[bool]:
     if kind == "text":
         return value.in_([one for one in wanted if isinstance(one, str) and storable(one)])
@@ -113,8 +116,18 @@ def _any_of(
 
 
 def _compared(
-    value: ColumnElement[Any], kind: str, name: str, wanted: Scalar | Ago, moment: Moment, dialect: str
+    value: ColumnElement[Any],
+    kind: str,
+    name: str,
+    wanted: Scalar | Ago | Ahead,
+    moment: Moment,
+    dialect: str,
 ) -> ColumnElement[bool]:
+    match wanted:
+        case Ahead():
+            return _anniversary(value, kind, wanted, moment, dialect)
+        case str() if name == "matches":
+            return _matches(value, kind, wanted, dialect)
     match kind, wanted:
         case "list", str() | bool() | int() | float():
             return _member(value, wanted, dialect) if name == "contains" else false()
@@ -141,6 +154,42 @@ def _text(value: ColumnElement[Any], name: str, wanted: str, dialect: str) -> Co
         start = func.length(value) - (len(wanted) - 1)
         return and_(start > 0, func.substr(value, start) == sought)
     return _ordered(value if name == "is" else _bytewise(value, dialect), name, sought, sought)
+
+
+def _matches(value: ColumnElement[Any], kind: str, pattern: str, dialect: str) -> ColumnElement[bool]:
+    if kind == "text":
+        return matches(value, pattern, dialect)
+    if kind != "list":
+        return false()
+    text: ColumnElement[str]
+    if dialect == "sqlite":
+        each = func.json_each(value).table_valued("value", "type")
+        text, is_text = each.c.value, each.c.type == "text"
+    else:
+        each = func.jsonb_array_elements(value).table_valued(column("value", JSONB))
+        text = each.c.value.op("#>>", return_type=Text())(cast(literal("{}", Text), ARRAY(Text)))
+        is_text = func.jsonb_typeof(each.c.value) == "string"
+    return select(each.c.value).where(is_text, matches(text, pattern, dialect)).exists()
+
+
+def _anniversary(
+    value: ColumnElement[Any], kind: str, ahead: Ahead, moment: Moment, dialect: str
+) -> ColumnElement[bool]:
+    """Return whether a month and day comes round in the days ahead; 29 February on the 28th where there is none."""
+    if kind not in ("date", "time", "instant"):
+        return false()
+    first, last = moment.ahead(ahead.duration)
+    if (last - first).days >= 365:
+        return value.is_not(null())
+    day = _bytewise(month_and_day(value, kind, moment.zone, dialect), dialect)
+    start, end = (literal(f"{bound:%m-%d}", Text) for bound in (first, last))
+    inside = day.between(start, end) if first.year == last.year else or_(day >= start, day <= end)
+    leap = any(first <= _end_of_february(year) <= last for year in (first.year, last.year))
+    return or_(inside, day == "02-29") if leap else inside
+
+
+def _end_of_february(year: int) -> date:
+    return date(year, 2, 29 if isleap(year) else 28)
 
 
 def _number(value: ColumnElement[Any], name: str, wanted: int | float, dialect: str) -> ColumnElement[bool]:

@@ -24,8 +24,10 @@ from treue.segments.tree import (
     Condition,
     Happened,
     InSegment,
+    JourneyIs,
     MessageWas,
     Not,
+    Reachable,
 )
 from treue.segments.words import shown, subject, times, wanted, words
 
@@ -124,6 +126,8 @@ class _Reader:
         seen = [_plain(one) for one in seen]
         if isinstance(leaf, Happened):
             return self._happened(leaf, holds, seen)
+        if isinstance(leaf, Reachable):
+            return Explanation(leaf, holds, seen, f"{subject(leaf)}: {self._reached(*seen)}")
         (one,) = seen
         if isinstance(leaf, Aggregate) and one is None and leaf.function in ("sum", "count_distinct"):
             one = 0
@@ -136,7 +140,21 @@ class _Reader:
             return f"{self._told(value, 'missing')}, wanted {_aim(wanted(leaf.ops))}"
         if isinstance(leaf, MessageWas):
             return self._told(value, "never")
+        if isinstance(leaf, JourneyIs):
+            return self._stood(leaf, value)
         return "no" if value is None else f"yes, since {self._told(value, '')}"
+
+    def _stood(self, leaf: JourneyIs, value: Any) -> str:
+        told = self._told(value, "")
+        if leaf.state == "never":
+            return f"no, came in first {told}" if told else "yes"
+        return f"yes, {'since ' if leaf.state == 'inside' else ''}{told}" if told else "no"
+
+    def _reached(self, address: Any, agreed: Any, suppressed: Any) -> str:
+        against = ["no address"] if address is None else []
+        against += ["has not agreed"] if agreed is None else []
+        against += [f"suppressed since {self._told(suppressed, '')}"] if suppressed is not None else []
+        return f"no: {', '.join(against)}" if against else f"yes, agreed since {self._told(agreed, '')}"
 
     def _happened(self, leaf: Happened, holds: bool, seen: list[Any]) -> Explanation:
         told: list[str] = []
@@ -160,7 +178,7 @@ class _Reader:
 
 
 def _aim(text: str) -> str:
-    return text.removeprefix("is ")
+    return text.removeprefix("is ").removeprefix("has ")
 
 
 def _plain(value: Any) -> Any:

@@ -16,8 +16,10 @@ from treue.segments.tree import (
     Condition,
     Happened,
     HasConsent,
+    JourneyIs,
     MessageWas,
     Property,
+    Reachable,
     Same,
     Since,
 )
@@ -51,7 +53,21 @@ class ConsentFact:
     channel: str
 
 
-Fact = EventFact | MessageFact | ConsentFact
+@dataclass(frozen=True)
+class SuppressedFact:
+    """Since when a customer's address on a channel has been on the suppression list."""
+
+    channel: str
+
+
+@dataclass(frozen=True)
+class JourneyFact:
+    """When a customer last came into, finished or converted in a journey; for `never`, when first into it."""
+
+    leaf: JourneyIs
+
+
+Fact = EventFact | MessageFact | ConsentFact | SuppressedFact | JourneyFact
 
 
 def facts_of(leaf: Condition) -> list[Fact]:
@@ -63,6 +79,10 @@ def facts_of(leaf: Condition) -> list[Fact]:
             return [of_aggregate(leaf)]
         case HasConsent():
             return [ConsentFact(leaf.channel)]
+        case Reachable():
+            return [ConsentFact(leaf.channel), SuppressedFact(leaf.channel)]
+        case JourneyIs():
+            return [JourneyFact(leaf)]
         case MessageWas():
             return [MessageFact(leaf)]
     return []
@@ -82,6 +102,26 @@ def of_aggregate(leaf: Aggregate) -> EventFact:
     return EventFact(leaf.function, leaf.event, leaf.within, leaf.where, leaf.property, leaf.type)
 
 
+def source(fact: Fact) -> object:
+    """Return what is alike for facts that are read together, in one subquery."""
+    match fact:
+        case EventFact():
+            return ("event", fact.event, fact.since, fact.same)
+        case MessageFact():
+            return "message"
+        case JourneyFact():
+            return ("journey", fact.leaf.journey)
+    return fact
+
+
+def reads(conditions: Iterable[Condition]) -> int:
+    """Return how many subqueries it takes to answer some conditions together."""
+    wanted = (fact for condition in conditions for leaf in leaves(condition) for fact in facts_of(leaf))
+    return len({repr(source(fact)) for fact in wanted})
+
+
 def reads_customer(conditions: Iterable[Condition]) -> bool:
     """Return whether a condition looks at the customer's own row."""
-    return any(isinstance(leaf, Attribute) for condition in conditions for leaf in leaves(condition))
+    return any(
+        isinstance(leaf, Attribute | Reachable) for condition in conditions for leaf in leaves(condition)
+    )

@@ -49,6 +49,14 @@ class Moment:
         found = parse_instant(wanted, self.zone)
         return Span(found, found) if found else None
 
+    def ahead(self, duration: Duration) -> tuple[date, date]:
+        """Return today and the local day this long from now; the end of time where that is out of range."""
+        today = self.local(self.now).date()
+        try:
+            return today, self.local(duration.after(self.now, self.zone)).date()
+        except (ValueError, OverflowError):
+            return today, date.max
+
     def local(self, instant: datetime) -> datetime:
         """Return an instant as the local clock shows it."""
         try:

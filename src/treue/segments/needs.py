@@ -43,6 +43,19 @@ def event_names(condition: Condition) -> frozenset[str]:
     return frozenset(leaf.event for leaf in leaves(condition) if isinstance(leaf, Happened | Aggregate))
 
 
+def comparisons(condition: Condition) -> int:
+    """Return how many comparisons a condition is made of, those of carried segments as well."""
+    return sum(map(_compared, leaves(condition)))
+
+
+def _compared(leaf: Condition) -> int:
+    ops = [op for where in getattr(leaf, "where", ()) for op in where.ops]
+    for name in ("ops", "last", "first"):
+        ops += getattr(leaf, name, ())
+    # A list of texts is one IN; of anything else each is compared by itself.
+    return max(1, sum(1 if isinstance(op.values[0], str) else len(op.values) for op in ops if op.values))
+
+
 def only_events(condition: Condition) -> bool:
     """Return whether a condition looks at nothing but events."""
     return all(isinstance(leaf, Happened | Aggregate) for leaf in leaves(condition))

@@ -9,13 +9,38 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Float, FromClause, Select, Subquery, and_, cast, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    FromClause,
+    ScalarSelect,
+    Select,
+    Subquery,
+    and_,
+    cast,
+    func,
+    not_,
+    or_,
+    select,
+    true,
+)
 
-from treue.model.tables import consent, event, journey, message
+from treue.model.states import ADDRESS, Outcome
+from treue.model.tables import consent, customer, enrollment, event, journey, message, suppression
 from treue.segments.compare import all_fit, exactly
-from treue.segments.facts import ConsentFact, EventFact, Fact, MessageFact, facts_of
+from treue.segments.facts import (
+    ConsentFact,
+    EventFact,
+    Fact,
+    JourneyFact,
+    MessageFact,
+    SuppressedFact,
+    facts_of,
+    source,
+)
 from treue.segments.moment import Moment
 from treue.segments.needs import SINCE, leaves
+from treue.segments.reach import suppresses
 from treue.segments.tree import Condition, Property, Same
 from treue.segments.typed import missing, typed
 
@@ -29,6 +54,7 @@ STAY = {
 DECIMALS = 6
 """Sums and averages are rounded to this many places, so that 0.1 + 0.2 is 0.3 on both databases."""
 
+_THROUGH = (Outcome.finished.value, Outcome.converted.value)
 _began = event.alias("began")
 
 _ORDERED = ("number", "text", "date", "time")
@@ -74,12 +100,12 @@ class Facts:
 
     def joined(self, base: FromClause, customer_id: ColumnElement[int]) -> FromClause:
         """Return `base` with every subquery joined to it."""
-        for source in self._sources:
-            on = source.c.customer_id == customer_id
-            for column in (name for name in STAY if name in source.c):
+        for found in self._sources:
+            on = found.c.customer_id == customer_id
+            for column in (name for name in STAY if name in found.c):
                 assert self._among is not None
-                on = and_(on, source.c[column] == self._among.c[column])
-            base = base.outerjoin(source, on)
+                on = and_(on, found.c[column] == self._among.c[column])
+            base = base.outerjoin(found, on)
         return base
 
     def _add(self, facts: Sequence[Fact]) -> None:
@@ -91,6 +117,10 @@ class Facts:
         match facts[0]:
             case ConsentFact(channel):
                 return self._consent(channel)
+            case SuppressedFact(channel):
+                return self._suppressed(channel)
+            case JourneyFact():
+                return self._journey([fact for fact in facts if isinstance(fact, JourneyFact)])
             case MessageFact():
                 return self._messages([fact for fact in facts if isinstance(fact, MessageFact)])
             case EventFact():
@@ -103,6 +133,31 @@ class Facts:
             found.where(exactly(consent.c.channel, channel), given, consent.c.since <= self._moment.now),
             consent.c.customer_id,
         )
+
+    def _suppressed(self, channel: str) -> Select[Any]:
+        owner = customer.join(suppression, suppresses(suppression, channel, customer.c[ADDRESS[channel]]))
+        found = select(customer.c.id.label("customer_id"), suppression.c.since.label("n0")).select_from(owner)
+        return self._restricted(found.where(suppression.c.since <= self._moment.now), customer.c.id)
+
+    def _journey(self, facts: Sequence[JourneyFact]) -> Select[Any]:
+        named = _named(facts[0].leaf.journey)
+        query = select(enrollment.c.customer_id).where(enrollment.c.journey_id == named)
+        query = self._restricted(
+            query.where(enrollment.c.entered_at <= self._moment.now), enrollment.c.customer_id
+        )
+        columns = [Column(fact, *self._stay(fact.leaf.state), repr(fact)) for fact in facts]
+        return _grouped(query, columns, [enrollment.c.customer_id])
+
+    def _stay(self, state: str) -> tuple[ColumnElement[Any], tuple[ColumnElement[bool], ...]]:
+        """Return what is told of a customer's stays, and which of them count."""
+        left = enrollment.c.left_at <= self._moment.now
+        match state:
+            case "inside":
+                return func.max(enrollment.c.entered_at), (func.coalesce(not_(left), true()),)
+            case "never":
+                return func.min(enrollment.c.entered_at), ()
+        outcomes = _THROUGH if state == "finished" else _THROUGH[1:]
+        return func.max(enrollment.c.left_at), (enrollment.c.outcome.in_(outcomes), left)
 
     def _messages(self, facts: Sequence[MessageFact]) -> Select[Any]:
         columns = [self._message(fact) for fact in facts]
@@ -125,8 +180,7 @@ class Facts:
         if leaf.channel is not None:
             fits.append(exactly(message.c.channel, leaf.channel))
         if leaf.journey is not None:
-            named = select(journey.c.id).where(exactly(journey.c.name, leaf.journey)).scalar_subquery()
-            fits.append(message.c.journey_id == named)
+            fits.append(message.c.journey_id == _named(leaf.journey))
         return Column(fact, func.max(at), tuple(fits), repr(leaf))
 
     def _events(self, facts: Sequence[EventFact]) -> Select[Any]:
@@ -146,11 +200,11 @@ class Facts:
         names = [*([after] if after else []), *(["event_id"] if fact.same else [])]
         stay = self._stays(names)
         mine = event.c.customer_id == stay.c.customer_id
-        source = stay.join(event, and_(mine, event.c.at > stay.c[after]) if after else mine)
+        both = stay.join(event, and_(mine, event.c.at > stay.c[after]) if after else mine)
         if fact.same:
             began = _began.c.id == stay.c.event_id
-            source = source.join(_began, and_(began, shared(fact.same, event, _began, self._dialect)))
-        query = query.add_columns(*(stay.c[name] for name in names)).select_from(source)
+            both = both.join(_began, and_(began, shared(fact.same, event, _began, self._dialect)))
+        query = query.add_columns(*(stay.c[name] for name in names)).select_from(both)
         if self._dialect == "sqlite":  # or it scans every event of the name to build a Bloom filter
             query = self._restricted(query, event.c.customer_id)
         return _grouped(query, columns, [event.c.customer_id, *(stay.c[name] for name in names)])
@@ -205,6 +259,10 @@ def event_fits_all(
     )
 
 
+def _named(name: str) -> ScalarSelect[int]:
+    return select(journey.c.id).where(exactly(journey.c.name, name)).scalar_subquery()
+
+
 def shared(same: Same, one: FromClause, other: FromClause, dialect: str) -> ColumnElement[bool]:
     """Return whether two events have the same value of a property; NULL where either has none."""
     first, second = (typed(row.c.properties, same.name, same.type, dialect) for row in (one, other))
@@ -215,17 +273,8 @@ def shared(same: Same, one: FromClause, other: FromClause, dialect: str) -> Colu
 def _by_source(facts: Iterable[Fact]) -> dict[object, list[Fact]]:
     sources: dict[object, list[Fact]] = {}
     for fact in {repr(fact): fact for fact in facts}.values():
-        sources.setdefault(_source(fact), []).append(fact)
+        sources.setdefault(source(fact), []).append(fact)
     return sources
-
-
-def _source(fact: Fact) -> object:
-    match fact:
-        case EventFact():
-            return ("event", fact.event, fact.since, fact.same)
-        case MessageFact():
-            return "message"
-    return fact
 
 
 def _rounded(fact: Fact, column: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -25,7 +25,7 @@ from sqlalchemy import (
     true,
 )
 
-from treue.model.states import BUILT_IN_ATTRIBUTES
+from treue.model.states import ADDRESS, BUILT_IN_ATTRIBUTES
 from treue.model.tables import customer
 from treue.segments.compare import all_fit, rules_out_zero
 from treue.segments.facts import facts_of, reads_customer
@@ -39,9 +39,11 @@ from treue.segments.tree import (
     Condition,
     Happened,
     InSegment,
+    JourneyIs,
     Not,
     Op,
     Property,
+    Reachable,
 )
 from treue.segments.typed import typed
 
@@ -145,7 +147,8 @@ class Verdicts:
         """Return what a leaf looks at: an attribute's value, a count, times."""
         if isinstance(leaf, Attribute):
             return [self.attribute(leaf)]
-        return [self._facts[fact] for fact in facts_of(leaf)]
+        address = [customer.c[ADDRESS[leaf.channel]]] if isinstance(leaf, Reachable) else []
+        return address + [self._facts[fact] for fact in facts_of(leaf)]
 
     def attribute(self, leaf: Attribute) -> ColumnElement[Any]:
         """Return an attribute's value; NULL where it is missing or of another type."""
@@ -163,6 +166,12 @@ class Verdicts:
                 return self._happened(leaf)
             case Aggregate():
                 return self._aggregate(leaf)
+            case Reachable():
+                address, agreed, suppressed = self.observed(leaf)
+                return and_(address.is_not(null()), agreed.is_not(null()), suppressed.is_(null()))
+            case JourneyIs(state="never"):
+                (entered,) = self.observed(leaf)
+                return entered.is_(null())
         (fact,) = facts_of(leaf)
         return self._facts[fact].is_not(null())
 

@@ -24,9 +24,17 @@ class Ago:
     kind: Literal["ago"] = "ago"
 
 
+@dataclass(frozen=True)
+class Ahead:
+    """The days from today to this long from now, both included, on the workspace's calendar."""
+
+    duration: Duration
+    kind: Literal["ahead"] = "ahead"
+
+
 OpName = Literal[
     "is", "not", "in", "not_in", "above", "at_least", "below", "at_most", "between",
-    "contains", "starts_with", "ends_with", "exists", "before", "after",
+    "contains", "starts_with", "ends_with", "matches", "exists", "before", "after", "anniversary_in",
 ]  # fmt: skip
 
 
@@ -35,7 +43,7 @@ class Op:
     """One comparison. `values` has one value, two for `between`, any number for `in` and `not_in`."""
 
     name: OpName
-    values: tuple[Scalar | Ago, ...]
+    values: tuple[Scalar | Ago | Ahead, ...]
 
 
 @dataclass(frozen=True)
@@ -122,6 +130,27 @@ class HasConsent:
 
 
 @dataclass(frozen=True)
+class Reachable:
+    """Whether a message may reach the customer: an address, an agreement, and no suppression of the address."""
+
+    channel: str
+    kind: Literal["reachable"] = "reachable"
+
+
+@dataclass(frozen=True)
+class JourneyIs:
+    """How the customer stands to a journey.
+
+    `inside`; `finished` where some stay came to the end or reached the goal; `converted` where some reached the
+    goal; `never` where there was no stay at all.
+    """
+
+    journey: str
+    state: Literal["inside", "finished", "converted", "never"]
+    kind: Literal["journey"] = "journey"
+
+
+@dataclass(frozen=True)
 class MessageWas:
     """Whether a message (any, where `template` is empty) was sent, opened and so on, `within` the time before now."""
 
@@ -157,4 +186,16 @@ class Not:
     kind: Literal["not"] = "not"
 
 
-Condition = Attribute | Happened | Aggregate | InSegment | HasConsent | MessageWas | All | AnyOf | Not
+Condition = (
+    Attribute
+    | Happened
+    | Aggregate
+    | InSegment
+    | HasConsent
+    | Reachable
+    | JourneyIs
+    | MessageWas
+    | All
+    | AnyOf
+    | Not
+)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from treue.segments.tree import (
     Aggregate,
     Ago,
+    Ahead,
     All,
     AnyOf,
     Attribute,
@@ -14,10 +15,12 @@ from treue.segments.tree import (
     Happened,
     HasConsent,
     InSegment,
+    JourneyIs,
     MessageWas,
     Not,
     Op,
     Property,
+    Reachable,
     Scalar,
 )
 
@@ -34,8 +37,18 @@ _VERBS = {
     "contains": "contains {}",
     "starts_with": "starts with {}",
     "ends_with": "ends with {}",
+    "matches": "matches {}",
     "before": "is before {}",
     "after": "is after {}",
+    "anniversary_in": "has an anniversary in {}",
+}
+
+
+_STANDING = {
+    "inside": "inside",
+    "finished": "has finished",
+    "converted": "has converted in",
+    "never": "has never been in",
 }
 
 
@@ -52,6 +65,10 @@ def words(condition: Condition) -> str:
             return f"in segment {condition.name}"
         case HasConsent():
             return f"has agreed to {condition.channel}"
+        case Reachable():
+            return f"reachable on {condition.channel}"
+        case JourneyIs():
+            return f"{_STANDING[condition.state]} journey {condition.journey}"
         case Attribute():
             return f"{condition.name} {wanted(condition.ops)}"
         case Happened():
@@ -93,6 +110,8 @@ def shown(value: object) -> str:
     """Return a value as people read it."""
     if isinstance(value, Ago):
         return f"{value.duration} ago"
+    if isinstance(value, Ahead):
+        return str(value.duration)
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value) if value != "" else '""'
@@ -105,7 +124,7 @@ def _op(op: Op) -> str:
     return _VERBS[op.name].format(_listed(op.values, " and " if between else ", "))
 
 
-def _listed(values: Iterable[Scalar | Ago], by: str) -> str:
+def _listed(values: Iterable[Scalar | Ago | Ahead], by: str) -> str:
     return by.join(map(shown, values)) or "nothing"
 
 

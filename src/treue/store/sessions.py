@@ -12,6 +12,7 @@ from sqlalchemy import Connection, exc
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from treue.model.tables import scratch
+from treue.segments.functions import add_functions
 
 BUSY_SECONDS = 5
 PATIENCE = 24
@@ -40,6 +41,7 @@ def connected_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None
     _patiently(connection, "PRAGMA journal_mode = WAL")
     connection.executescript(_SQLITE)
+    add_functions(connection)
     for statement in _scratch("sqlite"):
         connection.execute(statement)
 

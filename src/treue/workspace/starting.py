@@ -24,8 +24,10 @@ from treue.segments.tree import (
     Happened,
     HasConsent,
     InSegment,
+    JourneyIs,
     MessageWas,
     Not,
+    Reachable,
 )
 from treue.workspace.files import LAYOUT, SCHEMA_FILE, SETTINGS_FILE
 from treue.workspace.loading import Workspace
@@ -172,8 +174,10 @@ def _of_condition(condition: Condition | None, found: Needs, waiting: list[str])
             found.attributes.add(condition.name)
         case Happened() | Aggregate():
             found.events.add(condition.event)
-        case HasConsent():
+        case HasConsent() | Reachable():
             found.channels.add(condition.channel)
+        case JourneyIs():
+            waiting.append(condition.journey)
         case MessageWas():
             found.templates.update([condition.template] if condition.template else [])
             found.channels.update([condition.channel] if condition.channel else [])
