@@ -306,3 +306,17 @@ def test_a_preview_on_a_channel_the_template_lacks_names_those_it_has(treue: Run
     done = treue(files, "preview", "welcome", "--channel", "sms")
     assert done.code == 2
     assert "it has email" in done.err
+
+
+# --- check --fix ------------------------------------------------------------------------------------------
+
+
+def test_check_puts_right_what_is_safe_and_says_so(treue: Run, files: Path) -> None:
+    file = files / "journeys" / "welcome.yaml"
+    right = file.read_text(encoding="utf-8")
+    file.write_text(right.replace("category:", "categry:"), encoding="utf-8")
+    assert treue(files, "check").code == 1
+    done = treue(files, "check", "--fix")
+    assert done.code == 0
+    assert "T201: `categry` is now `category`" in done.err
+    assert file.read_text(encoding="utf-8") == right

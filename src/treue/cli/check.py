@@ -10,6 +10,7 @@ import typer
 
 from treue.cli import opening, output
 from treue.cli.opening import Json
+from treue.clock import utc_now
 from treue.errors import UsageError
 from treue.language.problems import Problem, framed
 from treue.workspace.files import LAYOUT
@@ -21,11 +22,12 @@ def check(
     files: Annotated[
         list[Path] | None, typer.Argument(metavar="FILE...", help="Only these files or folders.")
     ] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Put right what can be put right safely.")] = False,
     json: Json = False,
 ) -> None:
     """Look for problems in every file and template.
 
-    Files are held against the language, the schema and each other, templates are rendered. Shows all problems at once. Ends with 1 where there is one, with 0 where there are none or only warnings.
+    Files are held against the language, the schema and each other, templates are rendered, and what is most likely not meant is warned of, with numbers where there is a database. Shows all problems at once. Ends with 1 where there is one, with 0 where there are none or only warnings.
     """
     from treue.channel import installed_adapters
 
@@ -33,6 +35,9 @@ def check(
     wanted = _wanted(files or [], root)
     workspace = load(root, installed_adapters, tests=True)
     problems = _chosen(_all(workspace, wanted), wanted)
+    if fix and _fix(workspace, problems):
+        workspace = load(root, installed_adapters, tests=True)
+        problems = _chosen(_all(workspace, wanted), wanted)
     if json:
         output.document(problems=[problem.as_json() for problem in problems])
     else:
@@ -54,13 +59,46 @@ def _wanted(files: Sequence[Path], root: Path) -> list[str]:
 
 
 def _all(workspace: Workspace, wanted: Sequence[str]) -> list[Problem]:
-    names = _templates(workspace, wanted)
-    if not names:
-        return workspace.problems
     from treue.render.workspace_check import template_problems
 
+    names = _templates(workspace, wanted)
     with opening.short_lived():
-        return sorted([*workspace.problems, *template_problems(workspace, names)])
+        templates = template_problems(workspace, names) if names else []
+        linted = _linted(workspace, templates)
+    counted = {problem.place for problem in linted if problem.code == "T508"}
+    told = [one for one in templates if one.code != "T405" or one.place not in counted]
+    return sorted([*workspace.problems, *told, *linted])
+
+
+def _linted(workspace: Workspace, templates: Sequence[Problem]) -> list[Problem]:
+    from treue.lint import Data, Files, findings
+    from treue.render.workspace_check import workspace_renderer
+
+    files = Files(workspace, workspace_renderer(workspace).category, templates)
+    if not workspace.journeys and not templates:
+        return []
+    with opening.store_if_there(workspace) as store:
+        if store is None:
+            return list(findings(files, None))
+        with store.reading() as connection:
+            return list(findings(files, Data(connection, utc_now(), workspace.settings.timezone)))
+
+
+def _fix(workspace: Workspace, problems: Sequence[Problem]) -> bool:
+    """Write the files in which something can be put right; say what was done, and whether anything was."""
+    from treue.lint.fixing import fixed
+
+    done = False
+    for file in dict.fromkeys(problem.place.file for problem in problems):
+        if file not in workspace.texts:
+            continue
+        found = fixed(workspace.texts[file], [one for one in problems if one.place.file == file])
+        if found.done:
+            (workspace.root / file).write_text(found.text, encoding="utf-8")
+            done = True
+        for problem, what in found.done:
+            output.told(f"{file}:{problem.place.line} {problem.code}: {what}")
+    return done
 
 
 def _templates(workspace: Workspace, wanted: Sequence[str]) -> set[str]:

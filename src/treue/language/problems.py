@@ -56,6 +56,16 @@ CODES = {
     "T404": "template fails for a sample customer",
     "T405": "template prints what may be missing",
     "T406": "template lacks a subject",
+    "T501": "a step nobody reaches",
+    "T502": "a branch nobody fits",
+    "T503": "the goal's event does not always end the stay",
+    "T504": "no exit",
+    "T505": "audiences that overlap",
+    "T506": "sells before the first purchase",
+    "T507": "a language is missing",
+    "T508": "a value that customers lack",
+    "T509": "a schedule that surprises",
+    "T510": "a duration that surprises",
 }
 """Every code with its meaning; the reference in the docs has a paragraph for each."""
 
@@ -68,7 +78,10 @@ MOST_IN_A_FILE = 100
 WIDEST = 140
 """Characters of a line that are shown around a problem."""
 
-WARNINGS = frozenset({"T314", "T405"})
+LINT = tuple(code for code in CODES if code.startswith("T5"))
+"""Codes of what is allowed and yet most likely not meant."""
+
+WARNINGS = frozenset({"T314", "T405", *LINT})
 """Codes that are worth saying but do not make `check` fail."""
 
 

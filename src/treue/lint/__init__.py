@@ -1,0 +1,37 @@
+"""What is allowed and yet most likely not meant: small rules over the loaded files and, where there are any, the data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from treue.language.problems import Problem
+from treue.lint.audiences import OverlappingAudiences, SellsTooEarly
+from treue.lint.data import Data
+from treue.lint.leaving import GoalLetsNobodyOut, NobodyLeaves
+from treue.lint.rule import Files, Rule
+from treue.lint.steps import EmptyBranch, Unreachable
+from treue.lint.times import SurprisingCron, SurprisingDuration
+from treue.lint.variants import MissingForCustomers, MissingLocale
+
+RULES: tuple[Rule, ...] = (
+    Unreachable(),
+    EmptyBranch(),
+    GoalLetsNobodyOut(),
+    NobodyLeaves(),
+    OverlappingAudiences(),
+    SellsTooEarly(),
+    MissingLocale(),
+    MissingForCustomers(),
+    SurprisingCron(),
+    SurprisingDuration(),
+)
+"""Every rule, in the order of their codes."""
+
+
+def findings(files: Files, data: Data | None) -> Iterator[Problem]:
+    """Yield what the rules find; those that count customers find nothing without data."""
+    for rule in RULES:
+        yield from rule.look(files, data)
+
+
+__all__ = ["RULES", "Data", "Files", "findings"]

@@ -1,0 +1,142 @@
+"""Rules about whom a journey speaks to, and when it begins to sell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+
+from treue.clock import Duration
+from treue.language.journey import Choose, Journey, Send, Step, WaitFor
+from treue.language.problems import Place, Problem
+from treue.lint.data import Data
+from treue.lint.rule import Files, Rule
+from treue.lint.walking import ways
+from treue.segments.compare import rules_out_zero
+from treue.segments.needs import needs
+from treue.segments.tree import Aggregate, All, AnyOf, Condition, Happened, InSegment
+
+PURCHASE = "order.placed"
+"""The event that counts as a purchase."""
+
+LOOKED_BACK = Duration(days=30)
+"""How far back an event may lie for its customers to count as a journey's audience."""
+
+SHARED = 0.2
+"""The share of the smaller audience from which on an overlap is worth saying."""
+
+
+class OverlappingAudiences(Rule):
+    """Two promotional journeys that speak to the same people.
+
+    Counted in the workspace's database: members of the segment, or those to whom the event happened within 30 days, as far
+    as the `if` lets them in. Said where at least a fifth of the smaller audience is in both. `limits` decide what each
+    customer gets (the journey of higher priority first); a `{not: {journey: …, is: inside}}` in one `if` keeps them apart.
+    """
+
+    code = "T505"
+
+    def look(self, files: Files, data: Data | None) -> Iterator[Problem]:
+        """Yield each pair, at the journey that comes second."""
+        if data is None:
+            return
+        found = {name: _audience(one) for name, one in files.workspace.journeys.items() if _sells(one)}
+        audiences = {name: audience for name, audience in found.items() if audience is not None}
+        journeys = files.workspace.journeys
+        for pair in combinations(sorted(audiences, key=lambda name: (-journeys[name].priority, name)), 2):
+            first, second = pair
+            both = data.fitting(audiences[first], audiences[second])
+            least = min(data.fitting(audiences[first]), data.fitting(audiences[second]))
+            if least and both >= SHARED * least:
+                message = (
+                    f"{both:,} of the {data.fitting(audiences[second]):,} customers of this journey are in the "
+                    f"audience of `{first}` too; each may hear from both."
+                )
+                hint = f"Keep them apart with `{{not: {{journey: {first}, is: inside}}}}` in the `if`, or leave it to `limits`."
+                yield Problem(files.place(second, "enter"), self.code, message, hint)
+
+
+def _sells(journey: Journey) -> bool:
+    return journey.category == "promotional"
+
+
+def _audience(journey: Journey) -> Condition | None:
+    """Return who comes to a journey's door and is let in, as far as one can tell from outside; else None."""
+    enter, parts = journey.enter, list[Condition]()
+    if enter.segment is not None:
+        parts.append(enter.segment)
+    elif enter.event is not None:
+        parts.append(Happened(enter.event, within=LOOKED_BACK, where=enter.where))
+    if enter.when is not None and parts and not needs(enter.when):
+        parts.append(enter.when)
+    return None if not parts else parts[0] if len(parts) == 1 else All(tuple(parts))
+
+
+class SellsTooEarly(Rule):
+    """A promotional message that may come before the first purchase.
+
+    The journey starts on something else than an order, and neither its segment, its `if` nor a branch on the way asks for
+    one. Somebody who has not bought yet is best greeted, not sold to. Ask for `order.placed`, or make the message relational.
+    """
+
+    code = "T506"
+    wrong = "category: promotional\nenter: {event: customer.created}\nsteps: [{send: welcome, on: email}]"
+    right = "category: promotional\nenter: {event: order.placed}\nsteps: [{send: welcome, on: email}]"
+
+    def look(self, files: Files, data: Data | None) -> Iterator[Problem]:
+        """Yield the first such message of each journey."""
+        if PURCHASE not in files.workspace.settings.schema.events:
+            return
+        for journey in files.workspace.journeys.values():
+            if not _knows_buyers(journey):
+                place = next(self._early(journey.steps, journey, files), None)
+                if place:
+                    message = "This sells to somebody who may not have bought anything yet."
+                    hint = f"Ask for `{{event: {PURCHASE}}}` before it, or make its category relational."
+                    yield Problem(place, self.code, message, hint)
+
+    def _early(self, steps: Sequence[Step], journey: Journey, files: Files) -> Iterator[Place]:
+        for step in steps:
+            if step.when is not None and _asks_for_purchase(step.when):
+                continue
+            if isinstance(step, Send):
+                said = {
+                    files.category_of(step.template, channel) or journey.category for channel in step.channels
+                }
+                if "promotional" in said:
+                    yield step.place
+            for way in _unasked(step):
+                yield from self._early(way, journey, files)
+
+
+def _unasked(step: Step) -> Iterator[Sequence[Step]]:
+    """Yield the ways inside a step that those take who need not have bought."""
+    if isinstance(step, Choose):
+        yield from (
+            b.steps for b in step.branches if b.condition is None or not _asks_for_purchase(b.condition)
+        )
+    elif isinstance(step, WaitFor):
+        yield from (() if _asks_for_purchase(step.condition) else (step.then,))
+        yield step.otherwise
+    else:
+        yield from ways(step)
+
+
+def _knows_buyers(journey: Journey) -> bool:
+    asked = [one for one in (journey.enter.segment, journey.enter.when) if one is not None]
+    return journey.enter.event == PURCHASE or any(map(_asks_for_purchase, asked))
+
+
+def _asks_for_purchase(condition: Condition) -> bool:
+    """Whether only buyers fit a condition."""
+    match condition:
+        case All():
+            return any(map(_asks_for_purchase, condition.parts))
+        case AnyOf():
+            return all(map(_asks_for_purchase, condition.parts))
+        case InSegment():
+            return _asks_for_purchase(condition.condition)
+        case Happened():
+            return condition.event == PURCHASE and not any(op.name == "at_most" for op in condition.ops)
+        case Aggregate():
+            return condition.event == PURCHASE and any(map(rules_out_zero, condition.ops))
+    return False
