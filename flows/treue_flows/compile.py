@@ -46,6 +46,7 @@ EFFORT = {
     "split": Effort(2, 1.0, 1_800.0),
     "set": Effort(2, 1.0, 3_600.0),
     "emit": Effort(2, 1.0, 3_600.0),
+    "call": Effort(2, 1.0, 1_800.0),
     "start": Effort(2, 1.0, 1_800.0),
     "stop": Effort(2, 1.0, 1_800.0),
 }

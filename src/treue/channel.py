@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from treue.errors import ChannelError
 
-Kind = Literal["email", "sms", "push"]
+Kind = Literal["email", "sms", "push", "webhook"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class Outgoing:
 
     `key` is the idempotency key, the same on every attempt. For e-mail `raw` is the whole RFC 5322 message
     with CRLF line ends and `sender` the envelope's; for SMS and push `text` is the body and `title` and
-    `link` what push adds.
+    `link` what push adds. For a webhook `to` is the address, `raw` the document, and `data` has its `method` and the
+    name of the environment variable with its `secret`.
     """
 
     key: str
@@ -52,10 +53,14 @@ class Retry:
 
 @dataclass(frozen=True)
 class Refused:
-    """Certainly not sent, and never will be. `suppress` says the address itself is at fault."""
+    """Certainly not sent, and never will be.
+
+    `suppress` says the address itself is at fault, `forbidden` that it is one we send nothing to.
+    """
 
     reason: str
     suppress: bool = False
+    forbidden: bool = False
 
 
 @dataclass(frozen=True)

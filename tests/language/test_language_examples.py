@@ -46,6 +46,8 @@ def test_no_example_is_left_of_a_key_that_is_gone() -> None:
 def _context(problems: Problems, workspace: Workspace) -> Context:
     settings, segments = workspace.settings, workspace.segments
     schema = replace(
-        settings.schema, attributes={**settings.schema.attributes, "points": "number", "tags": "list"}
+        settings.schema,
+        attributes={**settings.schema.attributes, "points": "number", "tags": "list"},
+        calls=("hooks.example.com",),
     )
     return Context(problems, schema, lambda name, place: segments[name].condition, "cart.abandoned")

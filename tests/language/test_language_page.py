@@ -67,6 +67,7 @@ STEPS_OF_THIS_VERSION = [
     "{set: {country: DE}}",
     '{set: {country: "{{ event.source }}"}}',
     "{emit: cart.abandoned, data: {cart_id: c1}}",
+    '{call: "https://example.com/{{ customer.id }}", method: POST, json: {a: 1}, secret: HOOK}',
     "{start: onboarding}",
     '{wait: {until: "09:00", on: [mon, tue]}}',
     "{wait: {until: {attribute: trial_ends, before: 2d}}}",
@@ -75,7 +76,6 @@ STEPS_OF_THIS_VERSION = [
     "{id: named, if: {consent: email}, stop: true}",
 ]
 STEPS_OF_LATER_ONES = {
-    '{call: "https://example.com/{{ customer.id }}", method: POST, json: {a: 1}, secret: HOOK}': "call",
     "{award: {points: 50, reason: survey}}": "award",
     "{award: {voucher: spring}}": "award",
     "{ask: nps, on: email, template: nps}": "ask",

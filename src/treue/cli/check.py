@@ -63,7 +63,7 @@ def _all(workspace: Workspace, wanted: Sequence[str]) -> list[Problem]:
 
     names = _templates(workspace, wanted)
     with opening.short_lived():
-        templates = template_problems(workspace, names) if names else []
+        templates = template_problems(workspace, names)
         linted = _linted(workspace, templates)
     counted = {problem.place for problem in linted if problem.code == "T508"}
     told = [one for one in templates if one.code != "T405" or one.place not in counted]

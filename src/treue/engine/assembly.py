@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -17,12 +18,14 @@ from treue.engine.engine import Engine
 from treue.engine.personal import Personal
 from treue.engine.rehearsing import Forecast, forecast
 from treue.engine.versions import Published, Version, publish
-from treue.errors import ChannelError
-from treue.language.journey import Moved
+from treue.errors import ChannelError, SettingsError
+from treue.language.journey import Call as CallStep
+from treue.language.journey import Moved, walk
 from treue.language.problems import did_you_mean
 from treue.language.settings import ChannelSettings, Settings
+from treue.model.states import WEBHOOK
 from treue.plan.build import build
-from treue.plan.stages import Plan, Send
+from treue.plan.stages import Call, Plan, Send
 from treue.render.links import Links, workspace_secret
 from treue.render.names import Schema
 from treue.render.renderer import Renderer
@@ -101,7 +104,7 @@ class Assembly:
     def forecast(self, files: Files, now: datetime) -> Forecast:
         """Return what the next 24 hours would bring if these files were applied now; as they are, where they cannot be."""
         self._know_zone()
-        channels: list[Any] = list(self.settings.channels)
+        channels: list[Any] = [*self.settings.channels, WEBHOOK]
         return forecast(self.engine, channels, lambda store: apply(store, files, now), now)
 
     def apply(self, files: Files, now: datetime, expected: Mapping[str, Any] | None = None) -> Applied:
@@ -153,20 +156,20 @@ def plans(workspace: Workspace, renderer: Renderer) -> list[Plan]:
     ]
 
 
-class _Stages(Mapping[tuple[int, int], Send]):
-    """The send stages of all versions in use, looked up when first asked for."""
+class _Stages(Mapping[tuple[int, int], Send | Call]):
+    """The stages of all versions in use that put messages in the outbox, looked up when first asked for."""
 
     def __init__(self) -> None:
         self.engine: Engine | None = None
-        self._known: dict[tuple[int, int], Send] = {}
+        self._known: dict[tuple[int, int], Send | Call] = {}
 
     def learn(self, versions: list[Version]) -> None:
         for version in versions:
             for stage in version.plan.stages:
-                if isinstance(stage, Send):
+                if isinstance(stage, (Send, Call)):
                     self._known[version.version_id, version.steps[stage.id]] = stage
 
-    def __getitem__(self, key: tuple[int, int]) -> Send:
+    def __getitem__(self, key: tuple[int, int]) -> Send | Call:
         if key not in self._known and self.engine is not None:
             self.learn(self.engine.versions())
         return self._known[key]
@@ -199,6 +202,9 @@ def assembled(workspace: Workspace, *, deliver: bool = True) -> Iterator[Assembl
                 name: _channel(name, channel, state, stack)  # type: ignore[arg-type]
                 for name, channel in settings.channels.items()
             }
+            if settings.calls:
+                _require_secrets(workspace)
+                channels[WEBHOOK] = channel_factory(WEBHOOK)(kind=WEBHOOK, hosts=settings.calls)
             for channel in channels.values():
                 stack.callback(channel.close)
             writer = Writer(store, renderer, links, settings.sender, settings.workspace, stages)
@@ -207,6 +213,15 @@ def assembled(workspace: Workspace, *, deliver: bool = True) -> Iterator[Assembl
         engine = make_engine(settings, store, delivery, state)
         stages.engine = engine
         yield Assembly(workspace, store, renderer, links, engine, state)
+
+
+def _require_secrets(workspace: Workspace) -> None:
+    """Raise SettingsError where a call is to be signed with a secret that is not in the environment."""
+    for name, journey in workspace.journeys.items():
+        for step in walk(journey.steps):
+            if isinstance(step, CallStep) and step.secret and not os.environ.get(step.secret):
+                where = f"the call in journeys/{name}.yaml, line {step.place.line}, is signed with it"
+                raise SettingsError(f"The environment variable {step.secret} is not set; {where}.")
 
 
 def _channel(kind: Kind, settings: ChannelSettings, state: Path, stack: ExitStack) -> Channel:

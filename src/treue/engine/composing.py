@@ -10,12 +10,13 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from treue.channel import Outgoing
+from treue.engine.calling import compose_call
 from treue.engine.delivering import Unwritable
 from treue.engine.outbox import Claimed
 from treue.language.settings import Sender
-from treue.model.states import Reason
+from treue.model.states import WEBHOOK, Reason
 from treue.model.tables import event
-from treue.plan.stages import Send
+from treue.plan.stages import Call, Send
 from treue.render import mail
 from treue.render.links import Links
 from treue.render.problem import RenderFailure
@@ -26,8 +27,8 @@ from treue.store.store import Store
 ORDER_EVENT = "order.placed"
 ORDERS_SHOWN = 20
 
-StageOf = Mapping[tuple[int, int], Send]
-"""The send stage of (version number, step number)."""
+StageOf = Mapping[tuple[int, int], Send | Call]
+"""The stage of (version number, step number) that put a message in the outbox."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,16 @@ class Writer:
     def compose(self, messages: Sequence[Claimed], now: datetime) -> list[Outgoing | Unwritable]:
         """Return each message ready for the wire, or why it cannot be written. Never raises."""
         orders = self._orders(messages, now)
-        return [self._compose(message, orders.get(message.customer_id, []), now) for message in messages]
+        return [
+            self._call(message, now)
+            if message.channel == WEBHOOK
+            else self._compose(message, orders.get(message.customer_id, []), now)
+            for message in messages
+        ]
 
     def context(self, message: Claimed, orders: list[dict[str, Any]], now: datetime) -> dict[str, Any]:
         """Return what a template sees."""
-        stage = self.stages.get((message.version_id, message.step_id))
+        stage = self._send(message)
         who = {
             "name": self.sender.name,
             "email": self.sender.email,
@@ -70,6 +76,15 @@ class Writer:
             "sender": who,
             "workspace": who,
         }
+
+    def _send(self, message: Claimed) -> Send | None:
+        stage = self.stages.get((message.version_id, message.step_id))
+        return stage if isinstance(stage, Send) else None
+
+    def _call(self, message: Claimed, now: datetime) -> Outgoing | Unwritable:
+        stage = self.stages.get((message.version_id, message.step_id))
+        call = stage if isinstance(stage, Call) else None
+        return compose_call(message, call, self.renderer.locale, self.renderer.timezone, now)
 
     def _compose(
         self, message: Claimed, orders: list[dict[str, Any]], now: datetime
@@ -96,7 +111,7 @@ class Writer:
     def _mail(
         self, message: Claimed, rendered: Rendered, unsubscribe: str, now: datetime
     ) -> bytes | RenderFailure:
-        stage = self.stages.get((message.version_id, message.step_id))
+        stage = self._send(message)
         name = rendered.from_name or (stage.sender if stage and stage.sender else self.sender.name)
         address = rendered.from_address or self.sender.email
         sender = mail.Sender(name, address, self.workspace, message.journey, message.category)
@@ -118,7 +133,8 @@ class Writer:
         wanting = [
             message.customer_id
             for message in messages
-            if "orders" in self.renderer.names_used(message.template, message.channel)
+            if message.channel != WEBHOOK
+            and "orders" in self.renderer.names_used(message.template, message.channel)
         ]
         if not wanting:
             return {}

@@ -136,7 +136,7 @@ class Delivery:
         for some in self._portions(channel, ready):
             receipts = self.channels[channel].send([written for _, written in some], self.log)
             settled += [
-                _from_receipt(message, receipt, now)
+                _from_receipt(message, receipt, now, self.channels[channel].capabilities.dedup_window)
                 for (message, _), receipt in zip(some, receipts, strict=True)
             ]
         outbox.settle(self.store, settled, now)
@@ -157,10 +157,15 @@ class Delivery:
                 yield some
 
 
-def _from_receipt(message: Claimed, receipt: Receipt, now: datetime) -> Settled:
+def _from_receipt(message: Claimed, receipt: Receipt, now: datetime, dedup_window: float) -> Settled:
+    """Return what became of a message; one of unknown fate may go again while the provider still knows its key."""
+    if isinstance(receipt, Unknown) and (now - message.due_at).total_seconds() < dedup_window:
+        receipt = Retry(receipt.reason)
     match receipt:
         case Accepted(provider_id):
             return Settled(message, MessageState.sent, provider_id=provider_id or None)
+        case Refused(reason, forbidden=True):
+            return Settled(message, MessageState.refused, Reason.not_allowed, reason)
         case Refused(reason):
             return Settled(message, MessageState.refused, Reason.rejected_by_provider, reason)
         case Unknown(reason):

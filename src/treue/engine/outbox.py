@@ -152,7 +152,8 @@ def claim(
 
 
 def _with_all(connection: Connection, channel: str, ids: Sequence[int], now: datetime) -> Any:
-    address = customer.c[ADDRESS[channel]]
+    # A call has no customer's address, so no suppression and, being transactional, no consent is found for it.
+    address = customer.c[ADDRESS[channel]] if channel in ADDRESS else message.c.channel
     basis = func.coalesce(message.c.basis, literal("consent"))
     left = enrollment.c.outcome.in_((Outcome.exited.value, Outcome.converted.value))
     against = case(

@@ -9,7 +9,7 @@ from treue.channel import Accepted, Capabilities, Kind, Outgoing, Progress, Rece
 from treue.engine.delivering import Unwritable
 from treue.engine.local_time import absolute
 from treue.engine.outbox import Claimed
-from treue.plan.stages import Plan, Send
+from treue.plan.stages import Call, Plan, Send
 
 NEVER_UNDER = timedelta(minutes=5)
 """What the time between passes is never shortened below."""
@@ -39,6 +39,6 @@ class Blank:
 
 def pace(plans: Sequence[Plan], most: timedelta) -> timedelta:
     """Return how far passes are apart: near enough that no message goes stale only for want of a pass."""
-    valid = [stage.valid_for for plan in plans for stage in plan.stages if isinstance(stage, Send)]
+    valid = [stage.valid_for for plan in plans for stage in plan.stages if isinstance(stage, (Send, Call))]
     shortest = min((timedelta(microseconds=absolute(one)) for one in valid), default=most)
     return max(NEVER_UNDER, min(most, shortest))

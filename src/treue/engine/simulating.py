@@ -32,7 +32,7 @@ EVERY = timedelta(hours=6)
 """How far passes are apart where there is something to do, unless messages go stale sooner."""
 
 ONE_DAY = timedelta(days=1)
-KINDS: tuple[Kind, ...] = ("email", "sms", "push")
+KINDS: tuple[Kind, ...] = ("email", "sms", "push", "webhook")
 
 
 @dataclass(frozen=True)

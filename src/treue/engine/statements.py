@@ -46,7 +46,16 @@ from treue.engine import learning
 from treue.engine.draws import split_purpose, way_sql
 from treue.engine.local_time import absolute, later
 from treue.engine.versions import Version
-from treue.model.states import ADDRESS, ArrivalKind, Decision, MessageState, Outcome, Reason
+from treue.model.states import (
+    ADDRESS,
+    WEBHOOK,
+    ArrivalKind,
+    Category,
+    Decision,
+    MessageState,
+    Outcome,
+    Reason,
+)
 from treue.model.tables import (
     arrival,
     cohort,
@@ -61,7 +70,7 @@ from treue.model.tables import (
     trace,
 )
 from treue.model.types import Instant, Json
-from treue.plan.stages import Choose, Emit, Send, Set, Split, Stage, Start, Stop, Wait, Way
+from treue.plan.stages import Call, Choose, Emit, Send, Set, Split, Stage, Start, Stop, Wait, Way
 from treue.segments.reach import suppresses
 from treue.segments.sql import Moment, branches
 
@@ -167,6 +176,8 @@ def act(scene: Scene, stage: Stage) -> list[Statement]:
             return _set(scene, stage)
         case Emit():
             return _emit(scene, stage)
+        case Call():
+            return _call(scene, stage)
         case Start():
             return _start(scene, stage)
         case Wait() | Stop():
@@ -380,6 +391,10 @@ def _send(scene: Scene, stage: Send) -> list[Statement]:
         Statement("queue the messages", insert_new(scene.dialect, message, _MESSAGE_COLUMNS, query))
         for query in queries
     ]
+    return [*queue, _note_messages(scene, stage)]
+
+
+def _note_messages(scene: Scene, stage: Send | Call) -> Statement:
     noted = select(
         cohort.c.customer_id,
         literal(scene.version.journey_id, BigInteger),
@@ -403,7 +418,7 @@ def _send(scene: Scene, stage: Send) -> list[Statement]:
     )
     columns = ["customer_id", "journey_id", "enrollment_id", "step_id", "at", "decision", "reason", "detail"]
     note = insert(trace).from_select(columns, noted.where(cohort.c.note.is_(None)))
-    return [*queue, Statement("note the messages", note)]
+    return Statement("note the messages", note)
 
 
 def refusal(
@@ -571,3 +586,38 @@ def _start(scene: Scene, stage: Start) -> list[Statement]:
     detail = constant_json(scene, {"journey": stage.journey})
     note = _trace(scene, stage, decision, detail, and_(cohort.c.note.is_(None), ~before))
     return [Statement(f"bring them to the door of {stage.journey}", bring), Statement("note the start", note)]
+
+
+# --- call ---------------------------------------------------------------------------------------------------
+
+
+def _call(scene: Scene, stage: Call) -> list[Statement]:
+    """Put calls in the outbox: as transactional messages, to which no consent, limit or quiet hour applies."""
+    version = scene.version
+    send_by = type_coerce(cohort.c.at, BigInteger) + literal(absolute(stage.valid_for), BigInteger)
+    reason = case(
+        (cohort.c.held_out, Reason.held_out.value),
+        (send_by < NOW, Reason.stale.value),
+        else_=cast(null(), Text),
+    )
+    query = select(
+        literal(version.journey_id, BigInteger),
+        literal(version.version_id, BigInteger),
+        cohort.c.enrollment_id,
+        literal(version.number(stage), BigInteger),
+        cohort.c.customer_id,
+        literal(WEBHOOK),
+        literal(stage.url),
+        literal(Category.transactional.value),
+        cast(null(), Text),
+        case((reason.is_(None), MessageState.queued.value), else_=MessageState.refused.value),
+        reason,
+        NOW,
+        cohort.c.at,
+        cohort.c.at,
+        send_by,
+        literal(version.plan.priority, SmallInteger),
+        cast(null(), BigInteger),
+    ).where(cohort.c.note.is_(None))
+    queue = insert_new(scene.dialect, message, _MESSAGE_COLUMNS, query)
+    return [Statement("queue the calls", queue), _note_messages(scene, stage)]

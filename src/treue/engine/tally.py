@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, func, select
 
 from treue.engine.counts import JourneyCounts, journey_counts
-from treue.model.states import MessageState, Reason
+from treue.model.states import WEBHOOK, MessageState, Reason
 from treue.model.tables import enrollment, journey, message, step, trace
 from treue.plan.explain import what
 from treue.plan.stages import Plan
@@ -165,7 +165,7 @@ def _went(connection: Connection, zone: str) -> Iterator[_Went]:
             held_out,
         )
         .join(journey, journey.c.id == message.c.journey_id)
-        .where((message.c.state == MessageState.sent.value) | held_out)
+        .where((message.c.state == MessageState.sent.value) | held_out, message.c.channel != WEBHOOK)
         .order_by(message.c.id)
     )
     local = ZoneInfo(zone)

@@ -66,11 +66,15 @@ class Anything(dict[str, Any]):
 
 @dataclass(frozen=True)
 class Schema:
-    """What `treue.yaml` declares: attributes and events with their types, and the channels."""
+    """What `treue.yaml` declares: attributes and events with their types, the channels, and where calls may go.
+
+    `calls` is None where that cannot be told.
+    """
 
     attributes: MappingType[str, str] = field(default_factory=dict)
     events: MappingType[str, MappingType[str, str]] = field(default_factory=dict)
     channels: tuple[str, ...] = ()
+    calls: tuple[str, ...] | None = None
 
 
 @dataclass

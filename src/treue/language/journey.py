@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -9,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from treue.clock import Duration
+from treue.language.calls import METHODS, VARIABLE, CallUrl, Json
 from treue.language.conditions import (
     CONDITION,
     UNDECLARED,
@@ -28,7 +30,7 @@ from treue.language.grammar import (
     Just,
     Key,
     Kind,
-    Later,
+    LaterShape,
     Length,
     ListOf,
     MapOf,
@@ -184,6 +186,17 @@ class Emit(Step):
 
     event: str
     data: tuple[tuple[str, Plain], ...]
+
+
+@dataclass(frozen=True)
+class Call(Step):
+    """Makes an outgoing webhook. `json` is its document as JSON text, templates not yet filled in."""
+
+    url: str
+    method: str
+    json: str | None
+    secret: str | None
+    valid_for: Duration
 
 
 @dataclass(frozen=True)
@@ -573,6 +586,41 @@ def _event_data(fields: Fields) -> dict[str, Any]:
     return found
 
 
+def _call(fields: Fields) -> Any:
+    document, method = fields.get("json"), fields.get("method", "POST")
+    if document is not None and method == "GET":
+        hint = "Write `method: POST`, or put the values into the address."
+        return fields.context.say(fields.at("json"), "T207", "A GET carries no `json`.", hint)
+    return Call(
+        *_common(fields),
+        fields.get("call"),
+        method,
+        None if document is None else json.dumps(document, ensure_ascii=False),
+        fields.get("secret"),
+        fields.get("valid_for", DEFAULT_VALID_FOR),
+    )
+
+
+def _award(fields: Fields) -> Any:
+    given = [name for name in ("points", "voucher") if fields.written(name)]
+    if len(given) != 1:
+        what = "`points` and `voucher` do not go together." if given else "This awards nothing."
+        hint = "Write `award: {points: 50}` or `award: {voucher: NAME}`."
+        at = fields.at("voucher") if given else fields.node
+        return fields.context.say(at, "T207" if given else "T202", what, hint)
+    if fields.written("reason") and given == ["voucher"]:
+        return fields.context.say(fields.at("reason"), "T207", "`reason` belongs to `points`.")
+    return given[0], fields.get(given[0]), fields.get("reason")
+
+
+def _ask(fields: Fields) -> Any:
+    template, node = fields.get("template"), fields.node.get("template")
+    if node is not None:
+        for channel in fields.get("on", ()):
+            fields.context.references.append(Reference("variant", template, node.place, channel))
+    return (*_common(fields), fields.get("ask"))
+
+
 _COMMON = (
     Key(
         "id",
@@ -633,6 +681,34 @@ ARM = Shape(
     "an arm with `weight` and `steps`",
 )
 
+AWARD = Shape(
+    "award",
+    "Loyalty points, or a voucher.",
+    (
+        Key("points", Whole(1, 1_000_000), "So many loyalty points."),
+        Key("voucher", Text("the name of a voucher programme", STEP_ID), "A voucher of this programme."),
+        Key("reason", Text(), "What the points are for."),
+    ),
+    _award,
+    "a mapping with `points` or `voucher`",
+)
+AWARD_STEP = _step(
+    "award", "Books loyalty points or a voucher.", AWARD, lambda f: (*_common(f), f.get("award"))
+)
+ASK_STEP = _step(
+    "ask",
+    "Sends a survey; the answer becomes an event `survey.answered`.",
+    Word(("nps", "csat", "ces")),
+    _ask,
+    Key(
+        "on",
+        ListOf(ChannelName()),
+        "The channel, or several: the first that reaches the customer.",
+        required=True,
+    ),
+    Key("template", Name("template"), "The message with the survey's link."),
+)
+
 STEPS: dict[str, Kind] = {
     "send": _step(
         "send",
@@ -674,6 +750,20 @@ STEPS: dict[str, Kind] = {
         _emit,
         Key("data", MapOf(_Plain()), "The event's properties."),
     ),
+    "call": _step(
+        "call",
+        "Makes an outgoing webhook: signed, retried, never to a private address.",
+        CallUrl(),
+        _call,
+        Key("method", Word(METHODS), "How it is called (default POST)."),
+        Key("json", Json(), "The document it carries."),
+        Key(
+            "secret",
+            Text("the name of an environment variable", VARIABLE),
+            "The environment variable with the signing secret (Standard Webhooks).",
+        ),
+        Key("valid_for", Length(), "Not called later than this after its due time (default 1d)."),
+    ),
     "start": _step(
         "start",
         "Puts the customer at another journey's door, subject to its `if` and `again`.",
@@ -681,7 +771,8 @@ STEPS: dict[str, Kind] = {
         lambda f: Start(*_common(f), f.get("start")),
     ),
     "stop": _step("stop", "Ends the journey here.", Just(True), lambda f: Stop(*_common(f))),
-    **{name: Later() for name in ("call", "award", "ask")},
+    "award": LaterShape(AWARD_STEP),
+    "ask": LaterShape(ASK_STEP),
 }
 """The steps: leading key to row."""
 

@@ -44,6 +44,7 @@ CODES = {
     "T314": "journeys that start each other again and again",
     "T315": "`moved` does not fit the steps",
     "T316": "nothing to learn from",
+    "T317": "a call may not go there",
     "T330": "a test names what its journey does not have",
     "T331": "a time in a test that cannot be",
     "T332": "two tests of one name",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from treue.language.calls import CALLS
 from treue.language.conditions import CONDITIONS, OPERATORS
 from treue.language.examples import example
 from treue.language.grammar import Key, Kind, Later, Shape
@@ -31,7 +32,7 @@ def _only_shapes(kinds: Iterable[Kind]) -> tuple[Shape, ...]:
 
 
 CHAPTERS = {
-    "Settings: `treue.yaml`": (SETTINGS, SENDER, LIMIT, SOURCE),
+    "Settings: `treue.yaml`": (SETTINGS, SENDER, LIMIT, CALLS, SOURCE),
     "A segment: `segments/NAME.yaml`": (SEGMENT,),
     "A journey: `journeys/NAME.yaml`": (JOURNEY, ENTER, GOAL),
     "Steps": (*_only_shapes(STEPS.values()), WAIT_UNTIL, UNTIL_DATE, WAIT_FOR, IF, ELSE, ARM),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from treue.errors import SettingsError
+from treue.language.calls import CALLS, declared_hosts
 from treue.language.conditions import CONDITION, UNDECLARED
 from treue.language.grammar import (
     INVALID,
@@ -40,7 +41,7 @@ _EVENT_NAME = r"[a-z0-9_]+(\.[a-z0-9_]+)*"
 _NAMED = {"customer": _VALUE_NAME, "events": _EVENT_NAME, "channels": "|".join(CHANNELS)}
 _PLAIN_KEYS = (
     "workspace", "timezone", "locale", "database", "public_url", "sender", "channels", "limits", "quiet_hours",
-    "sources",
+    "calls", "sources",
 )  # fmt: skip
 _VARIABLE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)(?::-([^}$]*))?\}")
 _SECRET_KEYS = re.compile(r"(secret|token|password|passwd|api_?key|_key|credentials|auth)$", re.IGNORECASE)
@@ -111,6 +112,7 @@ class Settings:
     quiet_hours: MappingType[str, QuietHours] = field(default_factory=dict)
     sources: MappingType[str, SourceSettings] = field(default_factory=dict)
     schema: Schema = field(default_factory=Schema)
+    calls: tuple[str, ...] = ()
 
     @property
     def pressure(self) -> Pressure:
@@ -321,6 +323,7 @@ def declared_schema(settings: Mapping | None) -> Schema:
         _types(customer, BUILT_IN_ATTRIBUTES),
         typed if events else Anything(typed, Anything({}, UNDECLARED)),
         tuple(channels.names()) if channels else CHANNELS,
+        declared_hosts(settings),
     )
 
 
@@ -392,6 +395,7 @@ SETTINGS = Shape(
             QUIET_HOURS,
             "When a channel is silent, by the customer's local clock; marketing messages wait for the end.",
         ),
+        Key("calls", CALLS, "Where `call` steps may go."),
         Key("customer", _TYPED, "The customers' attributes and their types."),
         Key(
             "events",

@@ -70,6 +70,7 @@ class Reason(Sentence):
     render_failed = "render_failed", "the template failed for this customer"
     channel_off = "channel_off", "the channel is not set up"
     rejected_by_provider = "rejected_by_provider", "the provider refused it for good"
+    not_allowed = "not_allowed", "it may not go to that address"
     in_doubt = "in_doubt", "a worker died while sending; it is not sent again by itself"
     paused = "paused", "the journey is paused"
 
@@ -111,6 +112,9 @@ class ArrivalKind(StrEnum):
 
 CHANNELS = ("email", "sms", "push")
 """The kinds of channel, in the order of their column `channel`."""
+
+WEBHOOK = "webhook"
+"""The channel of `call` steps: in the outbox like all others, but no way to reach a customer."""
 
 ADDRESS = {"email": "email", "sms": "phone", "push": "push_token"}
 """The customer's column that holds the address on each kind of channel."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from treue.language import journey as language
 from treue.plan.stages import (
+    Call,
     Choose,
     Emit,
     Entry,
@@ -111,6 +112,20 @@ class _Flattening:
                 return [Set(id_, line, when, to, step.values)]
             case language.Emit():
                 return [Emit(id_, line, when, to, step.event, step.data)]
+            case language.Call():
+                return [
+                    Call(
+                        id_,
+                        line,
+                        when,
+                        to,
+                        step.url,
+                        step.method,
+                        step.json,
+                        step.secret,
+                        step.valid_for,
+                    )
+                ]
             case language.Start():
                 return [Start(id_, line, when, to, step.journey)]
             case language.Stop():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from treue.clock import Duration
 from treue.plan.stages import (
+    Call,
     Choose,
     Emit,
     Entry,
@@ -123,6 +124,8 @@ def what(stage: Stage) -> str:
             return "set " + ", ".join(f"{name} = {value}" for name, value in stage.values)
         case Emit():
             return f"emit {stage.event}"
+        case Call():
+            return f"call {stage.method} {stage.url}"
         case Start():
             return f"start {stage.journey}"
         case Stop():

@@ -148,6 +148,22 @@ class Emit:
 
 
 @dataclass(frozen=True)
+class Call:
+    """Puts one outgoing webhook in the outbox for each customer. `json` is JSON text with templates in its texts."""
+
+    id: str
+    line: int
+    when: Condition | None
+    to: str | None
+    url: str
+    method: str
+    json: str | None
+    secret: str | None
+    valid_for: Duration
+    kind: Literal["call"] = "call"
+
+
+@dataclass(frozen=True)
 class Start:
     """Puts customers at another journey's door."""
 
@@ -171,7 +187,7 @@ class Stop:
 
 
 Waiting = Wait | WaitUntil | WaitDate | WaitFor
-Stage = Send | Waiting | Choose | Split | Set | Emit | Start | Stop
+Stage = Send | Waiting | Choose | Split | Set | Emit | Call | Start | Stop
 
 
 def leads_to(stage: Stage) -> set[str | None]:

@@ -186,7 +186,7 @@ def _filter(node: nodes.Filter) -> Iterator[Finding]:
 
 def _known(node: nodes.Expr, what: str, name: str, known: object) -> Iterator[Finding]:
     words = [*known] if isinstance(known, (tuple, list)) else []
-    if name not in words and name != "treue_url":
+    if name not in words and name not in ("treue_url", "treue_json"):
         message = f"There is no {what} called {name!r}."
         near = nearest(name, words) or "Known are " + ", ".join(one for one in words if one.isalpha()) + "."
         yield Finding(node.lineno or 0, "T403", message, near, name)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import wraps
 from typing import Any
@@ -221,6 +223,18 @@ def _utm(
 
 
 @pass_context
+def _json(context: Context, value: Any) -> str:
+    """Return a value as JSON: times and dates as ISO 8601, decimals as numbers."""
+    return grown(context, json.dumps(value, ensure_ascii=False, default=_jsonable))
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, (date, datetime)):
+        return value.isoformat()
+    return float(value) if isinstance(value, Decimal) else text(value)
+
+
+@pass_context
 def _link(context: Context, value: Any) -> str:
     return grown(context, formats.link(value))
 
@@ -231,6 +245,6 @@ ALL: dict[str, Callable[..., Any]] = {
     "truncate": _truncate, "urlencode": _urlencode, "escape": _escape, "e": _escape,
     "default": _default, "d": _default, "length": _length, "count": _length, "first": _first, "last": _last,
     "join": _join, "sort": _sort, "round": _round, "int": _int, "float": _float,
-    "money": _money, "date": _date, "number": _number, "utm": _utm, "treue_url": _link,
+    "money": _money, "date": _date, "number": _number, "utm": _utm, "treue_url": _link, "treue_json": _json,
 }  # fmt: skip
 """Every filter, by the name it has in templates."""

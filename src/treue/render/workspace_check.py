@@ -6,8 +6,9 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from treue.language.journey import Send, walk
+from treue.language.journey import Call, Send, walk
 from treue.language.problems import Place, Problem
+from treue.render.calls import call_problems
 from treue.render.check import check_template
 from treue.render.names import Schema
 from treue.render.problem import TemplateProblem
@@ -33,13 +34,22 @@ def workspace_renderer(workspace: Workspace) -> Renderer:
 
 
 def template_problems(workspace: Workspace, among: Container[str] | None = None) -> list[Problem]:
-    """Return what is wrong with the workspace's templates (those named in `among`), by file, line and column."""
+    """Return what is wrong with the workspace's templates (those named in `among`) and calls, by place."""
     renderer, uses = workspace_renderer(workspace), _uses(workspace)
     found: set[TemplateProblem] = set()
     for name in workspace.templates:
         if among is None or name in among:
             found.update(_of(renderer, name, uses.get(name)))
-    return sorted(_problem(one) for one in found)
+    return sorted([*(_problem(one) for one in found), *_of_calls(workspace)])
+
+
+def _of_calls(workspace: Workspace) -> Iterator[Problem]:
+    schema = Schema(workspace.settings.schema.attributes, workspace.settings.schema.events)
+    for journey in workspace.journeys.values():
+        for step in walk(journey.steps):
+            if isinstance(step, Call):
+                for found in call_problems(step.url, step.json, schema):
+                    yield Problem(step.place, found.code, found.message, found.suggestion or None)
 
 
 def _uses(workspace: Workspace) -> dict[str, _Use]:

@@ -25,7 +25,7 @@ from sqlalchemy import (
     true,
 )
 
-from treue.model.states import ADDRESS, Outcome
+from treue.model.states import ADDRESS, WEBHOOK, Outcome
 from treue.model.tables import consent, customer, enrollment, event, journey, message, suppression
 from treue.segments.compare import all_fit, exactly
 from treue.segments.facts import (
@@ -179,6 +179,8 @@ class Facts:
             fits.append(exactly(message.c.template, leaf.template))
         if leaf.channel is not None:
             fits.append(exactly(message.c.channel, leaf.channel))
+        elif leaf.template is None:
+            fits.append(message.c.channel != WEBHOOK)  # a call reaches no customer
         if leaf.journey is not None:
             fits.append(message.c.journey_id == _named(leaf.journey))
         return Column(fact, func.max(at), tuple(fits), repr(leaf))

@@ -110,7 +110,7 @@ class ChannelContract:
     def test_it_says_what_it_can_do(self, channel: Channel) -> None:
         """Capabilities are declared, and plausible."""
         assert isinstance(channel, Channel)
-        assert channel.capabilities.kind in ("email", "sms", "push")
+        assert channel.capabilities.kind in ("email", "sms", "push", "webhook")
         assert channel.capabilities.batch >= 1
         assert channel.capabilities.dedup_window >= 0
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
-from treue.model.states import Decision, MessageState
+from treue.model.states import WEBHOOK, Decision, MessageState
 from treue.model.tables import customer, enrollment, event, journey, message, step, trace
 from treue.testing.world import Letter, World
 
@@ -147,7 +147,7 @@ def _messages(customer_id: int) -> Any:
         select(message, journey.c.name.label("journey"), step.c.name.label("step"))
         .join(journey, journey.c.id == message.c.journey_id)
         .join(step, step.c.id == message.c.step_id)
-        .where(message.c.customer_id == customer_id)
+        .where(message.c.customer_id == customer_id, message.c.channel != WEBHOOK)
         .order_by(message.c.sent_at, message.c.id)
     )
 

@@ -18,10 +18,10 @@ from treue.engine.composing import Writer
 from treue.engine.delivering import Delivery
 from treue.engine.versions import Version, publish
 from treue.language.journey import Journey
-from treue.model.states import CHANNELS
+from treue.model.states import CHANNELS, WEBHOOK
 from treue.model.tables import metadata
 from treue.plan.build import build
-from treue.plan.stages import Plan, Send
+from treue.plan.stages import Call, Plan, Send
 from treue.render.links import Links
 from treue.store import zones
 from treue.store.store import Store
@@ -127,7 +127,7 @@ class World:
     def _open(self) -> None:
         if self._delivery:
             self._delivery.close()
-        kinds = [kind for kind in CHANNELS if kind in self.settings.channels]
+        kinds = [*(kind for kind in CHANNELS if kind in self.settings.channels), WEBHOOK]
         self.channels = {kind: Recorder(kind) for kind in kinds}  # type: ignore[arg-type]
         self.engine = make_engine(self.settings, self.store, None, self._state)
         writer = Writer(
@@ -141,11 +141,11 @@ class World:
         self._delivery = Delivery(self.store, self.channels, writer, self._state)
         self.engine.delivery = self._delivery
 
-    def _stages(self) -> dict[tuple[int, int], Send]:
-        """Return the send stages of the versions that are live."""
+    def _stages(self) -> dict[tuple[int, int], Send | Call]:
+        """Return the stages of the versions that are live that put messages in the outbox."""
         return {
             (version.version_id, version.steps[stage.id]): stage
             for version in self.versions()
             for stage in version.plan.stages
-            if isinstance(stage, Send)
+            if isinstance(stage, (Send, Call))
         }

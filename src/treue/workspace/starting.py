@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from treue.errors import UsageError
-from treue.language.journey import Choose, Emit, Journey, Send, Set, Start, WaitDate, WaitFor, walk
+from treue.language.journey import Call, Choose, Emit, Journey, Send, Set, Start, WaitDate, WaitFor, walk
 from treue.language.problems import Problems, did_you_mean
 from treue.language.scenario import Agrees, Changes, Does, Scenario, Withdraws
 from treue.language.schema import json_schema
@@ -142,6 +142,9 @@ def _of_journey(journey: Journey, found: Needs, waiting: list[str]) -> None:
                 found.attributes.update(name for name, _ in step.values)
             case Emit():
                 found.events.add(step.event)
+            case Call():
+                named = _NAMED.findall(f"{step.url} {step.json or ''}")
+                found.attributes.update(name for kind, name in named if kind == "customer")
             case Start():
                 waiting.append(step.journey)
 
