@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 from scene import Scene, at
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from treue.engine.applying import Files
 from treue.engine.rehearsing import forecast
-from treue.model.tables import enrollment, message, trace
+from treue.model.tables import enrollment, journey_version, message, trace
 from treue.plan.diff import JourneyChange
 from treue.store import consents, customers, events, journeys
 from treue.store.inputs import ConsentInput, CustomerInput, EventInput
@@ -327,3 +327,30 @@ def test_a_stopped_journey_stays_stopped_until_it_is_resumed(scene: Scene) -> No
     scene.run()
     assert scene.counts("hello").entered == 1
     assert at("2026-03-02 10:00") < scene.now
+
+
+def test_a_step_that_comes_after_people_who_have_had_it_is_not_done_again_and_the_trace_says_so(
+    scene: Scene,
+) -> None:
+    hello, pause = "{id: hello, send: a, on: email}", "{id: pause, wait: 1d}"
+    scene.journeys(hello=f"{ENTER}steps: [{hello}, {pause}]\n")
+    _crowd(scene, 2, 1)
+    files = scene.files(migrate=True, hello=f"{ENTER}steps: [{pause}, {hello}]\n")
+    assert [(step.change, step.id) for step in _changes(scene, files).steps] == [("moved", "pause")]
+    scene.apply(files)
+    scene.later(days=1)
+    assert set(_sent(scene).values()) == {1}
+    with scene.store.reading() as connection:
+        reasons = connection.scalars(select(trace.c.reason).where(trace.c.decision == "refused")).all()
+    assert reasons == ["already_queued"] * 2
+
+
+def test_a_plan_that_an_earlier_treue_wrote_with_fewer_words_is_still_the_same_version(scene: Scene) -> None:
+    scene.journeys(hello=FIRST)
+    with scene.store.transaction() as connection:
+        row = connection.execute(select(journey_version.c.id, journey_version.c.plan)).one()
+        before = {key: value for key, value in row.plan.items() if key != "moved"}
+        connection.execute(update(journey_version).values(plan=before, hash="written before"))
+    assert scene.look(scene.files(hello=FIRST)).nothing
+    scene.journeys(hello=FIRST)
+    assert [version.hash for version in scene.engine.versions()] == ["written before"]

@@ -17,7 +17,7 @@ from treue.clock import Duration
 from treue.engine.local_time import later
 from treue.engine.statements import json_object
 from treue.engine.stopping import let_out
-from treue.engine.versions import is_stopped, known_steps, publish_within
+from treue.engine.versions import is_stopped, kept_as, known_steps, publish_within
 from treue.model.states import Decision, Outcome
 from treue.model.tables import enrollment, trace
 from treue.model.types import Instant
@@ -128,17 +128,17 @@ def _change(connection: Connection, files: Files, plan: Plan, state: State | Non
         return JourneyChange(
             plan.journey, "added", in_flight, 0, added_parts(plan), added_steps(plan), "", source
         )
-    same_hash = state.hash == plan_hash(plan)
     old, new = from_json(journeys.plan(connection, latest)), from_json(to_json(plan))
     target, numbers = _target(connection, state.journey_id, new)
+    is_same = target is not None and target == state.version_id
     standing = _standing(connection, state.journey_id, latest, new, target, numbers)
     inside = sum(one.inside for one in standing)
-    if same_hash and (in_flight == "finish" or not inside):
+    if is_same and (in_flight == "finish" or not inside):
         return None
     ids = {number: id_ for id_, number in journeys.steps(connection, state.journey_id)[latest].items()}
     same = {id_: ids[number] for id_, number in numbers.items() if number in ids}
     parts, steps = compare(old, new, same, standing)
-    kind = "unchanged" if same_hash else "added" if state.version_id is None else "changed"
+    kind = "unchanged" if is_same else "added" if state.version_id is None else "changed"
     before = journeys.source(connection, latest)
     return JourneyChange(plan.journey, kind, in_flight, inside, parts, steps, before, source)  # type: ignore[arg-type]
 
@@ -154,7 +154,7 @@ def _removal(connection: Connection, state: State) -> JourneyChange:
 
 def _target(connection: Connection, journey_id: int, plan: Plan) -> tuple[int | None, dict[str, int]]:
     """Return the version this plan is already kept as, if any, and the numbers of its steps that are known."""
-    version_id = journeys.kept(connection, journey_id, plan_hash(plan))
+    version_id = kept_as(connection, journey_id, plan)
     if version_id is not None:
         return version_id, journeys.steps(connection, journey_id)[version_id]
     return None, known_steps(connection, journey_id, plan)

@@ -395,17 +395,16 @@ def _send(scene: Scene, stage: Send) -> list[Statement]:
 
 
 def _note_messages(scene: Scene, stage: Send | Call) -> Statement:
+    had = message.c.queued_at < NOW  # an edit has put the step behind them once more
+    queued = and_(message.c.state == MessageState.queued.value, ~had)
     noted = select(
         cohort.c.customer_id,
         literal(scene.version.journey_id, BigInteger),
         cohort.c.enrollment_id,
         message.c.step_id,
         cohort.c.at,
-        case(
-            (message.c.state == MessageState.queued.value, Decision.queued.value),
-            else_=Decision.refused.value,
-        ),
-        message.c.reason,
+        case((queued, Decision.queued.value), else_=Decision.refused.value),
+        case((had, Reason.already_queued.value), else_=message.c.reason),
         json_object(
             scene.dialect, message=message.c.id, channel=message.c.channel, template=message.c.template
         ),

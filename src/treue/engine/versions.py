@@ -85,17 +85,30 @@ def is_stopped(connection: Connection, state: State, plan: Plan) -> bool:
     if state.version_id is not None or not state.paused:
         return False
     latest = journeys.latest(connection, state.journey_id)
-    return latest is not None and latest == journeys.kept(connection, state.journey_id, plan_hash(plan))
+    return latest is not None and latest == kept_as(connection, state.journey_id, plan)
+
+
+def kept_as(connection: Connection, journey_id: int, plan: Plan) -> int | None:
+    """Return the version a plan is kept as, or None.
+
+    The latest one is read and hashed again: an earlier Treue may have written plans with fewer words.
+    """
+    hash_ = plan_hash(plan)
+    latest = journeys.latest(connection, journey_id)
+    if latest is not None and plan_hash(from_json(journeys.plan(connection, latest))) == hash_:
+        return latest
+    return journeys.kept(connection, journey_id, hash_)
 
 
 def _publish(connection: Connection, plan: Plan, sources: Mapping[str, str], now: datetime) -> bool:
-    journey_id, hash_ = journeys.numbered(connection, plan.journey, now), plan_hash(plan)
+    journey_id = journeys.numbered(connection, plan.journey, now)
     if is_stopped(connection, journeys.states(connection)[plan.journey], plan):
         return False
-    version_id = journeys.kept(connection, journey_id, hash_)
+    version_id = kept_as(connection, journey_id, plan)
     if version_id is None:
         source, steps = sources.get(plan.journey, ""), number_steps(connection, journey_id, plan)
-        version_id = journeys.keep(connection, journey_id, hash_, to_json(plan), source, steps, now)
+        document = to_json(plan)
+        version_id = journeys.keep(connection, journey_id, plan_hash(plan), document, source, steps, now)
     return journeys.publish(connection, journey_id, version_id, now)
 
 

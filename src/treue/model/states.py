@@ -66,6 +66,10 @@ class Reason(Sentence):
     quiet_hours = "quiet_hours", "the customer's quiet hours have not ended"
     stale = "stale", "it would have come too late"
     held_out = "held_out", "the customer is in the holdout and is sent nothing"
+    already_queued = (
+        "already_queued",
+        "they had this step behind them before the journey was edited",
+    )
     left_before_send = "left_before_send", "the customer left the journey before it was sent"
     render_failed = "render_failed", "the template failed for this customer"
     channel_off = "channel_off", "the channel is not set up"

@@ -96,7 +96,9 @@ def latest(connection: Connection, journey_id: int) -> int | None:
 
 
 def _entry(connection: Connection, version_id: int) -> Any:
-    return plan(connection, version_id).get("entry")
+    """Return how customers come into a version, without what is empty: other versions of Treue write it or not."""
+    entry = plan(connection, version_id).get("entry") or {}
+    return {key: value for key, value in entry.items() if value not in (None, False, [])}
 
 
 def retire(connection: Connection, name: str) -> bool:
