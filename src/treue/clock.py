@@ -16,7 +16,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECONDS = 1_000_000
-DAY = 86_400 * MICROSECONDS
+HOUR = 3_600 * MICROSECONDS
+DAY = 24 * HOUR
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _PART = re.compile(r"(\d+)(mo|[smhdwy])")
@@ -35,6 +37,11 @@ def micros(instant: datetime) -> int:
 def instant(microseconds: int) -> datetime:
     """Return the aware UTC instant of a count of microseconds since 1970-01-01 UTC."""
     return EPOCH + timedelta(microseconds=microseconds)
+
+
+def hour_after(moment: datetime) -> datetime:
+    """Return the first full hour, in UTC, after an instant."""
+    return instant((micros(moment) // HOUR + 1) * HOUR)
 
 
 @dataclass(frozen=True)

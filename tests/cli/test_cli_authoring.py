@@ -18,7 +18,9 @@ def names(root: Path, pattern: str) -> set[str]:
 # --- init -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("journey", ["welcome", "onboarding", "cross-sell", "up-sell", "win-back"])
+@pytest.mark.parametrize(
+    "journey", ["welcome", "onboarding", "birthday", "abandoned-cart", "cross-sell", "up-sell", "win-back"]
+)
 def test_a_new_workspace_of_any_journey_passes_check(treue: Run, tmp_path: Path, journey: str) -> None:
     assert treue(None, "init", tmp_path / "new", "--journey", journey).code == 0
     done = treue(tmp_path / "new", "check", "--json")

@@ -32,11 +32,20 @@ from treue.store.store import Store
 
 ZONE = "Europe/Berlin"
 SCHEMA = Schema(
-    {**BUILT_IN_ATTRIBUTES, "country": "text", "vip": "bool", "visits": "number"},
+    {
+        **BUILT_IN_ATTRIBUTES,
+        "country": "text",
+        "vip": "bool",
+        "visits": "number",
+        "birthday": "date",
+        "trial_ends": "date",
+        "seen_at": "time",
+    },
     {
         **BUILT_IN_EVENTS,
         "order.placed": {"total": "number", "cart_id": "text"},
         "cart.left": {"cart_id": "text"},
+        "cart.abandoned": {"cart_id": "text"},
         "signed.up": {"source": "text"},
         "told": {"why": "text"},
     },

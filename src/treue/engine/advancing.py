@@ -7,19 +7,16 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, literal, select, union_all
+from sqlalchemy import Connection, Select, literal, select, union_all
 
+from treue.clock import hour_after
 from treue.engine.pressure import LOCK, judge_queued
-from treue.engine.statements import Scene, Statement, arm, is_constant, play
+from treue.engine.statements import Scene, Statement, asks, standing
 from treue.engine.versions import Version
-from treue.model.states import Outcome
+from treue.engine.waiting import Script, armed, is_constant, scripts
 from treue.model.tables import enrollment
-from treue.model.types import Instant
-from treue.plan.stages import Send, Stage, Wait
+from treue.plan.stages import Send, Stage
 from treue.store.store import Store
-
-Script = Callable[[Scene, Any], Iterable[Statement]]
-"""Makes the statements of one batch of a stage, possibly one by one as they are run."""
 
 Personal = Callable[[Scene, Stage], None]
 """Does for each customer of the cohort what needs a template rendered; called inside the batch's transaction."""
@@ -52,17 +49,7 @@ def _due_queries(version: Version) -> list[Select[Any]]:
 
 
 def _anyone(version: Version, stage: Stage, n: int) -> Select[Any]:
-    return (
-        select(literal(n).label("n"))
-        .select_from(enrollment)
-        .where(
-            enrollment.c.version_id == version.version_id,
-            enrollment.c.step_id == version.number(stage),
-            enrollment.c.outcome == Outcome.inside.value,
-            enrollment.c.due_at <= bindparam("now", type_=Instant()),
-        )
-        .limit(1)
-    )
+    return select(literal(n).label("n")).select_from(enrollment).where(*standing(version, stage)).limit(1)
 
 
 def advance(
@@ -74,10 +61,9 @@ def advance(
 ) -> int:
     """Act on everyone due at a stage, batch by batch, and move them on; return how many moved or were set waiting."""
     total = 0
-    scripts: list[Script] = [arm, play] if isinstance(stage, Wait) else [play]
-    for script in scripts:
+    for script in scripts(stage):
         moved = scene.batch
-        while moved == scene.batch:
+        while moved == scene.batch or (moved and asks(stage)):
             moved = _batch(store, scene, stage, script, personal)
             total += moved
             if progress and moved:
@@ -94,11 +80,21 @@ def _batch(
 ) -> int:
     with store.transaction() as connection:
         store.lock(connection, f"journey {scene.version.journey_id}")
-        taken = _perform(connection, replace(scene, connection=connection), stage, script, personal)
+        scene = replace(scene, connection=connection)
+        if asks(stage):
+            scene = replace(scene, before=_end_of_first_hour(connection, scene, stage, script))
+        taken = _perform(connection, scene, stage, script, personal)
         if taken and isinstance(stage, Send) and scene.judge is not None:
             store.lock(connection, LOCK)  # only now, so that others wait as briefly as can be
             judge_queued(connection, scene.judge, scene.version.number(stage), scene.now)
         return taken
+
+
+def _end_of_first_hour(connection: Connection, scene: Scene, stage: Stage, script: Script) -> datetime | None:
+    """Return the end of the hour in which the first of those at a stage is due, None where nobody is."""
+    due = select(enrollment.c.due_at).where(*standing(scene.version, stage, armed(stage, script)))
+    first = connection.scalar(due.order_by(enrollment.c.due_at).limit(1), {"now": scene.now})
+    return hour_after(first) if first is not None else None
 
 
 def _script(scene: Scene, stage: Stage, script: Script) -> Iterable[Statement]:

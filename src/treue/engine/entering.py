@@ -34,7 +34,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from treue.clock import MICROSECONDS, Duration, instant
+from treue.clock import HOUR, Duration, instant
 from treue.engine.draws import holdout_purpose, place_sql
 from treue.engine.local_time import later
 from treue.engine.statements import NOW, insert_new
@@ -47,15 +47,17 @@ from treue.segments.tree import Ago, Condition, Property
 from treue.store.store import Store
 
 CALLERS_A_ROUND = 5_000
-HOUR = 3_600 * MICROSECONDS
 LAST = 2**62
 
 _ASKING = (
     ArrivalKind.segment.value,
     ArrivalKind.schedule.value,
+    ArrivalKind.date.value,
     ArrivalKind.manual.value,
     ArrivalKind.started.value,
 )
+
+_OCCURRENCE = case((caller.c.kind == ArrivalKind.date.value, caller.c.detail), else_=literal("", Text))
 
 _other = arrival.alias("other")
 _before = enrollment.alias("before")
@@ -276,7 +278,7 @@ def _judge(connection: Connection, version: Version, moment: Moment) -> None:
         asks: ColumnElement[bool] = caller.c.kind.in_(_ASKING)
         if entry.event:
             asks = or_(asks, _matching(connection.dialect.name, entry.event, entry.where, moment))
-        return [update(caller).values(verdict="enter", per="").where(asks)]
+        return [update(caller).values(verdict="enter", per=_OCCURRENCE).where(asks)]
 
     _run(connection, _once(version, "asking", asking, constant=_is_constant(entry.where)))
     if entry.per:

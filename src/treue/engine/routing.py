@@ -5,16 +5,20 @@ Each function is one transaction, or one a batch, and safe to repeat.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Connection,
+    Executable,
     and_,
+    bindparam,
     cast,
     delete,
     exists,
@@ -26,11 +30,15 @@ from sqlalchemy import (
     update,
 )
 
-from treue.engine.statements import insert_new
+from treue.engine import dates
+from treue.engine.statements import NOW, insert_new
 from treue.engine.versions import Version
+from treue.engine.waiting import must_be_looked_at, notice, waking, watching
 from treue.model.states import ArrivalKind, MessageState, Outcome
 from treue.model.tables import arrival, cohort, enrollment, event, journey, membership, message
 from treue.model.types import Instant
+from treue.plan.stages import WaitFor
+from treue.segments.needs import event_names
 from treue.segments.sql import Moment, members
 from treue.segments.tree import Condition
 from treue.store import dialect
@@ -49,9 +57,9 @@ def route_events(store: Store, versions: Sequence[Version], now: datetime) -> in
     Events are claimed row by row, never by remembering the highest id: a transaction with a lower id may commit
     later. What happened before a journey went live does not concern it.
     """
-    wanted = _wanted(versions)
+    wanted, waits = _wanted(versions), _waits(versions)
     total = 0
-    while routed := _route_batch(store, wanted, now):
+    while routed := _route_batch(store, wanted, waits, now):
         total += routed
     return total
 
@@ -76,28 +84,58 @@ def _wanted(versions: Sequence[Version]) -> dict[int, _Wanted]:
     return wanted
 
 
-def _route_batch(store: Store, wanted: dict[int, _Wanted], now: datetime) -> int:
+_UNROUTED = select(event.c.id).where(event.c.routed_at.is_(None)).order_by(event.c.id).limit(EVENTS_A_BATCH)
+_CLAIM = update(event).values(routed_at=NOW).returning(event.c.id, event.c.name)
+_CLAIM = _CLAIM.where(event.c.id.in_(dialect.claiming(_UNROUTED)))
+
+_Waits = list[tuple[Version, WaitFor, frozenset[str]]]
+
+
+def _waits(versions: Sequence[Version]) -> _Waits:
+    """Return the stages that wait for events, with the events' names, in the order in which journeys are locked."""
+    found = [
+        (version, stage, event_names(stage.condition))
+        for version in versions
+        for stage in version.plan.stages
+        if isinstance(stage, WaitFor)
+    ]
+    return sorted(found, key=lambda one: (one[0].journey_id, one[0].version_id))
+
+
+def _route_batch(store: Store, wanted: dict[int, _Wanted], waits: _Waits, now: datetime) -> int:
     with store.transaction() as connection:
-        unrouted = (
-            select(event.c.id).where(event.c.routed_at.is_(None)).order_by(event.c.id).limit(EVENTS_A_BATCH)
-        )
-        claim = (
-            update(event)
-            .values(routed_at=now)
-            .where(event.c.id.in_(dialect.claiming(unrouted)))
-            .returning(event.c.id)
-        )
-        ids = sorted(connection.scalars(claim))
+        claimed = connection.execute(_CLAIM, {"now": now}).all()
+        ids, happened = sorted(row.id for row in claimed), {row.name for row in claimed}
+        given = {"ids": dialect.listed(connection, ids)}
         for journey_id, names in wanted.items() if ids else ():
             if names.entry:
-                _show(connection, journey_id, ids, names.entry, event.c.at >= names.since)
+                since = {"since": names.since}
+                connection.execute(
+                    _letting_in(store.dialect, journey_id, *sorted(names.entry)), given | since
+                )
             if names.inside:
-                _show(connection, journey_id, ids, names.inside, _concerned(journey_id))
+                connection.execute(_concerning(store.dialect, journey_id, *sorted(names.inside)), given)
+        for version, stage, names_waited_for in waits:
+            if names_waited_for & happened:
+                # Who is just falling asleep must not miss what has happened meanwhile.
+                store.lock(connection, f"journey {version.journey_id}")
+                connection.execute(waking(version, stage, store.dialect), given)
     return len(ids)
 
 
-def _show(connection: Connection, journey_id: int, ids: Sequence[int], names: set[str], which: Any) -> None:
-    """Let a journey know of events."""
+@lru_cache(maxsize=512)
+def _letting_in(name: str, journey_id: int, *events: str) -> Executable:
+    """Return what brings those events to a journey's door that may let somebody in."""
+    return _showing(name, journey_id, events, event.c.at >= bindparam("since", type_=Instant()))
+
+
+@lru_cache(maxsize=512)
+def _concerning(name: str, journey_id: int, *events: str) -> Executable:
+    """Return what brings those events to a journey's door that may concern somebody inside."""
+    return _showing(name, journey_id, events, _concerned(journey_id))
+
+
+def _showing(name: str, journey_id: int, events: Sequence[str], which: ColumnElement[bool]) -> Executable:
     query = select(
         literal(journey_id, BigInteger),
         event.c.customer_id,
@@ -106,12 +144,12 @@ def _show(connection: Connection, journey_id: int, ids: Sequence[int], names: se
         event.c.at,
         cast(null(), arrival.c.detail.type),
     ).where(
-        dialect.among(connection, event.c.id, ids),
+        dialect.among_listed(name, event.c.id, "ids"),
         # `name || ''` keeps SQLite from reading every event of these names: the ids are few.
-        (event.c.name + "").in_(sorted(names)),
+        (event.c.name + "").in_(events),
         which,
     )
-    connection.execute(insert_new(connection.dialect.name, arrival, _ARRIVAL, query))
+    return insert_new(name, arrival, _ARRIVAL, query)
 
 
 def _concerned(journey_id: int) -> Any:
@@ -128,20 +166,55 @@ def _concerned(journey_id: int) -> Any:
 
 
 def sense(store: Store, versions: Sequence[Version], now: datetime, zone: str) -> None:
-    """Look who has joined a segment, whose schedule has come, and who has a reason to leave."""
+    """Look who has joined a segment, whose schedule or day has come, who need wait no longer, who has to leave."""
     for version in versions:
-        entry = version.plan.entry
-        if version.live and entry.segment is not None and not version.paused:
+        for look in _looks(version) if not version.paused else ():
             with store.transaction() as connection:
                 store.lock(connection, f"journey {version.journey_id}")
-                if entry.schedule:
-                    _open_schedule(connection, version, now, zone)
-                else:
-                    _detect_joins(connection, version, now, zone)
-        if any(exit_.condition is not None for exit_ in version.plan.exits) and not version.paused:
-            with store.transaction() as connection:
-                store.lock(connection, f"journey {version.journey_id}")
-                _detect_leavers(connection, version, now, zone)
+                look(connection, version, now, zone)
+
+
+_Look = Callable[[Connection, Version, datetime, str], None]
+
+
+def _looks(version: Version) -> Iterator[_Look]:
+    entry = version.plan.entry
+    if version.live and entry.schedule:
+        yield _open_schedule
+    elif version.live and entry.segment is not None:
+        yield _detect_joins
+    elif version.live and entry.date is not None:
+        yield _open_days
+    if any(must_be_looked_at(stage) for stage in watching(version)):
+        yield _notice
+    if any(exit_.condition is not None for exit_ in version.plan.exits):
+        yield _detect_leavers
+
+
+def _notice(connection: Connection, version: Version, now: datetime, zone: str) -> None:
+    for stage in watching(version):
+        if must_be_looked_at(stage):
+            notice(connection, version, stage, now, zone)
+
+
+def _looked_until(connection: Connection, version: Version) -> datetime:
+    """Return until when a journey's schedule or days have been looked through."""
+    query = select(journey.c.scheduled_until, journey.c.live_since).where(journey.c.id == version.journey_id)
+    row = connection.execute(query).one()
+    looked: datetime = max(row.scheduled_until or row.live_since, row.live_since)
+    return looked
+
+
+def _has_looked(connection: Connection, version: Version, until: datetime) -> None:
+    connection.execute(
+        update(journey).values(scheduled_until=until).where(journey.c.id == version.journey_id)
+    )
+
+
+def _open_days(connection: Connection, version: Version, now: datetime, zone: str) -> None:
+    assert version.plan.entry.date
+    dates.bring(connection, version, version.plan.entry.date, _looked_until(connection, version), now, zone)
+    _has_looked(connection, version, now)
 
 
 def _gather(connection: Connection, condition: Condition, now: datetime, zone: str) -> None:
@@ -205,13 +278,10 @@ def _open_schedule(connection: Connection, version: Version, now: datetime, zone
     entry = version.plan.entry
     assert entry.schedule
     assert entry.segment is not None
-    row = connection.execute(
-        select(journey.c.scheduled_until, journey.c.live_since).where(journey.c.id == version.journey_id)
-    ).one()
-    due = last_occurrence(entry.schedule, row.scheduled_until or row.live_since, now, zone)
+    due = last_occurrence(entry.schedule, _looked_until(connection, version), now, zone)
     if due is None:
         return
-    _gather(connection, entry.segment, now, zone)
+    _gather(connection, entry.segment, due, zone)
     query = select(
         literal(version.journey_id, BigInteger),
         cohort.c.customer_id,
@@ -219,7 +289,7 @@ def _open_schedule(connection: Connection, version: Version, now: datetime, zone
         literal(due, Instant),
     )
     connection.execute(insert(arrival).from_select(["journey_id", "customer_id", "kind", "at"], query))
-    connection.execute(update(journey).values(scheduled_until=due).where(journey.c.id == version.journey_id))
+    _has_looked(connection, version, due)
 
 
 def _detect_leavers(connection: Connection, version: Version, now: datetime, zone: str) -> None:

@@ -12,10 +12,11 @@ from sqlalchemy import Dialect, exc
 from sqlalchemy.dialects import postgresql, sqlite
 
 from treue.engine.pressure import Judge
-from treue.engine.statements import Scene, Statement, arm, play
+from treue.engine.statements import Scene
 from treue.engine.versions import Version
+from treue.engine.waiting import scripts
 from treue.language.pressure import Pressure
-from treue.plan.stages import Plan, Send, Stage, Wait
+from treue.plan.stages import Plan, Send, Stage
 
 _QUOTED = re.compile(r"('(?:[^']|'')*'|\"[^\"]*\")")
 _MARK = re.compile(
@@ -48,7 +49,7 @@ def stage_sql(
     judge = Judge(pressure, dialect, zone, salt) if pressure else None
     numbers = {one.id: n for n, one in enumerate(plan.stages, start=1)}
     scene = Scene(Version(plan, "", 1, 1, numbers), now, dialect, zone, salt, judge=judge)
-    found: list[Statement] = [*(arm(scene, stage) if isinstance(stage, Wait) else []), *play(scene, stage)]
+    found = [statement for script in scripts(stage) for statement in script(scene, stage)]
     if judge is not None and isinstance(stage, Send):
         found += judge.shown()
     return [Shown(one.says, _text(one.sql, dialect)) for one in found]

@@ -8,7 +8,7 @@ at 09:04 happened at 09:00, so waits do not drift and results do not depend on h
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -44,7 +44,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from treue.engine import learning
 from treue.engine.draws import split_purpose, way_sql
-from treue.engine.local_time import absolute, later
+from treue.engine.local_time import absolute
 from treue.engine.versions import Version
 from treue.model.states import (
     ADDRESS,
@@ -70,7 +70,7 @@ from treue.model.tables import (
     trace,
 )
 from treue.model.types import Instant, Json
-from treue.plan.stages import Call, Choose, Emit, Send, Set, Split, Stage, Start, Stop, Wait, Way
+from treue.plan.stages import Call, Choose, Emit, Send, Set, Split, Stage, Start, Stop, WaitFor, Way
 from treue.segments.reach import suppresses
 from treue.segments.sql import Moment, branches
 
@@ -110,11 +110,26 @@ class Scene:
     connection: Connection | None = None
     batch: int = 5_000
     judge: Judge | None = None
+    before: datetime | None = None
+    """Only those due before this are taken, the end of an hour; see `moment`."""
 
     @property
     def moment(self) -> Moment:
-        """When and where conditions are looked at."""
-        return Moment(self.now, self.zone)
+        """When and where conditions are looked at: a pass that is late finds what one in time would have found."""
+        return Moment(min(self.before or self.now, self.now), self.zone)
+
+
+def standing(version: Version, stage: Stage, armed: bool | None = None) -> list[ColumnElement[bool]]:
+    """Return what picks those who stand at a stage and are due, with `armed` those who know when their wait ends."""
+    found: list[ColumnElement[bool]] = [
+        enrollment.c.version_id == version.version_id,
+        enrollment.c.step_id == version.number(stage),
+        enrollment.c.outcome == Outcome.inside.value,
+        enrollment.c.due_at <= NOW,
+    ]
+    if armed is not None:
+        found.append(enrollment.c.deadline_at.is_not(None) if armed else enrollment.c.deadline_at.is_(None))
+    return found
 
 
 def clear() -> Statement:
@@ -122,29 +137,24 @@ def clear() -> Statement:
     return Statement("empty the cohort", delete(cohort))
 
 
-def take(scene: Scene, stage: Stage, *extra: ColumnElement[bool]) -> Statement:
-    """Take the next batch of those who stand at the stage and are due."""
-    due = (
-        select(
-            enrollment.c.id,
-            enrollment.c.customer_id,
-            enrollment.c.event_id,
-            enrollment.c.held_out,
-            enrollment.c.entered_at,
-            enrollment.c.arrived_at,
-            enrollment.c.due_at,
-        )
-        .where(
-            enrollment.c.version_id == scene.version.version_id,
-            enrollment.c.step_id == scene.version.number(stage),
-            enrollment.c.outcome == Outcome.inside.value,
-            enrollment.c.due_at <= NOW,
-            *extra,
-        )
-        .order_by(enrollment.c.due_at, enrollment.c.id)
-        .limit(scene.batch)
-    )
-    columns = ["enrollment_id", "customer_id", "event_id", "held_out", "entered_at", "arrived_at", "at"]
+def take(scene: Scene, stage: Stage, armed: bool | None = None) -> Statement:
+    """Take the next batch of those who stand at the stage and are due; of a wait, those armed or not."""
+    due = select(
+        enrollment.c.id,
+        enrollment.c.customer_id,
+        enrollment.c.event_id,
+        enrollment.c.held_out,
+        enrollment.c.entered_at,
+        enrollment.c.arrived_at,
+        enrollment.c.due_at,
+        enrollment.c.deadline_at,
+    ).where(*standing(scene.version, stage, armed))
+    if scene.before is not None:
+        due = due.where(enrollment.c.due_at < scene.before)
+    due = due.order_by(enrollment.c.due_at, enrollment.c.id).limit(scene.batch)
+    columns = [
+        "enrollment_id", "customer_id", "event_id", "held_out", "entered_at", "arrived_at", "at", "deadline_at",
+    ]  # fmt: skip
     taking = insert(cohort).from_select(columns, due).execution_options(preserve_rowcount=True)
     return Statement("take those who are due", taking, takes=True)
 
@@ -159,7 +169,7 @@ def skip_unless(scene: Scene, stage: Stage) -> list[Statement]:
         .values(note=SKIP)
         .where(cohort.c.enrollment_id == found.c.enrollment_id, found.c.branch.is_(None))
     )
-    note = _trace(scene, stage, Decision.skipped, where=cohort.c.note == SKIP)
+    note = traced(scene, stage, Decision.skipped, where=cohort.c.note == SKIP)
     return [Statement("who skips the step", mark), Statement("note the skipped", note)]
 
 
@@ -180,7 +190,7 @@ def act(scene: Scene, stage: Stage) -> list[Statement]:
             return _call(scene, stage)
         case Start():
             return _start(scene, stage)
-        case Wait() | Stop():
+        case Stop():
             return []
     raise AssertionError(stage)
 
@@ -189,69 +199,25 @@ def go_on(scene: Scene, stage: Stage) -> list[Statement]:
     """Move the cohort to where the stage leads."""
     if isinstance(stage, (Choose, Split)):
         moves = [
-            _move(scene, way.to, cohort.c.branch == n, f"on through {way.name}")
+            move(scene, way.to, cohort.c.branch == n, f"on through {way.name}")
             for n, way in enumerate(stage.ways)
         ]
-        return [*_flat(moves), *_move(scene, stage.to, cohort.c.branch.is_(None), "on past it")]
+        return [*_flat(moves), *move(scene, stage.to, cohort.c.branch.is_(None), "on past it")]
     if isinstance(stage, Stop):
         return [
-            *_move(scene, None, cohort.c.note.is_(None), "end"),
-            *_move(scene, stage.to, cohort.c.note == SKIP, "on past it"),
+            *move(scene, None, cohort.c.note.is_(None), "end"),
+            *move(scene, stage.to, cohort.c.note == SKIP, "on past it"),
         ]
-    return _move(scene, stage.to, None, "on")
+    return move(scene, stage.to, None, "on")
 
 
-def arm(scene: Scene, stage: Wait) -> Iterator[Statement]:
-    """Give those who have just come to a wait their due time; those its `if` passes by stay due at once.
-
-    Made one by one: which local days a wait in months starts on is only known once the cohort is taken.
-    """
-    yield clear()
-    yield take(scene, stage, enrollment.c.due_at == enrollment.c.arrived_at)
-    yield from skip_unless(scene, stage)
-    waiting = cohort.select().where(cohort.c.note.is_(None)).subquery("waiting")
-    until = later(
-        scene.connection, waiting, waiting.c.at, stage.duration, scene.zone, waiting.c.enrollment_id
-    ).subquery("until")
-    hold = update(enrollment).values(due_at=until.c.due).where(enrollment.c.id == until.c.key)
-    yield Statement("hold them", hold)
-    note = insert(trace).from_select(
-        ["customer_id", "journey_id", "enrollment_id", "step_id", "at", "decision", "detail"],
-        select(
-            cohort.c.customer_id,
-            literal(scene.version.journey_id, BigInteger),
-            cohort.c.enrollment_id,
-            literal(scene.version.number(stage), BigInteger),
-            cohort.c.at,
-            literal(Decision.waiting.value),
-            json_object(scene.dialect, until=type_coerce(enrollment.c.due_at, BigInteger)),
-        )
-        .join(enrollment, enrollment.c.id == cohort.c.enrollment_id)
-        .where(cohort.c.note.is_(None)),
-    )
-    yield Statement("note until when", note)
-    if stage.when is not None:
-        yield from _move(scene, stage.to, cohort.c.note == SKIP, "on past it")
-
-
-def release(scene: Scene, stage: Wait) -> list[Statement]:
-    """Let those go on whose time has come."""
-    return [clear(), take(scene, stage, enrollment.c.due_at > enrollment.c.arrived_at), *go_on(scene, stage)]
-
-
-def is_constant(stage: Stage) -> bool:
-    """Whether a stage's statements are the same at every pass: no condition looks back from now, nothing is
-    learnt, no month is to count.
-    """
-    if stage.when is not None or isinstance(stage, Choose) or (isinstance(stage, Split) and stage.learn):
-        return False
-    return not (isinstance(stage, Wait) and stage.duration.months)
+def asks(stage: Stage) -> bool:
+    """Whether a stage asks conditions, which is done as of the customers' own time (see `Scene.moment`)."""
+    return stage.when is not None or isinstance(stage, (Choose, WaitFor))
 
 
 def play(scene: Scene, stage: Stage) -> list[Statement]:
-    """Return all statements of one batch of a stage, in order."""
-    if isinstance(stage, Wait):
-        return release(scene, stage)
+    """Return all statements of one batch of a stage that is no wait, in order."""
     return [clear(), take(scene, stage), *skip_unless(scene, stage), *act(scene, stage), *go_on(scene, stage)]
 
 
@@ -262,28 +228,31 @@ def _flat(groups: Sequence[list[Statement]]) -> list[Statement]:
     return [statement for group in groups for statement in group]
 
 
-def _move(scene: Scene, to: str | None, which: ColumnElement[bool] | None, says: str) -> list[Statement]:
+def move(scene: Scene, to: str | None, which: ColumnElement[bool] | None, says: str) -> list[Statement]:
+    """Move the cohort, or those of it for whom `which` holds, on to a stage or to the end."""
     who = select(cohort.c.enrollment_id)
     if which is not None:
         who = who.where(which)
     if to is not None:
-        values: dict[str, Any] = {"step_id": scene.version.number(to), "arrived_at": enrollment.c.due_at}
+        number = scene.version.number(to)
+        values = {"step_id": number, "arrived_at": enrollment.c.due_at, "deadline_at": None}
         return [Statement(says, update(enrollment).values(values).where(enrollment.c.id.in_(who)))]
     ended = {"step_id": None, "outcome": Outcome.finished.value, "left_at": enrollment.c.due_at}
-    note = _trace(scene, None, Decision.finished, where=which)
+    note = traced(scene, None, Decision.finished, where=which)
     return [
         Statement(f"{says}, to the end", update(enrollment).values(ended).where(enrollment.c.id.in_(who))),
         Statement("note the end", note),
     ]
 
 
-def _trace(
+def traced(
     scene: Scene,
     stage: Stage | None,
     decision: Decision | ColumnElement[Any],
     detail: ColumnElement[Any] | None = None,
     where: ColumnElement[bool] | None = None,
 ) -> Insert:
+    """Return what notes a decision about the cohort, or those of it for whom `where` holds."""
     query = select(
         cohort.c.customer_id,
         literal(scene.version.journey_id, BigInteger),
@@ -375,7 +344,7 @@ def _name(ways: Sequence[Way]) -> ColumnElement[Any]:
 def _note_ways(scene: Scene, stage: Stage, ways: Sequence[Way], **more: Any) -> Statement:
     constant = {name: constant_json(scene, value) for name, value in more.items()}
     detail = json_object(scene.dialect, way=_name(ways), **constant)
-    return Statement("note the way", _trace(scene, stage, Decision.branch, detail, cohort.c.note.is_(None)))
+    return Statement("note the way", traced(scene, stage, Decision.branch, detail, cohort.c.note.is_(None)))
 
 
 # --- send ---------------------------------------------------------------------------------------------------
@@ -523,7 +492,7 @@ def is_template(value: Any) -> bool:
 
 def _set(scene: Scene, stage: Set) -> list[Statement]:
     plain = {name: value for name, value in stage.values if not is_template(value)}
-    note = _trace(
+    note = traced(
         scene, stage, Decision.set, constant_json(scene, dict(stage.values)), cohort.c.note.is_(None)
     )
     if not plain:
@@ -540,7 +509,7 @@ def _set(scene: Scene, stage: Set) -> list[Statement]:
 
 
 def _emit(scene: Scene, stage: Emit) -> list[Statement]:
-    note = _trace(
+    note = traced(
         scene, stage, Decision.emitted, constant_json(scene, {"event": stage.event}), cohort.c.note.is_(None)
     )
     if any(is_template(value) for _, value in stage.data):
@@ -583,7 +552,7 @@ def _start(scene: Scene, stage: Start) -> list[Statement]:
     bring = insert(arrival).from_select(["journey_id", "customer_id", "kind", "at", "detail"], query)
     decision = case((exists().where(runs), Decision.started.value), else_=Decision.not_started.value)
     detail = constant_json(scene, {"journey": stage.journey})
-    note = _trace(scene, stage, decision, detail, and_(cohort.c.note.is_(None), ~before))
+    note = traced(scene, stage, decision, detail, and_(cohort.c.note.is_(None), ~before))
     return [Statement(f"bring them to the door of {stage.journey}", bring), Statement("note the start", note)]
 
 

@@ -10,11 +10,21 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from treue.clock import instant
+from treue.engine.local_time import own_day
 from treue.engine.versions import Version
 from treue.model.states import ArrivalKind, Decision, Outcome, Reason
-from treue.model.tables import arrival, enrollment, event, journey, journey_version, membership, trace
+from treue.model.tables import (
+    arrival,
+    customer,
+    enrollment,
+    event,
+    journey,
+    journey_version,
+    membership,
+    trace,
+)
 from treue.plan.explain import trigger
-from treue.plan.stages import Choose, Plan, Stage
+from treue.plan.stages import Choose, OnDate, Plan, Stage
 from treue.plan.stored import from_json
 from treue.segments.explain import Explanation, explain, explanation
 from treue.segments.sql import Moment, event_fits
@@ -164,7 +174,16 @@ class Inquiry:
             return [*notes, Note("Is at the door; the next pass decides.", False)]
         if plan.entry.event:
             return notes + self._event_notes(plan, version)
+        if plan.entry.date:
+            return notes + self._day_notes(plan, plan.entry.date)
         return notes + (self._segment_notes(plan, version) if plan.entry.segment else self._by_hand(plan))
+
+    def _day_notes(self, plan: Plan, on: OnDate) -> list[Note]:
+        named = own_day(on.attribute, on.type, self._zone, self._connection.dialect.name)
+        day = self._connection.scalar(select(named).where(customer.c.id == self._customer_id))
+        sentence = f"{on.attribute} is {day}, whose time has not come since the journey went live."
+        missing = f"{on.attribute} is not known, or no date."
+        return [Note(sentence if day else missing, False), *self._gate(plan, self._now)]
 
     def _by_hand(self, plan: Plan) -> list[Note]:
         sentence = f"Nobody has enrolled them; `treue enroll {plan.journey} ID` does."

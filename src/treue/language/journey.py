@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from treue.clock import Duration
+from treue.clock import WEEKDAYS, Duration
 from treue.language.calls import METHODS, VARIABLE, CallUrl, Json
 from treue.language.conditions import (
     CONDITION,
@@ -58,7 +58,6 @@ STEP_ID = r"[a-z0-9]+(?:[-_][a-z0-9]+)*"
 STEP_PATH = rf"steps(?:\.{STEP_ID})+"
 DEFAULT_VALID_FOR = Duration(days=1)
 OUTCOMES = ("clicked", "opened", "converted")
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 @dataclass(frozen=True)

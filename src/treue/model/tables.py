@@ -201,7 +201,10 @@ class Membership(SQLModel, table=True):
 
 
 class Enrollment(SQLModel, table=True):
-    """A customer's stay in a journey. `due_at` is when the step at `step_id` acts; all logical time."""
+    """A customer's stay in a journey. `due_at` is when the step at `step_id` acts; all logical time.
+
+    `deadline_at` is when the wait they stand at ends; empty where they stand at no wait, or have only just come.
+    """
 
     __tablename__ = "enrollment"
     __table_args__ = (
@@ -245,6 +248,7 @@ class Enrollment(SQLModel, table=True):
     outcome: str = _text()
     reason: str | None = _text(null=True)
     left_at: datetime | None = _time(null=True)
+    deadline_at: datetime | None = _time(null=True)
 
 
 class Draw(SQLModel, table=True):
@@ -390,11 +394,14 @@ cohort = Table(
     Column("entered_at", Instant),
     Column("arrived_at", Instant),
     Column("at", Instant),
+    Column("deadline_at", Instant),
     Column("branch", Integer),
     Column("note", Text),
     prefixes=["TEMPORARY"],
 )
-"""The customers one stage is acting on, for the length of one transaction. `at` is their logical time."""
+"""The customers one stage is acting on, for the length of one transaction. `at` is their logical time.
+
+`deadline_at` is when their wait ends."""
 
 judged = Table(
     "judged",

@@ -48,6 +48,7 @@ STAY = {
     "entered_at": "the time of entry",
     "arrived_at": "the time of arrival at the step",
     "event_id": "the event that started the stay",
+    "until": "the time until which events count",
 }
 """The columns of a stay that conditions may look at."""
 
@@ -199,10 +200,12 @@ class Facts:
     def _of_stays(self, query: Select[Any], columns: Sequence[Column], fact: EventFact) -> Select[Any]:
         """Count the events of each stay by itself: one customer may be in a journey more than once."""
         after = SINCE[fact.since] if fact.since else None
-        names = [*([after] if after else []), *(["event_id"] if fact.same else [])]
+        names = [*([after] if after else []), *(["event_id"] if fact.same else []), *self._bound()]
         stay = self._stays(names)
-        mine = event.c.customer_id == stay.c.customer_id
-        both = stay.join(event, and_(mine, event.c.at > stay.c[after]) if after else mine)
+        mine = [event.c.customer_id == stay.c.customer_id]
+        mine += [event.c.at > stay.c[after]] if after else []
+        mine += [event.c.at <= stay.c[name] for name in self._bound()]
+        both = stay.join(event, and_(*mine))
         if fact.same:
             began = _began.c.id == stay.c.event_id
             both = both.join(_began, and_(began, shared(fact.same, event, _began, self._dialect)))
@@ -210,6 +213,10 @@ class Facts:
         if self._dialect == "sqlite":  # or it scans every event of the name to build a Bloom filter
             query = self._restricted(query, event.c.customer_id)
         return _grouped(query, columns, [event.c.customer_id, *(stay.c[name] for name in names)])
+
+    def _bound(self) -> list[str]:
+        """Return the column of the time until which each one's events count, where the stays have one."""
+        return ["until"] if self._among is not None and "until" in self._among.c else []
 
     def _stays(self, names: Sequence[str]) -> Subquery:
         for name in names:

@@ -9,7 +9,21 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, Numeric, Text, and_, case, cast, func, literal, null, select
+from sqlalchemy import (
+    TIMESTAMP,
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Numeric,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    null,
+    select,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
@@ -53,6 +67,20 @@ def typed(document: ColumnElement[Any], name: str, kind: str, dialect: str) -> C
 def missing(kind: str, dialect: str) -> ColumnElement[Any]:
     """Return a value of a type that is always missing."""
     return null() if dialect == "sqlite" else cast(null(), _POSTGRES_TYPE.get(kind, Text()))
+
+
+def seconds(value: ColumnElement[Any], dialect: str) -> ColumnElement[Any]:
+    """Return an ISO date (its midnight) or time text in whole seconds since 1970 UTC; NULL for NULL."""
+    if dialect == "sqlite":
+        return cast(func.strftime("%s", value), BigInteger)
+    return cast(func.extract("epoch", cast(value, TIMESTAMP(timezone=True))), BigInteger)
+
+
+def day_text(since: ColumnElement[Any], dialect: str) -> ColumnElement[Any]:
+    """Return the ISO date, in UTC, of so many seconds since 1970."""
+    if dialect == "sqlite":
+        return func.strftime("%Y-%m-%d", since, "unixepoch")
+    return func.to_char(func.timezone("UTC", func.to_timestamp(since)), "YYYY-MM-DD")
 
 
 def _sqlite(document: ColumnElement[Any], name: str, kind: str) -> ColumnElement[Any]:

@@ -90,10 +90,25 @@ def insert_new(
 
 def among(connection: Connection, column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
     """Return `column IN values` with one parameter for any number of texts or integers."""
-    listed = list(values)
-    if is_postgresql(connection):
-        return column == func.any(bindparam(None, listed, type_=postgresql.ARRAY(column.type), unique=True))
-    items = func.json_each(bindparam(None, json.dumps(listed), type_=String(), unique=True))
+    return _in(connection.dialect.name, column, None, listed(connection, values))
+
+
+def among_listed(name: str, column: ColumnElement[Any], parameter: str) -> ColumnElement[bool]:
+    """Return `column IN values` for a statement kept for the dialect `name`; the values come as `listed` gives them."""
+    return _in(name, column, parameter, None)
+
+
+def listed(connection: Connection, values: Iterable[Any]) -> Any:
+    """Return many texts or integers as the value of one parameter."""
+    found = list(values)
+    return found if is_postgresql(connection) else json.dumps(found)
+
+
+def _in(name: str, column: ColumnElement[Any], parameter: str | None, value: Any) -> ColumnElement[bool]:
+    given: dict[str, Any] = {"unique": True, "value": value} if parameter is None else {}
+    if name == "postgresql":
+        return column == func.any(bindparam(parameter, type_=postgresql.ARRAY(column.type), **given))
+    items = func.json_each(bindparam(parameter, type_=String(), **given))
     return column.in_(select(items.table_valued("value").c.value))
 
 

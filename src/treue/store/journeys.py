@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import count
 from typing import Any
 
-from sqlalchemy import Connection, case, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, case, delete, exists, func, insert, or_, select, update
 
 from treue.model.tables import enrollment, journey, journey_version, membership, message, step
 from treue.store.dialect import insert_new
@@ -111,8 +111,7 @@ def retire(connection: Connection, name: str) -> bool:
     return found.rowcount > 0
 
 
-def in_use(connection: Connection) -> list[StoredVersion]:
-    """Return the live version of every journey, and older ones that still have customers or messages."""
+def _in_use() -> Select[Any]:
     inside = exists().where(enrollment.c.version_id == journey_version.c.id, enrollment.c.outcome == "inside")
     waiting = exists().where(
         message.c.version_id == journey_version.c.id,
@@ -125,20 +124,28 @@ def in_use(connection: Connection) -> list[StoredVersion]:
         enrollment.c.convert_by.is_not(None),
     )
     live = journey.c.version_id == journey_version.c.id
-    query = (
-        select(
-            journey_version.c.id,
-            journey_version.c.journey_id,
-            journey_version.c.hash,
-            journey.c.name,
-            journey.c.live_since,
-            journey.c.paused_at,
-            live.label("live"),
-        )
+    columns = (
+        journey_version.c.id,
+        journey_version.c.journey_id,
+        journey_version.c.hash,
+        journey.c.name,
+        journey.c.live_since,
+        journey.c.paused_at,
+        live.label("live"),
+    )
+    return (
+        select(*columns)
         .join(journey, journey.c.id == journey_version.c.journey_id)
         .where(or_(live, inside, waiting, converting))
         .order_by(journey.c.name, journey_version.c.id)
     )
+
+
+_IN_USE = _in_use()
+
+
+def in_use(connection: Connection) -> list[StoredVersion]:
+    """Return the live version of every journey, and older ones that still have customers or messages."""
     return [
         StoredVersion(
             row.journey_id,
@@ -149,7 +156,7 @@ def in_use(connection: Connection) -> list[StoredVersion]:
             row.live_since,
             row.paused_at is not None,
         )
-        for row in connection.execute(query)
+        for row in connection.execute(_IN_USE)
     ]
 
 

@@ -1,0 +1,114 @@
+"""The date trigger: whose day has come. The days of a window are few, and so are zones; customers are found in SQL."""
+
+from __future__ import annotations
+
+from calendar import isleap
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, Select, Text, and_, func, insert, literal, select
+
+from treue.clock import Duration, add_months, resolve
+from treue.engine.local_time import home_zone, own_day
+from treue.engine.versions import Version
+from treue.model.states import ArrivalKind
+from treue.model.tables import arrival, customer, timezone_offset
+from treue.model.types import Instant
+from treue.plan.stages import OnDate
+from treue.store.dialect import rows_as_table
+
+_ONE_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """A day that lets in, at an instant of its own in each zone, those whose attribute shows it.
+
+    `shown` is what an attribute shows of the day: all of it, or of an anniversary month and day.
+    """
+
+    zone: str
+    day: date
+    at: datetime
+    shown: str
+
+
+def zones_in_use(connection: Connection, zone: str) -> list[str]:
+    """Return the time zones customers live in, the workspace's `zone` included."""
+    found = connection.scalars(select(timezone_offset.c.zone).distinct())
+    return sorted({zone, *found})
+
+
+def occurrences(on: OnDate, zones: Iterable[str], after: datetime, until: datetime) -> Iterator[Occurrence]:
+    """Yield the days whose time comes in (`after`, `until`] in any of the zones."""
+    for day in _days(on, after, until):
+        for zone in zones:
+            at = moment(on, day, zone)
+            if after < at <= until:
+                yield from (Occurrence(zone, day, at, shown) for shown in _shown(on, day))
+
+
+def moment(on: OnDate, day: date, zone: str) -> datetime:
+    """Return when somebody who lives in `zone` enters for a day that the attribute names or comes round to."""
+    length, sign = _moved(on)
+    moved = add_months(day, sign * length.months) + timedelta(days=sign * length.days)
+    at = resolve(datetime.combine(moved, time.fromisoformat(on.at)), zone)
+    return at + timedelta(seconds=sign * length.seconds)
+
+
+def _moved(on: OnDate) -> tuple[Duration, int]:
+    return (on.before, -1) if on.before else (on.after or Duration(), 1)
+
+
+def _days(on: OnDate, after: datetime, until: datetime) -> Iterator[date]:
+    """Yield the days whose time may come in a window: a day earlier and later for the zones, more where months count."""
+    length, sign = _moved(on)
+    slack = timedelta(days=4 if length.months else 1)
+    back = timedelta(days=-sign * length.days, seconds=-sign * length.seconds)
+    first, last = (add_months((end + back).date(), -sign * length.months) for end in (after, until))
+    day = first - slack
+    while day <= last + slack:
+        yield day
+        day += _ONE_DAY
+
+
+def _shown(on: OnDate, day: date) -> list[str]:
+    """Return what attributes show that come round to a day: in common years, 29 February comes a day early."""
+    if not on.yearly:
+        return [day.isoformat()]
+    found = [day.isoformat()[5:]]
+    return [*found, "02-29"] if found == ["02-28"] and not isleap(day.year) else found
+
+
+def bring(
+    connection: Connection, version: Version, on: OnDate, after: datetime, until: datetime, zone: str
+) -> None:
+    """Bring to the journey's door whose day has come in a window, each once, with the day as the arrival's detail."""
+    found = list(occurrences(on, zones_in_use(connection, zone), after, until))
+    if found:
+        query = _whose(connection, version, on, found, zone)
+        columns = ["journey_id", "customer_id", "kind", "at", "detail"]
+        connection.execute(insert(arrival).from_select(columns, query))
+
+
+def _whose(
+    connection: Connection, version: Version, on: OnDate, found: list[Occurrence], zone: str
+) -> Select[Any]:
+    types: dict[str, Any] = {"zone": Text(), "shown": Text(), "at": Instant(), "day": Text()}
+    rows = [{"zone": one.zone, "shown": one.shown, "at": one.at, "day": one.day.isoformat()} for one in found]
+    days = rows_as_table(connection, types, rows)
+    named = own_day(on.attribute, on.type, zone, connection.dialect.name)
+    shown = func.substr(named, 6) if on.yearly else named
+    return select(
+        literal(version.journey_id, BigInteger),
+        customer.c.id,
+        literal(ArrivalKind.date.value),
+        days.c.at,
+        days.c.day,
+    ).where(
+        and_(days.c.zone == home_zone(zone), days.c.shown == shown),
+        named <= days.c.day,  # nothing comes round before it was
+        customer.c.created_at <= days.c.at,
+    )

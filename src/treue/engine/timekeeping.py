@@ -1,0 +1,82 @@
+"""When something is due by itself next: what a virtual clock may jump to without missing anything.
+
+What is due because something happens (events, an edit of a customer) is not foreseen; nor is who joins a segment
+or leaves because time goes by: whoever jumps looks regularly as well, where journeys ask for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Column, Connection, Select, select
+
+from treue.clock import resolve
+from treue.engine.dates import zones_in_use
+from treue.engine.versions import Version
+from treue.model.states import MessageState, Outcome
+from treue.model.tables import arrival, enrollment, message
+from treue.plan.stages import OnDate
+
+
+def next_instant(
+    connection: Connection, versions: Sequence[Version], now: datetime, zone: str
+) -> datetime | None:
+    """Return the first instant after `now` at which a pass would find something to do, or None where there is none.
+
+    `zone` is the workspace's. Journeys that are paused do not count. A `date` trigger counts at its time of every
+    day, in every zone, whether or not it is somebody's day.
+    """
+    running = [version for version in versions if not version.paused]
+    found = [*_kept(connection, running, now), *_slots(connection, running, now, zone)]
+    return min(found, default=None)
+
+
+def _kept(connection: Connection, versions: Sequence[Version], now: datetime) -> Iterator[datetime]:
+    """Yield when the next wait ends, the next message is ready, the next arrival is dealt with."""
+    version_ids = [version.version_id for version in versions]
+    journey_ids = sorted({version.journey_id for version in versions})
+    inside = _first(enrollment.c.due_at, now).where(
+        enrollment.c.outcome == Outcome.inside.value, enrollment.c.version_id.in_(version_ids)
+    )
+    queued = _first(message.c.ready_at, now).where(
+        message.c.state == MessageState.queued.value, message.c.journey_id.in_(journey_ids)
+    )
+    coming = _first(arrival.c.at, now).where(arrival.c.journey_id.in_(journey_ids))
+    for query in (inside, queued, coming):
+        if (found := connection.scalar(query)) is not None:
+            yield found
+
+
+def _first(column: Column[datetime], now: datetime) -> Select[Any]:
+    return select(column).where(column > now).order_by(column).limit(1)
+
+
+def _slots(
+    connection: Connection, versions: Sequence[Version], now: datetime, zone: str
+) -> Iterator[datetime]:
+    """Yield the next time of each live schedule and date trigger."""
+    zones = zones_in_use(connection, zone)
+    for version in versions:
+        entry = version.plan.entry
+        if version.live and entry.schedule:
+            yield _next_slot(entry.schedule, now, zone)
+        elif version.live and entry.date:
+            yield min(_next_time(entry.date, now, one) for one in zones)
+
+
+def _next_slot(cron: str, now: datetime, zone: str) -> datetime:
+    from cronsim import CronSim
+
+    return next(CronSim(cron, now.astimezone(ZoneInfo(zone)))).astimezone(UTC)
+
+
+def _next_time(on: OnDate, now: datetime, zone: str) -> datetime:
+    """Return the next time of the day at which somebody's day may come in a zone."""
+    length, sign = (on.before, -1) if on.before else (on.after, 1)
+    shift = timedelta(seconds=sign * length.seconds if length else 0)
+    today = (now - shift).astimezone(ZoneInfo(zone)).date()
+    times = (datetime.combine(today + timedelta(days=n), time.fromisoformat(on.at)) for n in range(3))
+    return next(at for at in (resolve(wall, zone) + shift for wall in times) if at > now)

@@ -1,0 +1,354 @@
+"""Waits until a time, until a date, and for something to happen."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from scene import Scene, at
+
+MINUTE = timedelta(minutes=1)
+EVER = "valid_for: 90d"
+
+
+def waiting(scene: Scene, wait: str, key: str = "ada", **customer: object) -> None:
+    """Put a customer into a journey that waits, then says hello."""
+    scene.journeys(
+        hello=f"enter: {{event: signed.up}}\nsteps: [{{wait: {wait}}}, {{send: hello, on: email, {EVER}}}]\n"
+    )
+    scene.customer(key, **customer)
+    scene.event(key, "signed.up")
+    scene.run()
+
+
+def due(scene: Scene) -> list[datetime]:
+    """Return when the messages were due."""
+    return [row[-1] for row in scene.messages()]
+
+
+# --- until a time of the day --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("start", "wait", "expected"),
+    [
+        ("2026-03-02 08:59", '"09:00"', "2026-03-02 09:00"),
+        ("2026-03-02 09:00", '"09:00"', "2026-03-02 09:00"),
+        ("2026-03-02 09:01", '"09:00"', "2026-03-03 09:00"),
+        ("2026-03-02 10:00", '"09:00", on: [mon]', "2026-03-09 09:00"),
+        ("2026-03-02 08:00", '"09:00", on: [mon]', "2026-03-02 09:00"),
+        ("2026-03-02 10:00", '"09:00", on: [sun, thu]', "2026-03-05 09:00"),
+        ("2026-03-06 10:00", '"00:00", on: [mon, tue]', "2026-03-09 00:00"),
+        # The night of 2027-03-28 has no 02:30, that of 2027-10-31 has two.
+        ("2027-03-28 01:00", '"02:30"', "2027-03-28 03:00"),
+        ("2027-03-28 03:00", '"02:30"', "2027-03-28 03:00"),
+        ("2027-03-28 03:10", '"02:30"', "2027-03-29 02:30"),
+        ("2027-03-27 12:00", '"09:00"', "2027-03-28 09:00"),
+        ("2027-10-31 01:00", '"02:30"', "2027-10-31 02:30"),
+        ("2027-10-31 04:00", '"02:30"', "2027-11-01 02:30"),
+        ("2027-10-30 12:00", '"09:00", on: [sun]', "2027-10-31 09:00"),
+    ],
+)
+def test_the_next_local_time_ends_a_wait(scene: Scene, start: str, wait: str, expected: str) -> None:
+    scene.now = at(start)
+    waiting(scene, f"{{until: {wait}}}")
+    scene.until("2027-11-02 00:00" if start > "2027" else "2026-03-10 00:00", every=timedelta(hours=7))
+    assert due(scene) == [at(expected)]
+
+
+def test_the_second_of_two_equal_hours_is_past_its_times(scene: Scene) -> None:
+    scene.now = at("2027-10-31 02:15") + timedelta(hours=1)
+    waiting(scene, '{until: "02:30"}')
+    scene.until("2027-11-02 00:00")
+    assert due(scene) == [at("2027-11-01 02:30")]
+
+
+def test_each_customer_waits_on_their_own_clock(scene: Scene) -> None:
+    zones = ("Pacific/Auckland", "Europe/Berlin", "Pacific/Honolulu")
+    scene.journeys(
+        hello='enter: {event: signed.up}\nsteps: [{wait: {until: "09:00"}}, {send: hello, on: email}]\n'
+    )
+    for zone in zones:
+        scene.customer(zone.split("/")[1].lower(), timezone=zone)
+        scene.event(zone.split("/")[1].lower(), "signed.up")
+    scene.run()
+    scene.until("2026-03-04 00:00", every=timedelta(minutes=30))
+    assert {row[0]: row[-1] for row in scene.messages()} == {
+        "auckland": at("2026-03-02 21:00"),
+        "berlin": at("2026-03-03 09:00"),
+        "honolulu": at("2026-03-02 20:00"),
+    }
+
+
+def test_who_need_not_wait_goes_on_at_once_and_the_trace_says_so(scene: Scene) -> None:
+    waiting(scene, '{until: "10:00"}')
+    assert scene.decisions("ada") == ["entered", "at_once", "queued", "finished", "sent"]
+
+
+@pytest.mark.parametrize(("wait", "expected"), [("24h", "2027-03-28 10:00"), ("1d", "2027-03-28 09:00")])
+def test_a_day_is_the_same_local_time_and_24_hours_are_24_hours(
+    scene: Scene, wait: str, expected: str
+) -> None:
+    scene.now = at("2027-03-27 09:00")
+    waiting(scene, wait)
+    scene.until("2027-03-29 00:00")
+    assert due(scene) == [at(expected)]
+
+
+# --- until a date -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wait", "value", "expected"),
+    [
+        ("{attribute: trial_ends}", "2026-03-10", "2026-03-10 00:00"),
+        ("{attribute: trial_ends, before: 2d}", "2026-03-10", "2026-03-08 00:00"),
+        ("{attribute: trial_ends, after: 1d 12h}", "2026-03-10", "2026-03-11 12:00"),
+        ("{attribute: trial_ends, before: 1mo}", "2026-04-05", "2026-03-05 00:00"),
+        ("{attribute: trial_ends, after: 1d}", "2026-03-28", "2026-03-29 00:00"),
+        ("{attribute: trial_ends, after: 1d 3h}", "2026-03-28", "2026-03-29 04:00"),
+        ("{attribute: seen_at}", "2026-03-10T11:30:00Z", "2026-03-10 12:30"),
+        ("{attribute: seen_at, before: 1d}", "2026-03-30T07:00:00Z", "2026-03-29 09:00"),
+        ("{attribute: seen_at, after: 2h}", "2026-03-10T11:30:00Z", "2026-03-10 14:30"),
+    ],
+)
+def test_a_date_of_ones_own_ends_a_wait(scene: Scene, wait: str, value: str, expected: str) -> None:
+    name = "seen_at" if "seen_at" in wait else "trial_ends"
+    waiting(scene, f"{{until: {wait}}}", **{name: value})
+    scene.until("2026-04-02 00:00", every=timedelta(hours=5))
+    assert due(scene) == [at(expected)]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"trial_ends": "2026-02-30"},
+        {"trial_ends": 5},
+        {"trial_ends": "1961-05-04"},
+        {"trial_ends": "2026-03-02"},
+    ],
+)
+def test_without_a_date_to_come_there_is_nothing_to_wait_for(scene: Scene, values: dict[str, object]) -> None:
+    waiting(scene, "{until: {attribute: trial_ends}}", **values)
+    assert scene.decisions("ada") == ["entered", "at_once", "queued", "finished", "sent"]
+
+
+def happens(
+    scene: Scene, when: str, name: str = "order.placed", key: str = "ada", **properties: object
+) -> None:
+    """Let something happen later on, without a pass."""
+    scene.now = at(when)
+    scene.event(key, name, **properties)
+
+
+# --- for something ------------------------------------------------------------------------------------------
+
+FOR = """\
+enter: {event: signed.up}
+steps:
+  - wait: {for: %s, at_most: %s, then: [{send: thanks, on: email, valid_for: 90d}], otherwise: [{send: voucher, on: email, valid_for: 90d}]}
+  - {send: after, on: email, valid_for: 90d}
+"""
+
+
+def watched(scene: Scene, condition: str = "{event: order.placed}", at_most: str = "7d") -> None:
+    scene.journeys(hello=FOR % (condition, at_most))
+    scene.customer("ada")
+    scene.event("ada", "signed.up")
+    scene.run()
+
+
+def sent(scene: Scene) -> list[tuple[str, datetime]]:
+    """Return (template, due) of all messages."""
+    return [(row[1], row[-1]) for row in scene.messages()]
+
+
+def test_what_happens_ends_the_wait_at_its_own_time(scene: Scene) -> None:
+    watched(scene)
+    scene.later(hours=5)
+    happens(scene, "2026-03-03 12:10")
+    scene.until("2026-03-12 00:00", every=timedelta(hours=1))
+    assert sent(scene) == [("thanks", at("2026-03-03 12:10")), ("after", at("2026-03-03 12:10"))]
+
+
+def test_where_nothing_happens_the_wait_ends_otherwise(scene: Scene) -> None:
+    watched(scene)
+    scene.until("2026-03-12 00:00", every=timedelta(hours=7))
+    assert sent(scene) == [("voucher", at("2026-03-09 10:00")), ("after", at("2026-03-09 10:00"))]
+    assert scene.decisions("ada")[:3] == ["entered", "waiting", "branch"]
+
+
+def test_what_happened_before_arrival_does_not_count(scene: Scene) -> None:
+    scene.journeys(hello=FOR % ("{event: order.placed}", "1d"))
+    scene.customer("ada")
+    scene.event("ada", "order.placed")
+    scene.event("ada", "signed.up")
+    scene.run()
+    scene.later(days=2)
+    assert [template for template, _ in sent(scene)] == ["voucher", "after"]
+
+
+def test_since_entry_counts_what_happened_on_the_way(scene: Scene) -> None:
+    text = FOR % ("{event: order.placed, since: entry}", "1d")
+    scene.journeys(hello=text.replace("steps:\n", "steps:\n  - wait: 1d\n"))
+    scene.customer("ada")
+    scene.event("ada", "signed.up")
+    scene.run()
+    happens(scene, "2026-03-02 20:00")
+    scene.later(days=3)
+    assert sent(scene)[0] == ("thanks", at("2026-03-03 10:00"))
+
+
+@pytest.mark.parametrize(("when", "expected"), [("10:00", "thanks"), ("10:01", "voucher")])
+def test_an_event_at_the_very_deadline_counts(scene: Scene, when: str, expected: str) -> None:
+    watched(scene, at_most="1d")
+    happens(scene, f"2026-03-03 {when}")
+    scene.later(days=3)
+    assert sent(scene)[0][0] == expected
+
+
+@pytest.mark.parametrize("late", ["no", "a day", "a week"])
+def test_a_late_pass_chooses_as_one_in_time(scene: Scene, late: str) -> None:
+    watched(scene, "{event: order.placed, at_least: 2}", "3d")
+    for hour in (5, 6, 7):
+        happens(scene, f"2026-03-03 {hour:02}:20")
+        if late == "no":
+            scene.run()
+    scene.until("2026-03-10 10:00", every=timedelta(days=7 if late == "a week" else 1))
+    assert sent(scene) == [("thanks", at("2026-03-03 06:20")), ("after", at("2026-03-03 06:20"))]
+
+
+def test_an_event_that_comes_after_the_wait_has_ended_changes_nothing(scene: Scene) -> None:
+    watched(scene, at_most="1d")
+    scene.until("2026-03-04 10:00")
+    scene.event("ada", "order.placed", when=at("2026-03-03 06:20"))
+    scene.later(days=1)
+    assert [template for template, _ in sent(scene)] == ["voucher", "after"]
+
+
+def test_all_of_it_in_one_late_pass(scene: Scene) -> None:
+    scene.journeys(hello=FOR % ("{event: order.placed, at_least: 2}", "3d"))
+    scene.customer("ada")
+    scene.event("ada", "signed.up")
+    for hour in (5, 6, 7):
+        happens(scene, f"2026-03-03 {hour:02}:20")
+    scene.now = at("2026-03-20 10:00")
+    scene.run()
+    assert sent(scene) == [("thanks", at("2026-03-03 06:20")), ("after", at("2026-03-03 06:20"))]
+
+
+def test_only_events_that_fit_end_the_wait(scene: Scene) -> None:
+    watched(scene, "{event: order.placed, where: {total: {above: 50}}}")
+    for hour, total in ((12, 20), (13, 60), (14, 70)):
+        happens(scene, f"2026-03-02 {hour}:00", total=total)
+    scene.later(days=1)
+    assert sent(scene)[0] == ("thanks", at("2026-03-02 13:00"))
+
+
+def test_the_same_cart_ends_the_wait_and_another_does_not(scene: Scene) -> None:
+    scene.journeys(
+        hello=(FOR % ("{event: order.placed, same: cart_id}", "2d")).replace(
+            "signed.up", "cart.abandoned, per: cart_id"
+        )
+    )
+    scene.customer("ada")
+    for cart in ("one", "two"):
+        scene.event("ada", "cart.abandoned", cart_id=cart)
+    scene.run()
+    scene.later(hours=2)
+    scene.event("ada", "order.placed", cart_id="two")
+    scene.later(days=3)
+    assert sorted(template for template, _ in sent(scene)) == ["after", "after", "thanks", "voucher"]
+
+
+def test_an_attribute_ends_the_wait_when_a_pass_sees_it(scene: Scene) -> None:
+    watched(scene, "{attribute: vip, is: true}")
+    scene.later(days=1)
+    scene.customer("ada", vip=True)
+    scene.later(hours=1)
+    assert sent(scene)[0] == ("thanks", at("2026-03-03 11:00"))
+
+
+def test_what_holds_already_needs_no_wait(scene: Scene) -> None:
+    scene.journeys(hello=FOR % ("{attribute: vip, is: true}", "7d"))
+    scene.customer("ada", vip=True)
+    scene.event("ada", "signed.up")
+    scene.run()
+    assert sent(scene)[0] == ("thanks", at("2026-03-02 10:00"))
+    assert scene.decisions("ada")[:2] == ["entered", "branch"]
+
+
+def test_either_of_two_things_ends_the_wait(scene: Scene) -> None:
+    watched(scene, "{any: [{event: order.placed}, {attribute: vip, is: true}]}")
+    scene.later(days=1)
+    scene.event("ada", "order.placed", when=at("2026-03-03 09:30"))
+    scene.run()
+    assert sent(scene)[0] == ("thanks", at("2026-03-03 09:30"))
+
+
+def test_an_exit_ends_the_stay_of_those_who_wait(scene: Scene) -> None:
+    scene.journeys(hello=f"exit: [{{event: told}}]\n{FOR % ('{event: order.placed}', '7d')}")
+    scene.customer("ada")
+    scene.event("ada", "signed.up")
+    scene.run()
+    happens(scene, "2026-03-02 11:00", "told")
+    happens(scene, "2026-03-02 12:00")
+    scene.later(days=8)
+    assert sent(scene) == []
+    assert scene.counts("hello").exited == {"told": 1}
+
+
+def test_an_event_that_a_step_records_ends_a_wait_in_the_same_pass(scene: Scene) -> None:
+    scene.journeys(
+        hello=FOR % ("{event: told}", "7d"),
+        teller="enter: {event: order.placed}\nsteps: [{emit: told, data: {why: order}}]\n",
+    )
+    scene.customer("ada")
+    scene.event("ada", "signed.up")
+    scene.run()
+    scene.later(hours=1)
+    scene.event("ada", "order.placed")
+    scene.run()
+    assert sent(scene)[0] == ("thanks", at("2026-03-02 11:00"))
+
+
+def test_a_wait_whose_if_does_not_hold_is_passed_by(scene: Scene) -> None:
+    scene.journeys(
+        hello="enter: {event: signed.up}\nsteps:\n"
+        "  - {wait: {for: {event: order.placed}, at_most: 7d, then: [{send: thanks, on: email}]}, if: {attribute: vip, is: true}}\n"
+        "  - {send: after, on: email}\n"
+    )
+    scene.customer("ada")
+    scene.event("ada", "signed.up")
+    scene.run()
+    assert [template for template, _ in sent(scene)] == ["after"]
+
+
+# --- conditions as of one's own time ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_late_pass_takes_the_branch_one_in_time_would_have_taken(scene: Scene, late: bool) -> None:
+    scene.journeys(
+        hello="enter: {event: signed.up}\nsteps:\n"
+        "  - wait: 2d\n"
+        "  - choose:\n"
+        "      - if: {event: order.placed, within: 1d}\n"
+        "        steps: [{send: thanks, on: email, valid_for: 90d}]\n"
+        "      - else: [{send: voucher, on: email, valid_for: 90d}]\n"
+    )
+    for key in ("ada", "bob", "cem"):
+        scene.customer(key)
+        scene.event(key, "signed.up")
+    scene.run()
+    for key, when in (("cem", "2026-03-02 20:00"), ("ada", "2026-03-03 20:00"), ("bob", "2026-03-04 20:00")):
+        if not late:
+            scene.until(when)
+        happens(scene, when, key=key)
+    scene.until("2026-03-20 10:00", every=timedelta(days=18) if late else timedelta(hours=1))
+    assert {row[0]: row[1] for row in scene.messages()} == {
+        "ada": "thanks",
+        "bob": "voucher",
+        "cem": "voucher",
+    }
