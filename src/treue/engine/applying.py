@@ -7,7 +7,7 @@ does exactly that, or refuses where it is no longer what somebody was shown.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -120,27 +120,37 @@ def apply(store: Store, files: Files, now: datetime, expected: Mapping[str, Any]
 
 
 def _change(connection: Connection, files: Files, plan: Plan, state: State | None) -> JourneyChange | None:
-    source, in_flight = files.sources.get(plan.journey, ""), files.in_flight(plan)
+    """Return what a file changes; None where it is what runs, or its journey was stopped."""
     latest = journeys.latest(connection, state.journey_id) if state else None
-    if state is not None and is_stopped(connection, state, plan):
-        return None
     if state is None or latest is None:
-        return JourneyChange(
-            plan.journey, "added", in_flight, 0, added_parts(plan), added_steps(plan), "", source
-        )
+        source, in_flight = files.sources.get(plan.journey, ""), files.in_flight(plan)
+        parts, steps = added_parts(plan), added_steps(plan)
+        return JourneyChange(plan.journey, "added", in_flight, 0, parts, steps, "", source)
+    is_same = state.version_id is not None and kept_as(connection, state.journey_id, plan) == state.version_id
+    if is_stopped(connection, state, plan) or (is_same and files.in_flight(plan) == "finish"):
+        return None
+    found = _edit(connection, files, plan, state, latest)
+    if is_same:
+        return replace(found, change="unchanged") if found.inside else None
+    return found if state.version_id is not None else replace(found, change="added")
+
+
+def _edit(connection: Connection, files: Files, plan: Plan, state: State, latest: int) -> JourneyChange:
+    """Return what is different from the version that is live, or was the last to be."""
     old, new = from_json(journeys.plan(connection, latest)), from_json(to_json(plan))
     target, numbers = _target(connection, state.journey_id, new)
-    is_same = target is not None and target == state.version_id
     standing = _standing(connection, state.journey_id, latest, new, target, numbers)
-    inside = sum(one.inside for one in standing)
-    if is_same and (in_flight == "finish" or not inside):
-        return None
     ids = {number: id_ for id_, number in journeys.steps(connection, state.journey_id)[latest].items()}
     same = {id_: ids[number] for id_, number in numbers.items() if number in ids}
-    parts, steps = compare(old, new, same, standing)
-    kind = "unchanged" if is_same else "added" if state.version_id is None else "changed"
-    before = journeys.source(connection, latest)
-    return JourneyChange(plan.journey, kind, in_flight, inside, parts, steps, before, source)  # type: ignore[arg-type]
+    return JourneyChange(
+        plan.journey,
+        "changed",
+        files.in_flight(plan),
+        sum(one.inside for one in standing),
+        *compare(old, new, same, standing),
+        journeys.source(connection, latest),
+        files.sources.get(plan.journey, ""),
+    )
 
 
 def _removal(connection: Connection, state: State) -> JourneyChange:
