@@ -152,6 +152,39 @@ def test_a_step_of_another_kind_under_the_same_id_acts_when_the_timer_has_run_ou
     assert Counter(scene.templates()) == {"a": 4, "b": 4}
 
 
+WAITING = "{id: told, wait: {for: {event: %s}, at_most: 7d, then: [{send: yes, on: email}], otherwise: [{send: no, on: email}]}}"
+
+
+def test_who_waits_for_something_waits_for_what_the_new_version_says_until_the_old_deadline(
+    scene: Scene,
+) -> None:
+    scene.journeys(hello=f"{ENTER}steps: [{WAITING % 'told'}]\n")
+    _crowd(scene, 3, 1)
+    scene.event("c00000", "signed.up")
+    scene.later(hours=1)
+    longer = (WAITING % "signed.up").replace("7d", "9d")
+    assert scene.apply(scene.files(migrate=True, hello=f"{ENTER}steps: [{longer}]\n")).migrated == {
+        "hello": 3
+    }
+    scene.later(minutes=1)
+    assert scene.templates() == ["yes"]
+    scene.event("c00001", "signed.up")
+    scene.later(hours=1)
+    scene.later(days=6, hours=10)
+    assert sorted(scene.templates()) == ["no", "yes", "yes"]
+
+
+def test_who_waited_for_something_that_is_a_wait_now_goes_on_at_the_old_deadline(scene: Scene) -> None:
+    scene.journeys(hello=f"{ENTER}steps: [{WAITING % 'told'}]\n")
+    _crowd(scene, 2, 1)
+    plain = f"{ENTER}steps: [{{id: told, wait: 1d}}, {{send: after, on: email}}]\n"
+    scene.apply(scene.files(migrate=True, hello=plain))
+    scene.later(days=6)
+    assert scene.sent() == []
+    scene.later(hours=12)
+    assert scene.templates() == ["after", "after"]
+
+
 def test_people_whom_the_new_version_has_no_place_for_are_not_moved_and_listed(scene: Scene) -> None:
     scene.journeys(hello=FIRST)
     _crowd(scene, 10, 5)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Text, case, insert, literal, select, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, Text, case, insert, literal, select, update
 
 from treue.clock import Duration
 from treue.engine.local_time import later
@@ -30,7 +30,7 @@ from treue.plan.diff import (
     compare,
     removed_steps,
 )
-from treue.plan.stages import Plan
+from treue.plan.stages import Plan, WaitFor
 from treue.plan.stored import from_json, plan_hash, to_json
 from treue.store import journeys
 from treue.store.journeys import State
@@ -255,12 +255,13 @@ def _migrate(connection: Connection, name: str, zone: str, now: datetime) -> int
     new = from_json(journeys.plan(connection, state.version_id))
     steps = journeys.steps(connection, state.journey_id)
     numbers, moved = steps[state.version_id], 0
-    for version_id in {one[0] for one in journeys.standing(connection, state.journey_id)} - {
-        state.version_id
-    }:
+    watching = {numbers[stage.id] for stage in new.stages if isinstance(stage, WaitFor)}
+    inside = {one[0] for one in journeys.standing(connection, state.journey_id)}
+    for version_id in inside - {state.version_id}:
         to = {n: place(new, numbers, n, own) for own, n in steps[version_id].items()}
         where = {n: numbers[id_] for n, id_ in to.items() if id_ is not None}
-        moved += _move(connection, version_id, state.version_id, where, steps[version_id], now)
+        looks = [n for n, number in where.items() if number in watching]
+        moved += _move(connection, version_id, state.version_id, where, looks, steps[version_id], now)
     if new.goal and new.goal.within:
         _open_windows(connection, state.version_id, new.goal.within, zone)
     return moved
@@ -271,9 +272,11 @@ def _move(
     old: int,
     new: int,
     where: Mapping[int, int],
+    looks: Sequence[int],
     ids: Mapping[str, int],
     now: datetime,
 ) -> int:
+    """Bring those at each step of `where` to the step it names there; `looks` are those that go on to wait for something."""
     names = {number: id_ for id_, number in ids.items()}
     to = case(where, value=enrollment.c.step_id, else_=enrollment.c.step_id)
     was = case({number: literal(names[number], Text) for number in where}, value=enrollment.c.step_id)
@@ -294,8 +297,18 @@ def _move(
     ).where(*these)
     columns = ["customer_id", "journey_id", "enrollment_id", "step_id", "at", "decision", "detail"]
     connection.execute(insert(trace).from_select(columns, noted))
-    moved = update(enrollment).where(*these).values(version_id=new, step_id=to)
+    # Who waits for something looks at once, since it may be something else now; a timer that runs ends when it would have.
+    due = case(
+        (enrollment.c.deadline_at.is_(None), enrollment.c.due_at),
+        (enrollment.c.step_id.in_(looks), _earlier(enrollment.c.due_at, literal(now, Instant))),
+        else_=enrollment.c.deadline_at,
+    )
+    moved = update(enrollment).where(*these).values(version_id=new, step_id=to, due_at=due)
     return connection.execute(moved).rowcount
+
+
+def _earlier(one: ColumnElement[Any], other: ColumnElement[Any]) -> ColumnElement[Any]:
+    return case((one < other, one), else_=other)
 
 
 def _open_windows(connection: Connection, version_id: int, within: Duration, zone: str) -> None:
