@@ -146,6 +146,8 @@ def leads(stage: Stage, shares: Sequence[float] = ()) -> tuple[Lead, ...]:
             closed = stage.ways and stage.ways[-1].condition is None
             return _with_pass((*ways, *(() if closed else (Lead("none of these", stage.to, "none"),))), stage)
         case Split():
+            if stage.learn and not shares:
+                return _with_pass(tuple(Lead(way.name, way.to, way.name) for way in stage.ways), stage)
             parts = shares or [way.weight for way in stage.ways]
             told = [
                 f"{way.name}: {part / sum(parts):.0%}" for way, part in zip(stage.ways, parts, strict=True)
