@@ -429,3 +429,17 @@ def test_a_late_pass_sees_the_exit_that_came_after_a_missed_slot(scene: Scene) -
     scene.event("ada", "told")
     scene.run()
     assert scene.counts("hello").exited == {"told": 1}
+
+
+@pytest.mark.parametrize("goal", ["", "goal: {event: order.placed}\n"])
+def test_an_event_from_before_a_journey_went_live_starts_nobody_who_is_at_its_door(
+    scene: Scene, goal: str
+) -> None:
+    scene.journeys(hello=goal + BY_ORDER % "")
+    scene.customer("ada")
+    scene.now = at("2026-03-02 12:00")
+    scene.event("ada", "order.placed", "new")
+    scene.event("ada", "order.placed", "old", when=at("2026-03-02 09:00"))
+    scene.run()
+    with scene.store.reading() as connection:
+        assert connection.scalars(select(enrollment.c.entered_at)).all() == [scene.now]

@@ -41,6 +41,7 @@ from treue.engine.statements import NOW, insert_new
 from treue.engine.versions import Version
 from treue.model.states import ArrivalKind, Decision, MessageState, Outcome, Reason
 from treue.model.tables import arrival, caller, customer, enrollment, event, message, trace
+from treue.model.types import Instant
 from treue.plan.stages import Exit
 from treue.segments.sql import Moment, event_fits, members, shared
 from treue.segments.tree import Ago, Condition, Property
@@ -277,7 +278,9 @@ def _judge(connection: Connection, version: Version, moment: Moment) -> None:
     def asking() -> list[Executable]:
         asks: ColumnElement[bool] = caller.c.kind.in_(_ASKING)
         if entry.event:
-            asks = or_(asks, _matching(connection.dialect.name, entry.event, entry.where, moment))
+            begins = _matching(connection.dialect.name, entry.event, entry.where, moment)
+            # The same event may be an exit or the goal, for which one from before the journey went live counts.
+            asks = or_(asks, and_(caller.c.at >= literal(version.live_since, Instant), begins))
         return [update(caller).values(verdict="enter", per=_OCCURRENCE).where(asks)]
 
     _run(connection, _once(version, "asking", asking, constant=_is_constant(entry.where)))

@@ -80,7 +80,7 @@ def _wanted(versions: Sequence[Version]) -> dict[int, _Wanted]:
         names = wanted.setdefault(version.journey_id, _Wanted(version.live_since))
         if version.live and version.plan.entry.event:
             names.entry.add(version.plan.entry.event)
-        names.inside.update(version.plan.event_names)
+        names.inside.update(version.plan.ending_events)
     return wanted
 
 

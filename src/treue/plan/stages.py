@@ -281,13 +281,9 @@ class Plan:
         raise KeyError(id_)
 
     @property
-    def event_names(self) -> tuple[str, ...]:
-        """The events this journey reacts to: entry, exits, goal."""
-        names = [
-            self.entry.event,
-            *(exit_.event for exit_ in self.exits),
-            self.goal.event if self.goal else None,
-        ]
+    def ending_events(self) -> tuple[str, ...]:
+        """The events that may end a stay: exits and the goal."""
+        names = [*(exit_.event for exit_ in self.exits), self.goal.event if self.goal else None]
         return tuple(dict.fromkeys(name for name in names if name))
 
 
