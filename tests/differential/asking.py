@@ -188,9 +188,11 @@ class Asked:
         )
 
     def journey(self, leaf: dict[str, Any]) -> bool:
-        """{journey: onboarding, is: inside}: any stay counts; never: no stay at all."""
+        """{journey: onboarding, is: inside}: any stay counts; who converted has finished; never: no stay at all."""
         outcomes = {stay.outcome for stay in self.customer.stays if stay.journey == leaf["journey"]}
-        return not outcomes if leaf["is"] == "never" else leaf["is"] in outcomes
+        if leaf["is"] == "never":
+            return not outcomes
+        return leaf["is"] in outcomes or (leaf["is"] == "finished" and "converted" in outcomes)
 
     # --- comparisons ------------------------------------------------------------------------------------
 
@@ -237,9 +239,14 @@ class Asked:
         return moment, moment
 
     def is_anniversary(self, value: date, wanted: str) -> bool:
-        """{attribute: birthday, anniversary_in: 3d}: its next anniversary is that far from today."""
-        there = local_day(later(self.now, wanted, self.zone), self.zone)
-        return anniversary(value, there.year) == there and there.year > value.year
+        """{attribute: birthday, anniversary_in: 3d}: month and day are today's, or of the days until then."""
+        born = local_day(value, self.zone) if isinstance(value, datetime) else value
+        day, last = local_day(self.now, self.zone), local_day(later(self.now, wanted, self.zone), self.zone)
+        while day <= last:
+            if anniversary(born, day.year) == day:
+                return True
+            day += timedelta(days=1)
+        return False
 
 
 def read_as(kind: str, value: Any) -> Any:

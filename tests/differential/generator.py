@@ -30,7 +30,21 @@ ZONES = (
     "Asia/Kathmandu",
     "Pacific/Auckland",
 )
-FEATURES = frozenset({"start", "same"})
+FEATURES = frozenset(
+    {
+        "start",
+        "same",
+        "until",
+        "for",
+        "date",
+        "each",
+        "late",
+        "reachable",
+        "journey",
+        "anniversary_in",
+        "matches",
+    }
+)
 """The newer parts of the language that worlds use."""
 
 STARTS = (
@@ -88,6 +102,8 @@ class Case:
     acts: list[Act]
     people: list[Person]
     every: timedelta | None = None
+    limits: list[dict[str, Any]] = field(default_factory=list)
+    quiet_hours: dict[str, str] = field(default_factory=dict)
 
     @property
     def zone(self) -> str:
@@ -132,7 +148,29 @@ class _Making:
         every = (
             timedelta(hours=self.pick((1, 5, 24, 72))) if "late" in FEATURES and self.chance(0.25) else None
         )
-        return Case(seed, start, instants[-1] + timedelta(days=9), segments, acts, people, every)
+        return Case(
+            seed, start, instants[-1] + timedelta(days=9), segments, acts, people, every, *self.pressure()
+        )
+
+    def pressure(self) -> tuple[list[dict[str, Any]], dict[str, str]]:
+        if "limits" not in FEATURES or self.chance(0.5):
+            return [], {}
+        limits = [self.limit() for _ in range(self.rng.randint(0, 2))]
+        hours = {"sms": "20:00-08:00", "push": "22:30-07:00", "email": "12:00-14:30"}
+        return limits, {channel: hours[channel] for channel in CHANNELS if self.chance(0.4)}
+
+    def limit(self) -> dict[str, Any]:
+        limit: dict[str, Any] = {
+            "at_most": self.rng.randint(1, 2),
+            "per": self.pick(("6h", "1d", "3d", "1w")),
+        }
+        if self.chance(0.3):
+            limit["channel"] = self.pick(CHANNELS)
+        if self.chance(0.3):
+            limit["category"] = self.pick(("promotional", "relational"))
+        if self.chance(0.3):
+            limit["when_over"] = "drop"
+        return limit
 
     def instants(self, start: datetime, n: int) -> list[datetime]:
         minutes = sorted(self.rng.sample(range(10, 7 * 24 * 60, 10), n))
@@ -476,7 +514,7 @@ class _Making:
             ops |= {"starts_with": lambda: value()[:1], "ends_with": lambda: value()[-1:]}
         if kind in ("date", "time"):
             ops |= {name: lambda: self.moment(kind) for name in ("before", "after")}
-        if kind == "date" and "anniversary_in" in FEATURES:
+        if kind in ("date", "time") and "anniversary_in" in FEATURES:
             ops["anniversary_in"] = lambda: self.pick(("1d", "3d", "1w"))
         if kind == "text" and "matches" in FEATURES:
             ops["matches"] = lambda: self.pick(("^D", "[AF]", "T$", "a|x", ".*"))

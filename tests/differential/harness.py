@@ -14,7 +14,6 @@ import yaml
 from asking import Reach
 from generator import ATTRIBUTES, EVENTS, Act, Case, Entry, Person
 from interpreter import Life, World
-from local_clock import slots_between
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy import case as case_
 
@@ -23,10 +22,12 @@ from treue.engine import draws, routing
 from treue.engine.delivering import Delivery, Unwritable
 from treue.engine.engine import Engine, run_pass
 from treue.engine.outbox import Claimed
+from treue.engine.timekeeping import next_instant
 from treue.engine.versions import publish
 from treue.language.conditions import CONDITION
 from treue.language.grammar import Context, Schema
 from treue.language.journey import JOURNEY
+from treue.language.pressure import LIMITS, QUIET_HOURS, Pressure
 from treue.language.problems import Problems, framed
 from treue.language.source import read
 from treue.model.states import BUILT_IN_ATTRIBUTES, BUILT_IN_EVENTS
@@ -103,8 +104,23 @@ def _engine(case: Case, store: Store) -> Iterator[Engine]:
         delivery = Delivery(store, channels, Plainly(), Path(state))
         with store.transaction() as connection:
             zones.ensure(connection, [case.zone])
-        yield Engine(store, case.zone, SALT, delivery, Path(state))
+        yield Engine(store, case.zone, SALT, delivery, Path(state), pressure=_pressure(case))
         delivery.close()
+
+
+def _pressure(case: Case) -> Pressure | None:
+    if not (case.limits or case.quiet_hours):
+        return None
+    text, problems = (
+        as_yaml({"limits": case.limits or None, "quiet_hours": case.quiet_hours or None}),
+        Problems(),
+    )
+    node, context = read("treue.yaml", text, problems), Context(problems)
+    assert node is not None
+    limits = LIMITS.parse(node.get("limits"), context) if case.limits else ()
+    quiet = QUIET_HOURS.parse(node.get("quiet_hours"), context) if case.quiet_hours else {}
+    assert not problems.all(), problems.all()
+    return Pressure(tuple(limits), quiet)
 
 
 class _Play:
@@ -134,22 +150,10 @@ class _Play:
         return following if now < following <= self.case.end else None
 
     def due_after(self, now: datetime) -> list[datetime]:
+        versions = self.engine.versions()
         with self.store.reading() as connection:
-            inside = select(func.min(enrollment.c.due_at)).where(
-                enrollment.c.outcome == "inside", enrollment.c.due_at > now
-            )
-            waiting = select(func.min(message.c.ready_at)).where(
-                message.c.state == "queued", message.c.ready_at > now
-            )
-            found = [connection.scalar(query) for query in (inside, waiting)]
-        return [at for at in found if at is not None] + self.slots_after(now)
-
-    def slots_after(self, now: datetime) -> list[datetime]:
-        """Return the slots of the live journeys' schedules in the next days."""
-        live = [act.journeys for act in self.case.acts if act.kind == "publish" and act.at <= now][-1]
-        crons = [says["enter"]["schedule"] for says in live.values() if "schedule" in says["enter"]]
-        soon = now + timedelta(days=32)
-        return [at for cron in crons for at in slots_between(cron, now, soon, self.case.zone) if at > now]
+            found = next_instant(connection, versions, now, self.case.zone)
+        return [found] if found else []
 
     def happen(self, happenings: Sequence[Any], now: datetime) -> None:
         """Let happen what happens at one instant, everybody's at once."""
@@ -310,9 +314,10 @@ def _named(row: Sequence[Any], ids: Mapping[tuple[int, int], str]) -> list[Any]:
 
 
 def _messages() -> Any:
+    held = case_((message.c.state == "queued", message.c.ready_at))
     columns = (
         message.c.version_id, message.c.step_id, journey.c.name, enrollment.c.entered_at, message.c.template,
-        message.c.channel, message.c.state, message.c.reason, message.c.due_at, message.c.sent_at,
+        message.c.channel, message.c.state, message.c.reason, message.c.due_at, message.c.sent_at, held,
     )  # fmt: skip
     return (
         select(customer.c.key, *columns)
@@ -411,10 +416,13 @@ class Hash:
         purpose = draws.split_purpose(SALT, journey_, step_)
         return list(weights)[draws.way(customers.draw(key), purpose, list(weights.values()))]
 
+    def spread(self, key: str) -> timedelta:
+        return timedelta(seconds=draws.place(customers.draw(key), f"quiet\x1f{SALT}", 30 * 60))
+
 
 def run_interpreter(case: Case, person: Person, passes: Sequence[datetime]) -> Happened:
     """Let the interpreter live through the world of one customer, told when passes ran."""
-    world = World(case.zone, case.segments, ATTRIBUTES)
+    world = World(case.zone, case.segments, ATTRIBUTES, case.limits, case.quiet_hours)
     columns = dict(person.addresses)
     life = Life(world, Hash(), Reach(person.key, person.zone, person.born, columns, dict(person.attributes)))
     alone = replace(case, people=[person])
@@ -479,7 +487,7 @@ def became(life: Life) -> Happened:
     messages = [
         shown((
             m.journey, m.step.id, m.stay.entered_at, m.template, m.channel, m.state, m.reason, m.due,
-            m.times.get("sent"),
+            m.times.get("sent"), m.ready if m.state == "queued" else None,
         ))
         for m in person.messages
     ]  # fmt: skip

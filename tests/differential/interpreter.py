@@ -9,23 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any, Protocol
 
-from asking import ADDRESS, Asked, Consent, Happening, Reach
+from asking import ADDRESS, AGGREGATES, Asked, Consent, Happening, Reach
 from local_clock import (
+    MINUTE,
     absolute,
     anniversary,
     at_wall,
+    clock_of,
     earlier,
     last_slot,
     later,
+    length,
     local_day,
     midnight,
+    minutes,
+    months_later,
     next_wall,
 )
 
 ROUNDS = 10
+DAY = 24 * 60
 SECTIONS = ("then", "otherwise")
 
 
@@ -37,6 +43,9 @@ class Draws(Protocol):
 
     def way(self, customer: str, journey: str, step: str, weights: Mapping[str, int]) -> str:
         """Return the arm of a split that a customer takes."""
+
+    def spread(self, customer: str) -> timedelta:
+        """Return how long after the end of quiet hours a customer is let go."""
 
 
 # --- the files --------------------------------------------------------------------------------------------------
@@ -74,7 +83,7 @@ class File:
     def lay_out(self, steps: Sequence[dict[str, Any]], path: str, after: str | None) -> str | None:
         """Number steps in the order of the file; return the path of the first, or what comes after if none."""
         paths = [f"{path}.{n}" for n in range(len(steps))]
-        for here, says, to in zip(paths, steps, [*paths[1:], after], strict=True):
+        for here, says, to in zip(paths, steps, [*paths, after][1:], strict=True):
             self.steps[here] = Step(here, says, to, len(self.steps))
             for inner, inside in sections(says, here):
                 self.lay_out(inside, inner, to)
@@ -162,8 +171,11 @@ class Message:
     basis: str
     due: datetime
     send_by: datetime
+    ready: datetime
+    number: int
     state: str = "queued"
     reason: str | None = None
+    reserved: datetime | None = None
     times: dict[str, datetime] = field(default_factory=dict)
 
     @property
@@ -171,9 +183,18 @@ class Message:
         """The journey it belongs to."""
         return self.stay.journey
 
+    @property
+    def priority(self) -> int:
+        """Its journey's priority."""
+        return self.stay.file.priority
+
     def refuse(self, reason: str) -> None:
         """Decide against sending it."""
-        self.state, self.reason = "refused", reason
+        self.state, self.reason, self.reserved = "refused", reason, None
+
+    def hold(self, reason: str, until: datetime) -> None:
+        """Keep it in the outbox until a time; what it had reserved is free again."""
+        self.reason, self.ready, self.reserved = reason, until, None
 
 
 @dataclass
@@ -192,11 +213,13 @@ class Journey:
 
 @dataclass
 class World:
-    """What all customers share: the workspace's zone, its named segments, the schema of attributes."""
+    """What all customers share: the workspace's zone, segments, schema of attributes, limits and quiet hours."""
 
     zone: str
     segments: dict[str, Any]
     types: dict[str, str]
+    limits: list[dict[str, Any]] = field(default_factory=list)
+    quiet_hours: dict[str, str] = field(default_factory=dict)
 
 
 class Life:
@@ -309,16 +332,19 @@ class Life:
         self.take_in(journey, now)
         for file in self.in_use(journey):
             for step in list(file.steps.values()):
+                if "send" in step.says:
+                    self.release(journey, now)
                 for stay in self.due_at(file, step, now):
                     self.act(stay, step, now)
+                self.judge_new(step, now)
         self.deliver(journey, now)
 
     def due_at(self, file: File, step: Step, now: datetime) -> list[Stay]:
-        """Return the stays that stand at a step and are due."""
+        """Return the stays that stand at a step and are due, or watch for something there."""
         return [
             stay
             for stay in self.customer.stays
-            if stay.file is file and stay.step == step.path and stay.due <= now
+            if stay.file is file and stay.step == step.path and (stay.due <= now or "for" in waits(step))
         ]
 
     # --- to the doors ---------------------------------------------------------------------------------------
@@ -366,8 +392,8 @@ class Life:
 
     def look_at_segment(self, journey: Journey, enter: dict[str, Any], now: datetime) -> None:
         """Let in who has joined since the last look, or everybody at the time of a schedule."""
-        is_in = self.ask({"segment": enter["segment"]}, now)
         if "schedule" not in enter:
+            is_in = self.ask({"segment": enter["segment"]}, now)
             if is_in and journey.was_in_segment is False:
                 self.to_door(journey, now, "segment")
             journey.was_in_segment = is_in
@@ -376,7 +402,7 @@ class Life:
         slot = last_slot(enter["schedule"], journey.scheduled_until, now, self.world.zone)
         if slot is not None:
             journey.scheduled_until = slot
-            if is_in:
+            if self.ask({"segment": enter["segment"]}, slot):
                 self.to_door(journey, slot, "schedule")
 
     def look_at_date(self, journey: Journey, enter: dict[str, Any], now: datetime) -> None:
@@ -384,7 +410,7 @@ class Life:
         assert journey.scheduled_until is not None
         for day in self.occurrences(enter, now):
             moment = self.moment_of(enter, day)
-            if journey.scheduled_until < moment <= now:
+            if journey.scheduled_until < moment <= now and moment >= self.customer.created_at:
                 self.to_door(journey, moment, "date", per=day.isoformat())
         journey.scheduled_until = now
 
@@ -396,16 +422,17 @@ class Life:
         day = local_day(value, self.home) if isinstance(value, datetime) else value
         if every(enter) == "once":
             return [day]
-        return [anniversary(day, year) for year in range(now.year - 2, now.year + 3) if year > day.year]
+        return [anniversary(day, year) for year in range(now.year - 2, now.year + 3) if year >= day.year]
 
     def moment_of(self, enter: dict[str, Any], day: date) -> datetime:
         """Return when an occurrence lets in: days before or after it, at a time of the customer's day."""
-        noon = at_wall(datetime.combine(day, datetime.min.time()) + timedelta(hours=12), self.home)
-        if "before" in enter:
-            noon = earlier(noon, enter["before"], self.home)
-        if "after" in enter:
-            noon = later(noon, enter["after"], self.home)
-        return next_wall(midnight(local_day(noon, self.home), self.home), enter.get("at", "09:00"), self.home)
+        moved, sign = (
+            length(enter.get("before") or enter.get("after") or "0d"),
+            -1 if "before" in enter else 1,
+        )
+        day = months_later(day, sign * moved.months) + timedelta(days=sign * moved.days)
+        at = at_wall(datetime.combine(day, time.fromisoformat(enter.get("at", "09:00"))), self.home)
+        return at + timedelta(seconds=sign * moved.seconds)
 
     def look_at_exits(self, journey: Journey, stay: Stay, now: datetime) -> None:
         """Bring to the door, to leave, whoever fulfils a condition of `exit`."""
@@ -579,7 +606,8 @@ class Life:
     def came_true(self, stay: Stay, condition: Any, now: datetime) -> datetime | None:
         """Return when what was waited for happened: at arrival, by an event, or as this pass notices."""
         last = min(now, stay.due)
-        times = {event.at for event in self.customer.events if stay.at < event.at <= last}
+        names = named_events(condition, self.world.segments)
+        times = {e.at for e in self.customer.events if e.name in names and stay.at < e.at <= last}
         for at in [stay.at, *sorted(times), last]:
             if self.asking(at, stay, stay.at).holds(condition):
                 return at
@@ -625,14 +653,13 @@ class Life:
 
     def do_send(self, stay: Stay, step: Step, now: datetime) -> None:
         """One message on the first channel that reaches the customer, or with `all: true` one on each."""
-        on = step.says["on"]
-        channels = [on] if isinstance(on, str) else on
+        on = channels(step)
         if step.says.get("all"):
-            for channel in channels:
+            for channel in on:
                 self.queue(stay, step, channel, now)
         else:
-            open_ = [channel for channel in channels if not self.against(stay.file, channel)]
-            self.queue(stay, step, (open_ or channels)[0], now)
+            open_ = [channel for channel in on if not self.against(stay.file, channel)]
+            self.queue(stay, step, (open_ or on)[0], now)
         stay.go(step.to)
 
     def queue(self, stay: Stay, step: Step, channel: str, now: datetime) -> None:
@@ -648,6 +675,8 @@ class Life:
             file.get("basis", "consent"),
             stay.due,
             send_by,
+            stay.due,
+            self.next_number(),
         )
         against = self.against(stay.file, channel)
         if against or stay.held_out:
@@ -678,20 +707,22 @@ class Life:
 
     def deliver(self, journey: Journey, now: datetime) -> None:
         """Send what is in the outbox, after a last look at what has happened meanwhile."""
-        if not self.ready(journey):
+        self.release(journey, now)
+        if not self.ready(journey, now):
             return
         self.route(now)
         self.take_in(journey, now)
-        for message in self.ready(journey):
+        for message in self.ready(journey, now):
             if reason := self.last_look(message, now):
                 message.refuse(reason)
             else:
                 message.state = "sent"
                 message.times["sent"] = now
 
-    def ready(self, journey: Journey) -> list[Message]:
-        """Return the messages of a journey that wait in the outbox."""
-        return [m for m in self.customer.messages if m.journey == journey.name and m.state == "queued"]
+    def ready(self, journey: Journey, now: datetime) -> list[Message]:
+        """Return the messages of a journey that wait in the outbox and may go."""
+        waiting = [m for m in self.customer.messages if m.journey == journey.name and m.state == "queued"]
+        return [message for message in waiting if message.ready <= now]
 
     def last_look(self, message: Message, now: datetime) -> str | None:
         """Return why a message is not sent after all: has left, too late, no consent any more; or None."""
@@ -700,6 +731,75 @@ class Life:
         if message.send_by < now:
             return "stale"
         return self.refusal(message.category, message.basis, message.channel)
+
+    # --- limits and quiet hours ----------------------------------------------------------------------------
+
+    def judge_new(self, step: Step, now: datetime) -> None:
+        """Ask quiet hours and limits about what a send step has just put in the outbox, channel by channel."""
+        new = [m for m in self.customer.messages if m.step is step and m.state == "queued"]
+        fresh = [m for m in new if not m.reserved and not m.reason]
+        for message in sorted(fresh, key=lambda m: (channels(step).index(m.channel), m.number)):
+            self.judge(message, now, None)
+
+    def release(self, journey: Journey, now: datetime) -> None:
+        """Ask again about what was held until now, and whether it is quiet by now for the others."""
+        for message in self.ready(journey, now):
+            if message.reserved is None or message.channel in self.world.quiet_hours:
+                left = message.stay.outcome in ("exited", "converted")
+                against = "left_before_send" if left else None
+                refusal = self.refusal(message.category, message.basis, message.channel)
+                self.judge(message, now, against or refusal)
+
+    def judge(self, message: Message, now: datetime, against: str | None) -> None:
+        """Let a marketing message have its place, or hold it, or refuse it. Quiet hours come before limits."""
+        if message.category == "transactional":
+            return
+        quiet = self.quiet_until(message.channel, now)
+        if against:
+            message.refuse(against)
+        elif message.send_by < now or (quiet and quiet > message.send_by):
+            message.refuse("stale")
+        elif quiet:
+            message.hold("quiet_hours", min(quiet + self.draws.spread(self.customer.key), message.send_by))
+        elif message.reserved is None:
+            self.press(message, now)
+
+    def quiet_until(self, channel: str, now: datetime) -> datetime | None:
+        """Look at the customer's clock, minute by minute, for the end of the quiet hours that reign now."""
+        if channel not in self.world.quiet_hours:
+            return None
+        start, end = (minutes(clock) for clock in self.world.quiet_hours[channel].split("-"))
+        if self.customer.zone is None:  # not known: an hour longer at each end
+            start, end = (start - 60) % DAY, (end + 60) % DAY
+        moment = now
+        while (clock_of(moment, self.home) - start) % DAY < (end - start) % DAY:
+            moment = moment.replace(second=0, microsecond=0) + MINUTE
+        return None if moment == now else moment
+
+    def press(self, message: Message, now: datetime) -> None:
+        """Hold or refuse a message that breaks a limit: one that drops decides, else the one with room last."""
+        over = [(limit, self.counted(limit, message, now)) for limit in self.world.limits]
+        broken = [
+            (limit, places)
+            for limit, places in over
+            if about(limit, message) and len(places) >= limit["at_most"]
+        ]
+        if not broken:
+            message.reserved, message.reason = now, None
+            return
+        drops = [pair for pair in broken if pair[0].get("when_over") == "drop"]
+        limit, places = drops[0] if drops else max(broken, key=lambda pair: room(*pair))
+        higher = any(one.priority > message.priority for one in places)
+        reason = "lower_priority" if higher else "over_limit"
+        if drops or room(limit, places) > message.send_by:
+            message.refuse(reason)
+        else:
+            message.hold(reason, room(limit, places))
+
+    def counted(self, limit: dict[str, Any], message: Message, now: datetime) -> list[Message]:
+        """Return the messages that a limit counts now: sent, or with a place, in the window that ends now."""
+        begin = now - absolute(limit["per"])
+        return [m for m in self.customer.messages if m.reserved and m.reserved > begin and about(limit, m)]
 
     # --- asking ---------------------------------------------------------------------------------------------
 
@@ -726,6 +826,38 @@ def again(enter: dict[str, Any]) -> str:
 def in_turn(arrival: Arrival) -> tuple[datetime, bool, int]:
     """Order arrivals: of one instant, events come first, in the order in which they were recorded."""
     return arrival.at, arrival.event is None, arrival.event.number if arrival.event else arrival.number
+
+
+def named_events(condition: Any, segments: Mapping[str, Any]) -> set[str]:
+    """Return the events that a condition names, itself or in its segments."""
+    if isinstance(condition, list):
+        return {name for part in condition for name in named_events(part, segments)}
+    if "segment" in condition:
+        return named_events(segments[condition["segment"]], segments)
+    found = {condition["event"]} if "event" in condition else set()
+    found |= {condition[name].rpartition(".")[0] for name in AGGREGATES if name in condition}
+    inner = (
+        condition[word] for word in ("all", "any", "not") if isinstance(condition.get(word), (dict, list))
+    )
+    return found | {name for part in inner for name in named_events(part, segments)}
+
+
+def channels(step: Step) -> list[str]:
+    """Return the channels of a send step: a list, or one by itself."""
+    on: str | list[str] = step.says["on"]
+    return [on] if isinstance(on, str) else on
+
+
+def about(limit: dict[str, Any], message: Message) -> bool:
+    """Say whether a limit is about a message."""
+    channel, category = limit.get("channel"), limit.get("category")
+    return channel in (None, message.channel) and category in (None, message.category)
+
+
+def room(limit: dict[str, Any], places: Sequence[Message]) -> datetime:
+    """Return when so many have left the window that one more fits."""
+    taken = sorted(message.reserved for message in places if message.reserved)
+    return taken[len(taken) - limit["at_most"]] + absolute(limit["per"])
 
 
 def every(enter: dict[str, Any]) -> str:

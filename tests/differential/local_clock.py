@@ -82,6 +82,18 @@ def local_day(instant: datetime, zone: str) -> date:
     return instant.astimezone(ZoneInfo(zone)).date()
 
 
+def minutes(clock: str) -> int:
+    """Return the minute of the day that a clock shows at `HH:MM`."""
+    hour, minute = clock.split(":")
+    return int(hour) * 60 + int(minute)
+
+
+def clock_of(instant: datetime, zone: str) -> int:
+    """Return the minute of the day that local clocks show."""
+    local = instant.astimezone(ZoneInfo(zone))
+    return local.hour * 60 + local.minute
+
+
 def midnight(day: date, zone: str) -> datetime:
     """Return when a local day begins."""
     return at_wall(datetime.combine(day, time()), zone)

@@ -70,6 +70,8 @@ def _smaller(case: Case) -> Iterator[Case]:
                 rest = {k: v for k, v in getattr(person, name).items() if k != key}
                 fewer = replace(person, **{name: rest})
                 yield replace(case, people=[fewer if one is person else one for one in case.people])
+    for name in ("limits", "quiet_hours"):
+        yield from (replace(case, **{name: simpler}) for simpler in _less(getattr(case, name)))
     yield from _simpler_files(case)
 
 
@@ -113,8 +115,10 @@ def _branches(item: Any) -> Iterator[Any]:
     for arm in item.get("split", {}).values():
         yield arm["steps"]
     for word in ("all", "any"):
-        if word in item:
+        if isinstance(item.get(word), list):
             yield item[word]
+    if isinstance(item.get("wait"), dict):
+        yield from (item["wait"][word] for word in ("then", "otherwise") if word in item["wait"])
     if isinstance(item.get("not"), dict):
         yield [item["not"]]
 
@@ -125,6 +129,8 @@ def report(case: Case, store: Store) -> str:
         f"seed {case.seed}, passes {f'every {case.every}' if case.every else 'in time'}, from {case.start} UTC"
     ]
     lines += [f"# segments/{name}.yaml\n{as_yaml({'where': where})}" for name, where in case.segments.items()]
+    if case.limits or case.quiet_hours:
+        lines.append(f"# treue.yaml\n{as_yaml({'limits': case.limits, 'quiet_hours': case.quiet_hours})}")
     for act in case.acts:
         lines.append(f"-- {act.at:%F %T} {act.kind} {act.name}")
         lines += [f"# journeys/{name}.yaml\n{as_yaml(says)}" for name, says in act.journeys.items()]
