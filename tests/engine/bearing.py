@@ -77,11 +77,11 @@ class Naive:
         """Run a pass: each journey in turn first releases what it holds, then sends for the new orders."""
         for sender in sorted(self.senders, key=lambda one: (-one.priority, one.name)):
             held = [one for one in self.letters if one.journey is sender and one.state == "queued"]
-            self._judge([one for one in held if one.ready <= now], now)
+            self._judge(sorted((one for one in held if one.ready <= now), key=lambda one: one.due), now)
             new = [
                 Letter(sender, customer, channel, at, at)
-                for channel in sender.channels
                 for at, customer in sorted(orders)
+                for channel in sender.channels
             ]
             self.letters += new
             late = [one for one in new if one.send_by < now]

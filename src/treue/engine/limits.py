@@ -25,6 +25,7 @@ from treue.language.pressure import Limit
 from treue.model.states import MessageState, Reason
 from treue.model.tables import judged, message
 from treue.model.types import Instant
+from treue.store.dialect import worked_out
 
 TAKEN = tuple(
     state.value
@@ -47,8 +48,8 @@ def weighed(limits: Sequence[Limit], which: ColumnElement[bool]) -> Select[Any]:
         message.c.send_by,
         *(_room(limit).label(f"room_{n}") for n, limit in enumerate(limits)),
     )
-    asked = rooms.join(judged, judged.c.message_id == message.c.id).where(which).subquery("rooms")
-    over = select(asked, _deciding(asked, limits).label("rule")).subquery("over")
+    asked = worked_out(rooms.join(judged, judged.c.message_id == message.c.id).where(which), "rooms")
+    over = worked_out(select(asked, _deciding(asked, limits).label("rule")), "over")
     numbers = range(len(limits))
     until = case({n: over.c[f"room_{n}"] for n in numbers}, value=over.c.rule)
     counted = {n: _count(over, limits[n]) for n in numbers}

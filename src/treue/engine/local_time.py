@@ -187,7 +187,7 @@ def _days_until(days: Sequence[str], day: ColumnElement[Any]) -> ColumnElement[A
     return case(ahead, value=(day + literal(3, BigInteger)) % literal(7, BigInteger))
 
 
-def at_wall(moved: Subquery) -> ColumnElement[Any]:
+def at_wall(moved: FromClause) -> ColumnElement[Any]:
     """Return the instant of the local time `wall` in the zone `home`.
 
     A skipped one is the clock change itself, of a double one the first.

@@ -3,7 +3,7 @@
 Quiet hours come first, then limits. What may go takes its place among what the limits allow (`reserved_at`), in
 the transaction that queues it; anything else is held until it may be asked again, or refused. The temporary table
 `judged` has the messages that are judged together. Those of one customer are judged in turns, the highest priority
-first, since each that gets a place leaves less room for the next; most customers have one.
+first, then the one due first, since each that gets a place leaves less room for the next; most customers have one.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from treue.engine.statements import NOW, Statement, json_object
 from treue.language.pressure import Pressure
 from treue.model.states import Decision, MessageState, Reason
 from treue.model.tables import cohort, customer, judged, message, trace
+from treue.store.dialect import worked_out
 
 LOCK = "limits"
 """Held while places are given away: on PostgreSQL two journeys would else take the last one at the same time."""
@@ -51,6 +52,10 @@ HELD = (Reason.quiet_hours.value, Reason.over_limit.value, Reason.lower_priority
 """What a queued message may be held for."""
 
 
+_STOPPED = select(judged.c.message_id).where(judged.c.reason.is_not(None))
+"""Those that may not go, looked up by their numbers: SQLite else goes through all messages to find them."""
+
+
 def candidates(against: ColumnElement[Any]) -> Select[Any]:
     """Return what must be known of messages to judge them; `against` is a reason to refuse them anyway, or NULL."""
     return select(
@@ -58,6 +63,7 @@ def candidates(against: ColumnElement[Any]) -> Select[Any]:
         message.c.customer_id,
         message.c.channel,
         message.c.priority,
+        message.c.due_at,
         message.c.send_by,
         message.c.reserved_at,
         customer.c.timezone,
@@ -100,7 +106,7 @@ class Judge:
             (asked.c.quiet_until.is_not(None), Reason.quiet_hours.value),
             else_=cast(null(), Text),
         )
-        found = select(asked, reason.label("reason")).subquery("found")
+        found = worked_out(select(asked, reason.label("reason")), "found")
         released = case((found.c.released > found.c.send_by, found.c.send_by), else_=found.c.released)
         refused = found.c.reason.is_distinct_from(Reason.quiet_hours.value) & found.c.reason.is_not(None)
         turn = case((found.c.reason.is_(None), self._turn(found)), else_=0)
@@ -113,7 +119,7 @@ class Judge:
     def _turn(self, found: Any) -> ColumnElement[Any]:
         if not self.rules.limits:
             return literal(1)
-        order = (found.c.priority.desc(), found.c.id)
+        order = (found.c.priority.desc(), found.c.due_at, found.c.id)
         return func.row_number().over(partition_by=(found.c.customer_id, found.c.reason), order_by=order)
 
     @cached_property
@@ -150,7 +156,7 @@ class Judge:
             )
             .where(
                 message.c.id == judged.c.message_id,
-                judged.c.reason.is_not(None),
+                message.c.id.in_(_STOPPED),
                 message.c.state == MessageState.queued.value,
             )
         )
@@ -193,7 +199,7 @@ class Judge:
                 detail,
             )
             .join(judged, judged.c.message_id == message.c.id)
-            .where(judged.c.reason.is_not(None), message.c.reason == judged.c.reason)
+            .where(message.c.id.in_(_STOPPED), message.c.reason == judged.c.reason)
             .order_by(message.c.id)
         )
         return insert(trace).from_select(columns, noted)

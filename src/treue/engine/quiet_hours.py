@@ -10,7 +10,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Subquery, and_, case, cast, func, literal, null, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+)
 from sqlalchemy import type_coerce as as_type
 
 from treue.clock import DAY
@@ -19,6 +31,7 @@ from treue.engine.local_time import at_wall, shift_at
 from treue.engine.statements import MICROS
 from treue.language.pressure import QuietHours
 from treue.model.types import Instant
+from treue.store.dialect import worked_out
 
 MINUTE = 60 * 1_000_000
 DAY_MINUTES = 24 * 60
@@ -38,7 +51,7 @@ def widened(hours: QuietHours) -> QuietHours:
     return QuietHours((hours.start - WIDENED) % DAY_MINUTES, (hours.end + WIDENED) % DAY_MINUTES)
 
 
-def asked(rows: Subquery, hours: Mapping[str, QuietHours], zone: str, salt: str) -> Subquery:
+def asked(rows: FromClause, hours: Mapping[str, QuietHours], zone: str, salt: str) -> FromClause:
     """Return `rows` with `quiet_until`, when the quiet hours end that reign there now, and `released`, the end spread.
 
     Both are NULL where none reign. `rows` has `channel`, `timezone` and `draw`; `zone` is the workspace's.
@@ -48,12 +61,12 @@ def asked(rows: Subquery, hours: Mapping[str, QuietHours], zone: str, salt: str)
         return select(rows, no.label("quiet_until"), no.label("released")).subquery("asked")
     home = func.coalesce(rows.c.timezone, literal(zone))
     homes = select(rows, home.label("home")).subquery("homes")
-    clocks = select(homes, (MICROS + shift_at(homes.c.home, MICROS)).label("clock")).subquery("clocks")
-    silent = select(clocks, _end_on_the_wall(clocks, hours).label("wall")).subquery("silent")
+    clocks = worked_out(select(homes, (MICROS + shift_at(homes.c.home, MICROS)).label("clock")), "clocks")
+    silent = worked_out(select(clocks, _end_on_the_wall(clocks, hours).label("wall")), "silent")
     first = at_wall(silent)
     # The end may have been already, where a clock change has brought the quiet hours back: then its second time counts.
     end = case((first > MICROS, first), else_=MICROS + silent.c.wall - silent.c.clock)
-    ends = select(silent, case((silent.c.wall.is_not(None), end)).label("ends")).subquery("ends")
+    ends = worked_out(select(silent, case((silent.c.wall.is_not(None), end)).label("ends")), "ends")
     later = place_sql(ends.c.draw, f"quiet\x1f{salt}", SPREAD_SECONDS) * literal(1_000_000, BigInteger)
     return select(
         *(ends.c[column.name] for column in rows.c),
@@ -62,7 +75,7 @@ def asked(rows: Subquery, hours: Mapping[str, QuietHours], zone: str, salt: str)
     ).subquery("asked")
 
 
-def _end_on_the_wall(clocks: Subquery, hours: Mapping[str, QuietHours]) -> ColumnElement[Any]:
+def _end_on_the_wall(clocks: FromClause, hours: Mapping[str, QuietHours]) -> ColumnElement[Any]:
     """Return the local time at which the quiet hours end that the clock is in, NULL where it is in none."""
     midnight = clocks.c.clock // literal(DAY, BigInteger)
     minute = (clocks.c.clock // literal(MINUTE, BigInteger)) % literal(DAY_MINUTES, BigInteger)

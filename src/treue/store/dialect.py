@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     JSON,
     BigInteger,
     Connection,
@@ -142,6 +143,14 @@ def _bound(kind: TypeEngine[Any], value: Any) -> Any:
     if isinstance(kind, JSON):
         return _ENCODE(value)
     return micros(value) if isinstance(value, datetime) else value
+
+
+def worked_out(query: Select[Any], name: str) -> CTE:
+    """Return a query as a table of its own that is worked out once.
+
+    SQLite would else write it out wherever one of its columns is used, and there again what that is made of.
+    """
+    return query.cte(name).prefix_with("MATERIALIZED")
 
 
 def claiming(statement: Select[Any]) -> Select[Any]:

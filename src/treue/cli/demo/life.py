@@ -17,8 +17,8 @@ from treue.store.inputs import ConsentInput, EventInput
 START = datetime(1998, 1, 1, tzinfo=UTC)
 DAYS = 90
 ONE_DAY = timedelta(days=1)
-PASSES = (timedelta(hours=20, minutes=30),)
-"""When on each day a pass runs; the day's first also looks at segments and schedules."""
+PASSES = (timedelta(hours=17, minutes=30),)
+"""When on each day a pass runs, by day wherever customers live; the day's first also looks at segments and schedules."""
 
 LOADED_AT_ONCE = 4_000
 
