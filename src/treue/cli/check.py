@@ -121,7 +121,7 @@ def _chosen(problems: Sequence[Problem], wanted: Sequence[str]) -> list[Problem]
 
 
 def _show(workspace: Workspace, problems: Sequence[Problem]) -> None:
-    texts = dict(workspace.texts)
+    texts: dict[str, str | None] = dict(workspace.texts)
     for problem in problems:
         file = problem.place.file
         if file not in texts:
@@ -132,8 +132,8 @@ def _show(workspace: Workspace, problems: Sequence[Problem]) -> None:
     output.line(_summary(workspace, problems))
 
 
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+def _text(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
 
 
 def _summary(workspace: Workspace, problems: Sequence[Problem]) -> str:

@@ -128,8 +128,15 @@ def _listed(values: Iterable[Scalar | Ago | Ahead], by: str) -> str:
     return by.join(map(shown, values)) or "nothing"
 
 
+def _counted(ops: Iterable[Op]) -> str:
+    """Return how often in words: "at least 3 times", "exactly once"."""
+    text = times(ops)
+    often = f"exactly {text} times" if text.isdigit() else f"{text} times"
+    return often.removesuffix("1 times") + "once" if often.endswith(" 1 times") else often
+
+
 def _how(leaf: Happened) -> str:
-    count = times(leaf.ops) + " times" if leaf.ops else "" if leaf.last or leaf.first else "happened"
+    count = _counted(leaf.ops) if leaf.ops else "" if leaf.last or leaf.first else "happened"
     last = f"last time {wanted(leaf.last)}" if leaf.last else ""
     first = f"first time {wanted(leaf.first)}" if leaf.first else ""
     return ", ".join(filter(None, (count, last, first)))
