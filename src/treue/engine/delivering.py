@@ -98,6 +98,8 @@ class Delivery:
                 total.add(self._batch(channel, claimed, now))
                 if progress:
                     progress(len(claimed))
+                if len(claimed) < MESSAGES_A_BATCH:
+                    break  # that was all; what is ready again by now can wait for the next pass
         return total
 
     def _claim(

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import get_args
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, func, select
 
@@ -28,11 +30,14 @@ from treue.store.history import History, Past, attach
 from treue.store.store import Store
 from treue.workspace.loading import Workspace
 
-EVERY = timedelta(hours=6)
-"""How far passes are apart where there is something to do, unless messages go stale sooner."""
+EVERY, IN_QUIET_HOURS = timedelta(hours=6), timedelta(hours=1)
+"""How far passes are apart where there is something to do, and where there are quiet hours to be met.
+
+Nearer than that where messages go stale sooner.
+"""
 
 ONE_DAY = timedelta(days=1)
-KINDS: tuple[Kind, ...] = ("email", "sms", "push", "webhook")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
@@ -69,16 +74,26 @@ def simulate(
     try:
         engine = make_engine(workspace.settings, store, delivery, folder)
         clock, live = Clock(engine, Past(period.start), period), _wanted(workspace, names)
-        clock.every = pace(live, EVERY)
+        clock.every = pace(live, IN_QUIET_HOURS if workspace.settings.quiet_hours else EVERY)
+        clock.schedules = [plan.entry.schedule for plan in live if plan.entry.schedule]
+        clock.look = clock.every if any(_on_days(plan) for plan in live) else ONE_DAY
         with store.transaction() as connection:
             clock.past.begin(connection, zone)
         publish(store, live, {}, period.start)
         passes = replay(engine, clock.ticks(), clock.happen, told or _untold).passes
         with store.reading() as connection:
-            return tally(connection, live, (period.start, period.last), zone, clock.every, passes)
+            return tally(
+                connection, live, (period.start, period.last), zone, (clock.every, clock.look), passes
+            )
     finally:
         delivery.close()
         store.close()
+
+
+def _on_days(plan: Plan) -> bool:
+    """Whether a journey is entered on certain days of each customer's own."""
+    entry = plan.entry
+    return not (entry.event or entry.segment or entry.schedule or entry.manual)
 
 
 def _wanted(workspace: Workspace, names: Sequence[str] | None) -> list[Plan]:
@@ -94,6 +109,8 @@ class Clock:
     past: Past
     period: Period
     every: timedelta = EVERY
+    look: timedelta = ONE_DAY
+    schedules: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         self.seen = self.past.before
@@ -105,17 +122,26 @@ class Clock:
         self.seen = now
 
     def ticks(self) -> Iterator[Tick]:
-        """Yield when passes are run: once a day with a look at the segments, and where there is something to do.
+        """Yield when passes are run: where there is something to do, and regularly to look at segments and schedules.
 
         Asked for one by one: when there is something to do depends on the pass before.
         """
-        now, day = self.period.start, self.period.start + ONE_DAY
+        now, look = self.period.start, self.period.start + self.look
         yield Tick(now)
         while now < self.period.last:
-            now = min(self._slot(min(self._next(now) or day, day), now), self.period.last)
-            yield Tick(now, now >= day)
-            while day <= now:
-                day += ONE_DAY
+            scheduled = self._scheduled(now)
+            busy = self._slot(min(self._next(now) or look, look), now)
+            now = min(busy, scheduled or busy, self.period.last)
+            yield Tick(now, now >= look or now == scheduled)
+            while look <= now:
+                look += self.look
+
+    def _scheduled(self, now: datetime) -> datetime | None:
+        """Return the next time of a schedule; who is in its segment is asked right then."""
+        from cronsim import CronSim
+
+        local = now.astimezone(ZoneInfo(self.engine.zone))
+        return min((next(CronSim(cron, local)).astimezone(UTC) for cron in self.schedules), default=None)
 
     def _next(self, now: datetime) -> datetime | None:
         """Return when there is something to do next."""

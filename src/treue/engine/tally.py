@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, func, select
 
 from treue.engine.counts import JourneyCounts, journey_counts
-from treue.model.states import WEBHOOK, MessageState, Reason
+from treue.model.states import CHANNELS, Decision, MessageState, Reason
 from treue.model.tables import enrollment, journey, message, step, trace
 from treue.plan.explain import what
 from treue.plan.stages import Plan
@@ -47,8 +47,8 @@ class JourneyTally:
 
     @property
     def sent(self) -> int:
-        """How many messages went, on all channels."""
-        return sum(self.counts.sent.values())
+        """How many messages went, on all channels that reach customers."""
+        return sum(n for channel, n in self.counts.sent.items() if channel in CHANNELS)
 
     def held(self, *reasons: str) -> int:
         """How many messages waited for a while, for these reasons."""
@@ -115,12 +115,16 @@ class Pressure:
 
 @dataclass(frozen=True)
 class Tally:
-    """What a replay came to, and on which clock: passes no further apart than `every` where there was something to do."""
+    """What a replay came to, and on which clock: passes `every` so long where there was something to do.
+
+    Every `look`, they also looked at segments and schedules.
+    """
 
     journeys: dict[str, JourneyTally]
     days: list[Day]
     pressure: Pressure
     every: timedelta
+    look: timedelta
     passes: int
 
     @property
@@ -134,7 +138,7 @@ def tally(
     plans: Sequence[Plan],
     period: tuple[datetime, datetime],
     zone: str,
-    every: timedelta,
+    clock: tuple[timedelta, timedelta],
     passes: int,
 ) -> Tally:
     """Return what a replay of a period came to; days and weeks are those of `zone`."""
@@ -142,7 +146,7 @@ def tally(
     found = {plan.journey: JourneyTally(counts[plan.journey], _steps(connection, plan)) for plan in plans}
     went = list(_went(connection, zone))
     first, last = (at.astimezone(ZoneInfo(zone)).date() for at in period)
-    return Tally(found, list(_days(went, first, last)), _pressure(went), every, passes)
+    return Tally(found, list(_days(went, first, last)), _pressure(went), *clock, passes)
 
 
 @dataclass(frozen=True)
@@ -165,7 +169,7 @@ def _went(connection: Connection, zone: str) -> Iterator[_Went]:
             held_out,
         )
         .join(journey, journey.c.id == message.c.journey_id)
-        .where((message.c.state == MessageState.sent.value) | held_out, message.c.channel != WEBHOOK)
+        .where((message.c.state == MessageState.sent.value) | held_out, message.c.channel.in_(CHANNELS))
         .order_by(message.c.id)
     )
     local = ZoneInfo(zone)
@@ -240,7 +244,11 @@ def _count_held(connection: Connection, plan: Plan, found: dict[str, StepTally])
         select(step.c.name, trace.c.reason, func.count(trace.c.enrollment_id.distinct()))
         .join(step, step.c.id == trace.c.step_id)
         .join(journey, journey.c.id == trace.c.journey_id)
-        .where(journey.c.name == plan.journey, trace.c.decision == "held", trace.c.reason.in_(HOLDING))
+        .where(
+            journey.c.name == plan.journey,
+            trace.c.decision == Decision.held.value,
+            trace.c.reason.in_(HOLDING),
+        )
         .group_by(step.c.name, trace.c.reason)
     )
     for name, reason, n in connection.execute(query):
