@@ -8,23 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import get_args
-from zoneinfo import ZoneInfo
-
-from sqlalchemy import Connection, func, select
 
 from treue.channel import Channel, Kind
 from treue.engine.assembly import make_engine, make_renderer, plans
 from treue.engine.delivering import Delivery
-from treue.engine.engine import Engine
+from treue.engine.engine import Engine, Passed, run_pass
 from treue.engine.pretending import Accepting, Blank, pace
 from treue.engine.replay import Tick, replay
 from treue.engine.tally import Tally, tally
+from treue.engine.timekeeping import next_appointment, next_instant
 from treue.engine.versions import publish
-from treue.model.states import MessageState, Outcome
-from treue.model.tables import arrival, enrollment, message
 from treue.plan.stages import Plan
 from treue.store.history import History, Past, attach
 from treue.store.store import Store
@@ -75,25 +71,23 @@ def simulate(
         engine = make_engine(workspace.settings, store, delivery, folder)
         clock, live = Clock(engine, Past(period.start), period), _wanted(workspace, names)
         clock.every = pace(live, IN_QUIET_HOURS if workspace.settings.quiet_hours else EVERY)
-        clock.schedules = [plan.entry.schedule for plan in live if plan.entry.schedule]
-        clock.look = clock.every if any(_on_days(plan) for plan in live) else ONE_DAY
         with store.transaction() as connection:
             clock.past.begin(connection, zone)
         publish(store, live, {}, period.start)
-        passes = replay(engine, clock.ticks(), clock.happen, told or _untold).passes
+        passes = replay(engine, clock.ticks(), clock.happen, told or _untold, run).passes
         with store.reading() as connection:
-            return tally(
-                connection, live, (period.start, period.last), zone, (clock.every, clock.look), passes
-            )
+            return tally(connection, live, (period.start, period.last), zone, clock.every, passes)
     finally:
         delivery.close()
         store.close()
 
 
-def _on_days(plan: Plan) -> bool:
-    """Whether a journey is entered on certain days of each customer's own."""
-    entry = plan.entry
-    return not (entry.event or entry.segment or entry.schedule or entry.manual)
+def run(engine: Engine, tick: Tick) -> Passed:
+    """Run a tick's pass; schedules and customers' days are looked at in any case, segments where the tick says so."""
+    if not tick.sense:
+        timed = [v for v in engine.versions() if v.plan.entry.schedule or v.plan.entry.date]
+        engine.sense(timed, tick.now)
+    return run_pass(engine, tick.now, sense=tick.sense)
 
 
 def _wanted(workspace: Workspace, names: Sequence[str] | None) -> list[Plan]:
@@ -109,8 +103,6 @@ class Clock:
     past: Past
     period: Period
     every: timedelta = EVERY
-    look: timedelta = ONE_DAY
-    schedules: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         self.seen = self.past.before
@@ -122,48 +114,31 @@ class Clock:
         self.seen = now
 
     def ticks(self) -> Iterator[Tick]:
-        """Yield when passes are run: where there is something to do, and regularly to look at segments and schedules.
+        """Yield when passes are run: where there is something to do, once a day with a look at the segments.
 
         Asked for one by one: when there is something to do depends on the pass before.
         """
-        now, look = self.period.start, self.period.start + self.look
+        now, day = self.period.start, self.period.start + ONE_DAY
         yield Tick(now)
         while now < self.period.last:
-            scheduled = self._scheduled(now)
-            busy = self._slot(min(self._next(now) or look, look), now)
-            now = min(busy, scheduled or busy, self.period.last)
-            yield Tick(now, now >= look or now == scheduled)
-            while look <= now:
-                look += self.look
+            busy, appointment = self._next(now)
+            now = min(self._slot(min(busy or day, day), now), appointment or day, self.period.last)
+            yield Tick(now, now >= day)
+            while day <= now:
+                day += ONE_DAY
 
-    def _scheduled(self, now: datetime) -> datetime | None:
-        """Return the next time of a schedule; who is in its segment is asked right then."""
-        from cronsim import CronSim
-
-        local = now.astimezone(ZoneInfo(self.engine.zone))
-        return min((next(CronSim(cron, local)).astimezone(UTC) for cron in self.schedules), default=None)
-
-    def _next(self, now: datetime) -> datetime | None:
-        """Return when there is something to do next."""
+    def _next(self, now: datetime) -> tuple[datetime | None, datetime | None]:
+        """Return when something happens or is due next, and the next time of a schedule or a customer's day."""
+        versions, zone = self.engine.versions(), self.engine.zone
         with self.engine.store.reading() as connection:
-            found = [at for at in (self.past.next(connection, now), _due(connection)) if at]
-        return min(found, default=None)
+            due = next_instant(connection, versions, now, zone)
+            found = [at for at in (self.past.next(connection, now), due) if at]
+            return min(found, default=None), next_appointment(connection, versions, now, zone)
 
     def _slot(self, at: datetime, now: datetime) -> datetime:
         """Return the first slot that is after now and not before a time."""
         start = self.period.start
         return start + max(-((start - at) // self.every), (now - start) // self.every + 1) * self.every
-
-
-def _due(connection: Connection) -> datetime | None:
-    """Return the earliest time at which something in the store is due."""
-    looks = (
-        select(func.min(enrollment.c.due_at)).where(enrollment.c.outcome == Outcome.inside.value),
-        select(func.min(message.c.ready_at)).where(message.c.state == MessageState.queued.value),
-        select(func.min(arrival.c.at)),
-    )
-    found = [at for look in looks if (at := connection.scalar(look))]
-    return min(found, default=None)
 
 
 def _untold(_: datetime) -> None:

@@ -115,16 +115,12 @@ class Pressure:
 
 @dataclass(frozen=True)
 class Tally:
-    """What a replay came to, and on which clock: passes `every` so long where there was something to do.
-
-    Every `look`, they also looked at segments and schedules.
-    """
+    """What a replay came to, and on which clock: passes `every` so long where there was something to do."""
 
     journeys: dict[str, JourneyTally]
     days: list[Day]
     pressure: Pressure
     every: timedelta
-    look: timedelta
     passes: int
 
     @property
@@ -138,7 +134,7 @@ def tally(
     plans: Sequence[Plan],
     period: tuple[datetime, datetime],
     zone: str,
-    clock: tuple[timedelta, timedelta],
+    every: timedelta,
     passes: int,
 ) -> Tally:
     """Return what a replay of a period came to; days and weeks are those of `zone`."""
@@ -146,7 +142,7 @@ def tally(
     found = {plan.journey: JourneyTally(counts[plan.journey], _steps(connection, plan)) for plan in plans}
     went = list(_went(connection, zone))
     first, last = (at.astimezone(ZoneInfo(zone)).date() for at in period)
-    return Tally(found, list(_days(went, first, last)), _pressure(went), *clock, passes)
+    return Tally(found, list(_days(went, first, last)), _pressure(went), every, passes)
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,14 @@ def next_instant(
     return min(found, default=None)
 
 
+def next_appointment(
+    connection: Connection, versions: Sequence[Version], now: datetime, zone: str
+) -> datetime | None:
+    """Return the first time after `now` of a live schedule or date trigger, or None; see `next_instant`."""
+    running = [version for version in versions if not version.paused]
+    return min(_slots(connection, running, now, zone), default=None)
+
+
 def _kept(connection: Connection, versions: Sequence[Version], now: datetime) -> Iterator[datetime]:
     """Yield when the next wait ends, the next message is ready, the next arrival is dealt with."""
     version_ids = [version.version_id for version in versions]

@@ -44,11 +44,7 @@ def document(
             "assumptions": [*past.assumptions, UNANSWERED],
             "notes": list(past.notes),
         },
-        "clock": {
-            "every": int(tally.every.total_seconds()),
-            "look": int(tally.look.total_seconds()),
-            "passes": tally.passes,
-        },
+        "clock": {"every": int(tally.every.total_seconds()), "passes": tally.passes},
         **_numbers(tally),
         "note": NOT_EFFECT,
     }
@@ -85,7 +81,7 @@ def opening(past: History, period: Period, zone: str, tally: Tally) -> None:
     days = output.count(len(tally.days), "day")
     output.line(
         f"The journeys go live at {_minute(period.start, zone)}; {days}, {output.count(tally.passes, 'pass', 'passes')}: "
-        f"where there is something to do, every {_length(tally.every)}; segments are looked at every {_length(tally.look)}."
+        f"where there is something to do, every {_length(tally.every)}; segments once a day, schedules at their times."
     )
     output.line("  Whoever is in a segment on that first day was in it before, and does not enter.")
 
@@ -245,8 +241,6 @@ def _stretch(first: datetime | None, last: datetime | None, zone: str) -> str:
 
 
 def _length(every: timedelta) -> str:
-    if every == timedelta(days=1):
-        return "day"
     hours, minutes = divmod(int(every.total_seconds()) // 60, 60)
     if minutes:
         return f"{hours * 60 + minutes} minutes"
