@@ -54,8 +54,8 @@ class PrefectRuntime:
         failed: dict[str, Exception] = {}
         versions = engine.versions()
         for round_ in range(MAX_ROUNDS):
-            if sense and round_ == 0:
-                engine.sense(versions, now)
+            if round_ == 0:
+                (engine.sense if sense else engine.open_slots)(versions, now)
             routed = engine.route(versions, now)
             work.passed.routed += routed
             if round_ and not (routed or engine.anybody_at_a_door(now)):

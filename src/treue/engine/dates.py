@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Select, Text, and_, func, insert, literal, select
+from sqlalchemy import BigInteger, Connection, Select, Text, and_, func, insert, literal, select, type_coerce
 
 from treue.clock import Duration, add_months, resolve
 from treue.engine.local_time import home_zone, own_day
@@ -19,7 +19,9 @@ from treue.model.types import Instant
 from treue.plan.stages import OnDate
 from treue.store.dialect import rows_as_table
 
-_ONE_DAY = timedelta(days=1)
+ONE_DAY = timedelta(days=1)
+_AHEAD = (2 * ONE_DAY, 40 * ONE_DAY, 400 * ONE_DAY)
+"""How far is looked ahead, first in small steps: with many customers, somebody's day is always near."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def _days(on: OnDate, after: datetime, until: datetime) -> Iterator[date]:
     day = first - slack
     while day <= last + slack:
         yield day
-        day += _ONE_DAY
+        day += ONE_DAY
 
 
 def _shown(on: OnDate, day: date) -> list[str]:
@@ -84,13 +86,47 @@ def _shown(on: OnDate, day: date) -> list[str]:
 
 def bring(
     connection: Connection, version: Version, on: OnDate, after: datetime, until: datetime, zone: str
-) -> None:
-    """Bring to the journey's door whose day has come in a window, each once, with the day as the arrival's detail."""
+) -> bool:
+    """Bring to the journey's door whose day has come in a window, with the day as the arrival's detail.
+
+    Say whether anybody's could have come: where not, nothing needs to be remembered of the window.
+    """
     found = list(occurrences(on, zones_in_use(connection, zone), after, until))
     if found:
         query = _whose(connection, version, on, found, zone)
         columns = ["journey_id", "customer_id", "kind", "at", "detail"]
         connection.execute(insert(arrival).from_select(columns, query))
+    return bool(found)
+
+
+def next_day(connection: Connection, version: Version, on: OnDate, now: datetime, zone: str) -> datetime:
+    """Return the first instant after `now` at which anybody's day comes; where that is far off, when to look again.
+
+    What was found is kept with the version until it is past or customers have changed.
+    """
+    known = connection.execute(_CUSTOMERS).one()
+    seen, since, first = version.memo.get("next day", (None, now, now))
+    if seen != known or not since <= now < first:
+        first = _next_day(connection, version, on, now, zone)
+        version.memo["next day"] = known, now, first
+    found: datetime = first
+    return found
+
+
+_CUSTOMERS = select(func.count(), func.max(customer.c.updated_at)).select_from(customer)
+
+
+def _next_day(connection: Connection, version: Version, on: OnDate, now: datetime, zone: str) -> datetime:
+    named = own_day(on.attribute, on.type, zone, connection.dialect.name)
+    anybody = connection.scalar(select(customer.c.id).where(named.is_not(None)).limit(1))
+    zones = zones_in_use(connection, zone)
+    for days in _AHEAD if anybody is not None else ():
+        found = list(occurrences(on, zones, now, now + days))
+        whose = _whose(connection, version, on, found, zone).subquery("whose")
+        first: datetime | None = connection.scalar(select(type_coerce(func.min(whose.c.at), Instant)))
+        if first is not None:
+            return first
+    return now + _AHEAD[-1]
 
 
 def _whose(

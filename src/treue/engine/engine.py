@@ -86,8 +86,12 @@ class Engine:
         return routing.route_events(self.store, versions, now)
 
     def sense(self, versions: Sequence[Version], now: datetime) -> None:
-        """Look who has joined a segment, whose schedule has come, who has a reason to leave."""
+        """Look who has joined a segment, whose schedule or day has come, who has a reason to go on or to leave."""
         routing.sense(self.store, versions, now, self.zone)
+
+    def open_slots(self, versions: Sequence[Version], now: datetime) -> None:
+        """Look only whose schedule or day has come."""
+        routing.open_slots(self.store, versions, now, self.zone)
 
     def due(
         self, versions: Sequence[Version], now: datetime, names: Sequence[str] | None = None
@@ -186,8 +190,8 @@ def run_pass(
     passed = Passed()
     versions = engine.versions()
     for round_ in range(MAX_ROUNDS):
-        if sense and round_ == 0:
-            engine.sense(versions, now)
+        if round_ == 0:
+            (engine.sense if sense else engine.open_slots)(versions, now)
         routed = engine.route(versions, now)
         passed.routed += routed
         if round_ and not (routed or engine.anybody_at_a_door(now)):

@@ -16,7 +16,7 @@ from treue.engine.engine import Engine, Passed, run_pass
 
 @dataclass(frozen=True)
 class Tick:
-    """A moment at which a pass is run; with `sense` it also looks at segments, schedules and reasons to leave."""
+    """A moment at which a pass is run; with `sense` it also looks at segments and reasons to leave."""
 
     now: datetime
     sense: bool = True

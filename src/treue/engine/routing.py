@@ -5,7 +5,7 @@ Each function is one transaction, or one a batch, and safe to repeat.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -167,24 +167,42 @@ def _concerned(journey_id: int) -> Any:
 
 def sense(store: Store, versions: Sequence[Version], now: datetime, zone: str) -> None:
     """Look who has joined a segment, whose schedule or day has come, who need wait no longer, who has to leave."""
-    for version in versions:
-        for look in _looks(version) if not version.paused else ():
-            with store.transaction() as connection:
-                store.lock(connection, f"journey {version.journey_id}")
-                look(connection, version, now, zone)
+    _look(store, versions, now, zone, lambda version: (*_slots(version), *_states(version)))
+
+
+def open_slots(store: Store, versions: Sequence[Version], now: datetime, zone: str) -> None:
+    """Look only whose schedule or day has come, which costs little where none has."""
+    _look(store, versions, now, zone, _slots)
 
 
 _Look = Callable[[Connection, Version, datetime, str], None]
 
 
-def _looks(version: Version) -> Iterator[_Look]:
-    entry = version.plan.entry
-    if version.live and entry.schedule:
+def _look(
+    store: Store,
+    versions: Sequence[Version],
+    now: datetime,
+    zone: str,
+    looks: Callable[[Version], Iterable[_Look]],
+) -> None:
+    for version in versions:
+        for look in looks(version) if not version.paused else ():
+            with store.transaction() as connection:
+                store.lock(connection, f"journey {version.journey_id}")
+                look(connection, version, now, zone)
+
+
+def _slots(version: Version) -> Iterator[_Look]:
+    if version.live and version.plan.entry.schedule:
         yield _open_schedule
-    elif version.live and entry.segment is not None:
-        yield _detect_joins
-    elif version.live and entry.date is not None:
+    if version.live and version.plan.entry.date:
         yield _open_days
+
+
+def _states(version: Version) -> Iterator[_Look]:
+    entry = version.plan.entry
+    if version.live and entry.segment is not None and not entry.schedule:
+        yield _detect_joins
     if any(must_be_looked_at(stage) for stage in watching(version)):
         yield _notice
     if any(exit_.condition is not None for exit_ in version.plan.exits):
@@ -212,9 +230,10 @@ def _has_looked(connection: Connection, version: Version, until: datetime) -> No
 
 
 def _open_days(connection: Connection, version: Version, now: datetime, zone: str) -> None:
-    assert version.plan.entry.date
-    dates.bring(connection, version, version.plan.entry.date, _looked_until(connection, version), now, zone)
-    _has_looked(connection, version, now)
+    on, looked = version.plan.entry.date, _looked_until(connection, version)
+    assert on is not None
+    if dates.bring(connection, version, on, looked, now, zone) or now - looked > dates.ONE_DAY:
+        _has_looked(connection, version, now)
 
 
 def _gather(connection: Connection, condition: Condition, now: datetime, zone: str) -> None:

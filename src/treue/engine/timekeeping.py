@@ -7,18 +7,16 @@ or leaves because time goes by: whoever jumps looks regularly as well, where jou
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Column, Connection, Select, select
 
-from treue.clock import resolve
-from treue.engine.dates import zones_in_use
+from treue.engine.dates import next_day
 from treue.engine.versions import Version
 from treue.model.states import MessageState, Outcome
 from treue.model.tables import arrival, enrollment, message
-from treue.plan.stages import OnDate
 
 
 def next_instant(
@@ -26,12 +24,12 @@ def next_instant(
 ) -> datetime | None:
     """Return the first instant after `now` at which a pass would find something to do, or None where there is none.
 
-    `zone` is the workspace's. Journeys that are paused do not count. A `date` trigger counts at its time of every
-    day, in every zone, whether or not it is somebody's day.
+    `zone` is the workspace's. Journeys that are paused do not count. Where nobody's day comes for more than a year,
+    a `date` trigger is to be looked at again then.
     """
     running = [version for version in versions if not version.paused]
-    found = [*_kept(connection, running, now), *_slots(connection, running, now, zone)]
-    return min(found, default=None)
+    found = [*_kept(connection, running, now), next_appointment(connection, versions, now, zone)]
+    return min((at for at in found if at is not None), default=None)
 
 
 def next_appointment(
@@ -66,25 +64,15 @@ def _slots(
     connection: Connection, versions: Sequence[Version], now: datetime, zone: str
 ) -> Iterator[datetime]:
     """Yield the next time of each live schedule and date trigger."""
-    zones = zones_in_use(connection, zone)
     for version in versions:
         entry = version.plan.entry
         if version.live and entry.schedule:
             yield _next_slot(entry.schedule, now, zone)
         elif version.live and entry.date:
-            yield min(_next_time(entry.date, now, one) for one in zones)
+            yield next_day(connection, version, entry.date, now, zone)
 
 
 def _next_slot(cron: str, now: datetime, zone: str) -> datetime:
     from cronsim import CronSim
 
     return next(CronSim(cron, now.astimezone(ZoneInfo(zone)))).astimezone(UTC)
-
-
-def _next_time(on: OnDate, now: datetime, zone: str) -> datetime:
-    """Return the next time of the day at which somebody's day may come in a zone."""
-    length, sign = (on.before, -1) if on.before else (on.after, 1)
-    shift = timedelta(seconds=sign * length.seconds if length else 0)
-    today = (now - shift).astimezone(ZoneInfo(zone)).date()
-    times = (datetime.combine(today + timedelta(days=n), time.fromisoformat(on.at)) for n in range(3))
-    return next(at for at in (resolve(wall, zone) + shift for wall in times) if at > now)

@@ -97,15 +97,23 @@ def arm(scene: Scene, stage: Waiting) -> Iterator[Statement]:
     yield take(scene, stage, armed=False)
     yield from skip_unless(scene, stage)
     until = _until(scene, stage).subquery("until")
-    # A time that is missing or has passed is no reason to wait.
-    ends = case((until.c.due > enrollment.c.due_at, until.c.due), else_=enrollment.c.due_at)
-    due = enrollment.c.due_at if isinstance(stage, WaitFor) else ends
-    hold = update(enrollment).values(deadline_at=ends, due_at=due).where(enrollment.c.id == until.c.key)
-    yield Statement("hold them", hold)
+    mine = cohort.c.enrollment_id == until.c.key
+    yield Statement("until when", update(cohort).values(deadline_at=until.c.due).where(mine))
+    yield Statement("hold them", _HOLD_BACK if isinstance(stage, WaitFor) else _HOLD)
     if not isinstance(stage, WaitFor):
         yield Statement("note until when", _note_until(scene, stage))
     if stage.when is not None:
         yield from move(scene, stage.to, cohort.c.note == SKIP, "on past it")
+
+
+_ENDS = case((cohort.c.deadline_at > cohort.c.at, cohort.c.deadline_at), else_=cohort.c.at)
+"""When a wait ends: a time that is missing or has passed is no reason to wait."""
+_HOLD_BACK = (
+    update(enrollment)
+    .values(deadline_at=_ENDS)
+    .where(enrollment.c.id == cohort.c.enrollment_id, cohort.c.note.is_(None))
+)
+_HOLD = _HOLD_BACK.values(due_at=_ENDS)
 
 
 def _until(scene: Scene, stage: Waiting) -> Select[Any]:
@@ -126,11 +134,11 @@ def _until(scene: Scene, stage: Waiting) -> Select[Any]:
 
 
 def _note_until(scene: Scene, stage: Waiting) -> Any:
-    ends = select(enrollment.c.deadline_at).where(enrollment.c.id == cohort.c.enrollment_id).scalar_subquery()
-    until = json_object(scene.dialect, until=type_coerce(ends, BigInteger))
     decision: Any = Decision.waiting
     if not isinstance(stage, Wait):
-        decision = case((ends > cohort.c.at, Decision.waiting.value), else_=Decision.at_once.value)
+        waits = cohort.c.deadline_at > cohort.c.at
+        decision = case((waits, Decision.waiting.value), else_=Decision.at_once.value)
+    until = json_object(scene.dialect, until=type_coerce(_ENDS, BigInteger))
     return traced(scene, stage, decision, until, cohort.c.note.is_(None))
 
 

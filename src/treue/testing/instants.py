@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from treue.clock import Duration, parse_instant, resolve
 from treue.engine.versions import Version
-from treue.model.states import MessageState, Outcome
-from treue.model.tables import arrival, customer, enrollment, event, message
+from treue.model.tables import customer, event, message
 from treue.plan.stages import WaitFor
 from treue.segments.needs import leaves
 from treue.segments.tree import Aggregate, Ago, Attribute, Condition, Happened, MessageWas, Op
@@ -105,26 +104,3 @@ def _times(connection: Connection) -> Iterator[datetime]:
     yield from connection.scalars(select(event.c.at))
     for row in connection.execute(select(*_RECEIPTS)):
         yield from (at for at in row if at is not None)
-
-
-def next_due(
-    connection: Connection, versions: Iterable[Version], after: datetime, zone: str
-) -> datetime | None:
-    """Return the next instant at which the engine has something to do, or None."""
-    inside = enrollment.c.outcome == Outcome.inside.value
-    queued = message.c.state == MessageState.queued.value
-    looks = [
-        select(func.min(enrollment.c.due_at)).where(inside, enrollment.c.due_at > after),
-        select(func.min(message.c.ready_at)).where(queued, message.c.ready_at > after),
-        select(func.min(arrival.c.at)).where(arrival.c.at > after),
-    ]
-    found = [connection.scalar(look) for look in looks]
-    slots = [_slot(v.plan.entry.schedule, after, zone) for v in versions if v.plan.entry.schedule]
-    return min((at for at in (*found, *slots) if at is not None), default=None)
-
-
-def _slot(cron: str, after: datetime, zone: str) -> datetime:
-    from cronsim import CronSim
-
-    local = after.astimezone(ZoneInfo(zone))
-    return next(CronSim(cron, local)).astimezone(UTC)

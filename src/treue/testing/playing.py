@@ -13,6 +13,7 @@ from treue.engine import routing
 from treue.engine.draws import holdout_purpose, place, split_purpose, way
 from treue.engine.engine import run_pass
 from treue.engine.learning import declared
+from treue.engine.timekeeping import next_instant
 from treue.language.journey import Journey
 from treue.language.problems import Place
 from treue.language.scenario import Act, Agrees, Changes, Does, Enrolls, Receives, Scenario, Withdraws
@@ -23,7 +24,7 @@ from treue.store import consents, customers, events, suppressions
 from treue.store import journeys as live_journeys
 from treue.store.inputs import ConsentInput, CustomerInput, EventInput
 from treue.testing.happenings import Happened, Observer
-from treue.testing.instants import Watch, next_due
+from treue.testing.instants import Watch
 from treue.testing.world import World
 
 CREATED = "customer.created"
@@ -91,7 +92,7 @@ def _instants(world: World, lives: Sequence[_Life], live: datetime) -> Iterator[
     now = live - MINUTE
     for _ in range(MOST_PASSES):
         with world.store.reading() as connection:
-            due = next_due(connection, versions, now, zone)
+            due = next_instant(connection, versions, now, zone)
             ahead = [at for at in (*planned, due, *watch.instants(connection)) if at and at > now]
         now = min(ahead, default=until + MINUTE)
         if now > until:
