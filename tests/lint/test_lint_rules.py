@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from treue.language.problems import LINT, Problem
-from treue.lint import RULES, Data, Files, findings
+from treue.lint import RULES, Files, findings
 from treue.lint.__main__ import page
+from treue.lint.data import Data
 from treue.lint.rule import Rule
 from treue.render.workspace_check import template_problems, workspace_renderer
 from treue.store import customers, events

@@ -71,7 +71,7 @@ def _all(workspace: Workspace, wanted: Sequence[str]) -> list[Problem]:
 
 
 def _linted(workspace: Workspace, templates: Sequence[Problem]) -> list[Problem]:
-    from treue.lint import Data, Files, findings
+    from treue.lint import Files, findings
     from treue.render.workspace_check import workspace_renderer
 
     files = Files(workspace, workspace_renderer(workspace).category, templates)
@@ -80,6 +80,8 @@ def _linted(workspace: Workspace, templates: Sequence[Problem]) -> list[Problem]
     with opening.store_if_there(workspace) as store:
         if store is None:
             return list(findings(files, None))
+        from treue.lint.data import Data
+
         with store.reading() as connection:
             return list(findings(files, Data(connection, utc_now(), workspace.settings.timezone)))
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from treue.language.problems import Problem
 from treue.lint.audiences import OverlappingAudiences, SellsTooEarly
-from treue.lint.data import Data
 from treue.lint.leaving import GoalLetsNobodyOut, NobodyLeaves
 from treue.lint.rule import Files, Rule
 from treue.lint.steps import EmptyBranch, Unreachable
 from treue.lint.times import SurprisingCron, SurprisingDuration
 from treue.lint.variants import MissingForCustomers, MissingLocale
+
+if TYPE_CHECKING:
+    from treue.lint.data import Data
 
 RULES: tuple[Rule, ...] = (
     Unreachable(),
@@ -34,4 +37,4 @@ def findings(files: Files, data: Data | None) -> Iterator[Problem]:
         yield from rule.look(files, data)
 
 
-__all__ = ["RULES", "Data", "Files", "findings"]
+__all__ = ["RULES", "Files", "findings"]

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 from treue.clock import Duration
 from treue.language.journey import Choose, Journey, Send, Step, WaitFor
 from treue.language.problems import Place, Problem
-from treue.lint.data import Data
 from treue.lint.rule import Files, Rule
 from treue.lint.walking import ways
-from treue.segments.compare import rules_out_zero
 from treue.segments.needs import needs
 from treue.segments.tree import Aggregate, All, AnyOf, Condition, Happened, InSegment
+
+if TYPE_CHECKING:
+    from treue.lint.data import Data
 
 PURCHASE = "order.placed"
 """The event that counts as a purchase."""
 
 LOOKED_BACK = Duration(days=30)
 """How far back an event may lie for its customers to count as a journey's audience."""
+
+_SOME = ("is", "in", "above", "at_least", "between")
+"""Comparisons of a sum that hold for nobody who has bought nothing."""
 
 SHARED = 0.2
 """The share of the smaller audience from which on an overlap is worth saying."""
@@ -138,5 +143,5 @@ def _asks_for_purchase(condition: Condition) -> bool:
         case Happened():
             return condition.event == PURCHASE and not any(op.name == "at_most" for op in condition.ops)
         case Aggregate():
-            return condition.event == PURCHASE and any(map(rules_out_zero, condition.ops))
+            return condition.event == PURCHASE and any(op.name in _SOME for op in condition.ops)
     return False

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from treue.language.journey import Goal, Journey
 from treue.language.problems import Problem
-from treue.lint.data import Data
 from treue.lint.rule import Files, Rule
 from treue.lint.walking import about, longest
+
+if TYPE_CHECKING:
+    from treue.lint.data import Data
 
 
 class GoalLetsNobodyOut(Rule):

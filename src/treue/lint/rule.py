@@ -7,13 +7,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from treue.language.problems import Place, Problem, Problems
 from treue.language.source import Items, Mapping, Node, read
-from treue.lint.data import Data
 from treue.plan.build import CategoryOf
 from treue.workspace.loading import Workspace
+
+if TYPE_CHECKING:
+    from treue.lint.data import Data
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from treue.language.journey import Choose, Step, walk
 from treue.language.problems import Place, Problem
-from treue.lint.data import Data
 from treue.lint.rule import Files, Rule
 from treue.lint.walking import ends, lists
 from treue.segments.needs import leaves, needs
 from treue.segments.tree import Condition, MessageWas
 from treue.segments.words import words
+
+if TYPE_CHECKING:
+    from treue.lint.data import Data
 
 
 class Unreachable(Rule):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from treue.clock import parse_duration
 from treue.language.problems import Problem
 from treue.language.source import Scalar
-from treue.lint.data import Data
 from treue.lint.rule import Files, Rule, entries
+
+if TYPE_CHECKING:
+    from treue.lint.data import Data
 
 LENGTHS = ("wait", "within", "again", "at_most", "before", "after", "valid_for")
 """Keys that hold a duration."""

@@ -6,11 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from treue.language.problems import Place, Problem
-from treue.lint.data import Data
 from treue.lint.rule import Files, Rule
 from treue.workspace.files import LAYOUT, TemplateFolder
+
+if TYPE_CHECKING:
+    from treue.lint.data import Data
 
 _PRINTED = re.compile(r"A customer may have no (\w+)")
 

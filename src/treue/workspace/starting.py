@@ -13,8 +13,8 @@ from treue.language.journey import Call, Choose, Emit, Journey, Send, Set, Start
 from treue.language.problems import Problems, did_you_mean
 from treue.language.scenario import Agrees, Changes, Does, Scenario, Withdraws
 from treue.language.schema import json_schema
+from treue.language.source import Items, Scalar, read
 from treue.language.source import Mapping as YamlMapping
-from treue.language.source import read
 from treue.segments.tree import (
     Aggregate,
     All,
@@ -205,8 +205,10 @@ def _settings(text: str, needed: Needs, name: str) -> str:
         "channels": needed.channels | {"email"},
         "customer": needed.attributes,
         "events": needed.events | _mapped(node),
+        "quiet_hours": needed.channels,
     }
     unneeded = {line for part, names in kept.items() for line in _lines_without(node, part, names)}
+    unneeded.update(_limits_of_other_channels(node, needed.channels | {"email"}))
     lines = [line for n, line in enumerate(text.splitlines(), start=1) if n not in unneeded]
     while lines and lines[0].startswith("#"):
         lines.pop(0)
@@ -226,11 +228,26 @@ def _mapped(node: YamlMapping) -> set[str]:
 
 
 def _lines_without(node: YamlMapping, part: str, names: set[str]) -> Iterator[int]:
-    """Yield the lines of a mapping's entries that are not among the names; an entry is one line."""
-    mapping = node.get(part)
-    for key, _ in mapping.entries if isinstance(mapping, YamlMapping) else ():
-        if key.text not in names:
-            yield key.place.line
+    """Yield the lines of a mapping's entries that are not among the names; an entry is one line.
+
+    Where none is left, also the line of the mapping's own key and the comment above it.
+    """
+    mapping, key = node.get(part), node.key(part)
+    if not isinstance(mapping, YamlMapping) or key is None:
+        return
+    unneeded = [entry.place.line for entry, _ in mapping.entries if entry.text not in names]
+    yield from unneeded
+    if len(unneeded) == len(mapping.entries):
+        yield from (key.place.line, key.place.line - 1)
+
+
+def _limits_of_other_channels(node: YamlMapping, channels: set[str]) -> Iterator[int]:
+    """Yield the lines of limits on channels that the new workspace does not have."""
+    limits = node.get("limits")
+    for limit in limits.nodes if isinstance(limits, Items) else ():
+        channel = limit.get("channel") if isinstance(limit, YamlMapping) else None
+        if isinstance(channel, Scalar) and channel.text not in channels:
+            yield limit.place.line
 
 
 def write(folder: Path, made: Mapping[str, bytes]) -> None:
