@@ -30,7 +30,7 @@ def test_a_new_workspace_of_any_journey_passes_check(treue: Run, tmp_path: Path,
 def test_a_new_workspace_has_exactly_what_its_journey_refers_to(treue: Run, tmp_path: Path) -> None:
     root = tmp_path / "new"
     treue(None, "init", root)
-    assert names(root, "journeys/*") == {"journeys/welcome.yaml"}
+    assert names(root, "journeys/*") == {"journeys/welcome.yaml", "journeys/welcome.test.yaml"}
     assert names(root, "segments/*") == {"segments/regulars.yaml"}
     assert names(root, "templates/*") == {
         "templates/_layout", "templates/welcome", "templates/welcome-all-well", "templates/welcome-listening",
@@ -54,7 +54,10 @@ def test_init_takes_segments_that_segments_refer_to(treue: Run, tmp_path: Path) 
 
 def test_init_takes_several_journeys(treue: Run, tmp_path: Path) -> None:
     treue(None, "init", tmp_path / "new", "--journey", "welcome", "--journey", "win-back")
-    assert names(tmp_path / "new", "journeys/*") == {"journeys/welcome.yaml", "journeys/win-back.yaml"}
+    assert names(tmp_path / "new", "journeys/*") == {
+        f"journeys/{name}"
+        for name in ("welcome.yaml", "welcome.test.yaml", "win-back.yaml", "win-back.test.yaml")
+    }
     assert treue(tmp_path / "new", "check").code == 0
 
 
@@ -80,7 +83,7 @@ def test_init_knows_no_other_journeys_than_those_of_the_reference(treue: Run, tm
 def test_the_reference_workspace_has_no_problems(treue: Run, reference: Path) -> None:
     done = treue(reference, "check")
     assert done.code == 0
-    assert "5 journeys, 8 segments, 15 templates: no problems." in done.out
+    assert "7 journeys, 8 segments, 17 templates: no problems." in done.out
 
 
 def spoil(path: Path, before: str, after: str) -> int:
@@ -139,7 +142,7 @@ def test_a_property_the_starting_event_lacks_is_found_though_another_event_has_i
     treue: Run, files: Path
 ) -> None:
     path = files / "templates/welcome/email.mjml"
-    line = spoil(path, "{{ event.order_id }}", "{{ event.cart_id }}")
+    line = spoil(path, "{{ event.order_id }}", "{{ event.category }}")
     found = treue(files, "check", "--json").json["problems"]
     assert {one["code"] for one in found} == {"T403"}
     assert ("templates/welcome/email.mjml", line) in {(one["file"], one["line"]) for one in found}
@@ -211,7 +214,9 @@ def test_shown_sql_is_what_the_database_understands(treue: Run, lived: Path) -> 
     with store.transaction() as connection:
         for stage in found["stages"]:
             for statement in stage["sql"]:
-                connection.exec_driver_sql("EXPLAIN " + statement["sql"], {"now": 0})
+                connection.exec_driver_sql(
+                    "EXPLAIN " + statement["sql"], {"now": 0, "this_step": 0, "this_turn": 1}
+                )
     store.close()
 
 

@@ -108,7 +108,7 @@ class Judge:
         )
         found = worked_out(select(asked, reason.label("reason")), "found")
         released = case((found.c.released > found.c.send_by, found.c.send_by), else_=found.c.released)
-        refused = found.c.reason.is_distinct_from(Reason.quiet_hours.value) & found.c.reason.is_not(None)
+        refused = found.c.reason.is_not(None) & (found.c.reason != literal(Reason.quiet_hours.value, Text))
         turn = case((found.c.reason.is_(None), self._turn(found)), else_=0)
         rows = select(found.c.id, found.c.customer_id, turn, found.c.reason, refused, released)
         wanted = rows.where(or_(found.c.reason.is_not(None), found.c.reserved_at.is_(None)))
