@@ -32,7 +32,7 @@ EVERY, IN_QUIET_HOURS = timedelta(hours=6), timedelta(hours=1)
 Nearer than that where messages go stale sooner.
 """
 
-ONE_DAY = timedelta(days=1)
+ONE_DAY, A_WEEK = timedelta(days=1), timedelta(days=7)
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
@@ -105,12 +105,15 @@ class Clock:
     every: timedelta = EVERY
 
     def __post_init__(self) -> None:
-        self.seen = self.past.before
+        self.seen, self.surveyed = self.past.before, self.past.before
 
     def happen(self, now: datetime) -> None:
         """Record what happened since the last time."""
         with self.engine.store.transaction() as connection:
             self.past.happen(connection, self.seen, now)
+        if now - self.surveyed >= A_WEEK:
+            self.engine.store.survey()  # the tables were empty a moment ago
+            self.surveyed = now
         self.seen = now
 
     def ticks(self) -> Iterator[Tick]:

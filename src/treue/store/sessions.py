@@ -33,6 +33,16 @@ PRAGMA temp_store = MEMORY;
 PRAGMA cache_size = -65536;
 PRAGMA journal_size_limit = 67108864;
 """
+# The temporary tables hold a few rows, beside which all others are large. Untold, SQLite takes any table for a large
+# one, and reads every message to look each up in a cohort of ten. The first line makes the table for the second.
+_SMALL = """
+ANALYZE temp.cohort;
+INSERT INTO temp.sqlite_stat1
+  SELECT t.name, i.name, iif(i.name IS NULL, '200', '200 1') FROM temp.sqlite_schema t
+  LEFT JOIN temp.sqlite_schema i ON i.type = 'index' AND i.tbl_name = t.name
+  WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite%';
+ANALYZE temp.sqlite_schema;
+"""
 _POSTGRESQL = ("SET work_mem = '64MB'", "SET jit = off", "SET TIME ZONE 'UTC'")
 
 
@@ -44,6 +54,7 @@ def connected_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     add_functions(connection)
     for statement in _scratch("sqlite"):
         connection.execute(statement)
+    connection.executescript(_SMALL)
 
 
 def unsynced_sqlite(connection: sqlite3.Connection, _record: Any) -> None:

@@ -103,6 +103,13 @@ class Store:
         with self._plain_refusals():
             migrations.upgrade(self.engine)
 
+    def survey(self) -> None:
+        """Let SQLite count by samples what is in its tables and plan its ways by that; PostgreSQL does so by itself."""
+        if self.dialect == "sqlite":
+            with self.transaction() as connection:
+                connection.exec_driver_sql("PRAGMA analysis_limit = 400")
+                connection.exec_driver_sql("ANALYZE main")
+
     def forgo_syncing(self) -> None:
         """Let a throw-away SQLite database skip the wait for the disk at each commit."""
         if self.dialect == "sqlite":
