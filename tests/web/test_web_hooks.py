@@ -177,6 +177,7 @@ def test_a_shopify_order_brings_the_customer_the_order_and_the_consent(
     items = json.loads(body)["line_items"]
     assert order.properties == {
         "order_id": "820982911946154500",
+        "cart_id": json.loads(body)["token"],
         "total": 404.95,
         "currency": "USD",
         "quantity": sum(item["quantity"] for item in items),
