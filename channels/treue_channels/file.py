@@ -24,7 +24,9 @@ class File:
     """
 
     def __init__(self, kind: Kind, path: str | os.PathLike[str]) -> None:
-        self.capabilities = Capabilities(kind=kind, batch=100, dedup_window=math.inf)
+        self.capabilities = Capabilities(
+            kind=kind, batch=100, dedup_window=math.inf, mime=True, attachments=True
+        )
         self._folder = Path(path)
 
     def send(self, batch: Sequence[Outgoing], progress: Progress) -> list[Receipt]:

@@ -52,7 +52,9 @@ class Smtp:
             raise ChannelError(
                 f"The smtp adapter sends e-mail, not {kind}; give that channel another adapter."
             )
-        self.capabilities = Capabilities(kind="email", batch=BATCH)
+        self.capabilities = Capabilities(
+            kind="email", batch=BATCH, mime=True, attachments=True, address="an e-mail address"
+        )
         self._relay = read_url(url)
         self._wire: smtplib.SMTP | None = None
         self._down: Retry | None = None

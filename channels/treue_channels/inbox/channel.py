@@ -20,7 +20,9 @@ class InboxChannel:
     """
 
     def __init__(self, kind: Kind, box: str | os.PathLike[str]) -> None:
-        self.capabilities = Capabilities(kind=kind, batch=500, dedup_window=math.inf)
+        self.capabilities = Capabilities(
+            kind=kind, batch=500, dedup_window=math.inf, mime=True, attachments=True
+        )
         self._box = Box(Path(box))
 
     def send(self, batch: Sequence[Outgoing], progress: Progress) -> list[Receipt]:

@@ -79,6 +79,23 @@ class Reason(Sentence):
     paused = "paused", "the journey is paused"
 
 
+class DeliveryEventKind(Sentence):
+    """What can be heard of a message after it was handed over; each word means the same for every provider."""
+
+    accepted = (
+        "accepted",
+        "the provider says that it has taken the message; settles a message that was in doubt",
+    )
+    delivered = "delivered", "the receiving server, network or device has taken the message"
+    deferred = "deferred", "the receiving server asked to try again later, and the provider does"
+    bounced = "bounced", "the receiving server, network or device refused the message"
+    failed = "failed", "the provider gave up before the receiving server saw the message"
+    complained = "complained", "the customer called the message spam"
+    opened = "opened", "the message's pictures were loaded, by the customer or by a machine"
+    clicked = "clicked", "a link in the message was followed, by the customer or by a machine"
+    unsubscribed = "unsubscribed", "the customer said stop, by a link, a mail program or an SMS"
+
+
 class Decision(Sentence):
     """What was decided about a customer in a journey; one row of the trace each."""
 

@@ -6,84 +6,40 @@ wrong is a receipt. Third parties register theirs in the entry-point group `treu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from treue.channel.messages import Outgoing
+from treue.channel.outcomes import Receipt
 from treue.errors import ChannelError
+from treue.model.states import DeliveryEventKind
 
 Kind = Literal["email", "sms", "push", "webhook"]
-
-
-@dataclass(frozen=True)
-class Outgoing:
-    """One message, rendered and ready for the wire.
-
-    `key` is the idempotency key, the same on every attempt. For e-mail `raw` is the whole RFC 5322 message
-    with CRLF line ends and `sender` the envelope's; for SMS and push `text` is the body and `title` and
-    `link` what push adds. For a webhook `to` is the address, `raw` the document, and `data` has its `method` and the
-    name of the environment variable with its `secret`.
-    """
-
-    key: str
-    to: str
-    sender: str = ""
-    raw: bytes = b""
-    text: str = ""
-    title: str = ""
-    link: str = ""
-    data: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """The provider took the message."""
-
-    provider_id: str = ""
-
-
-@dataclass(frozen=True)
-class Retry:
-    """Certainly not sent; worth another attempt, not before `after` seconds."""
-
-    reason: str
-    after: float = 60.0
-
-
-@dataclass(frozen=True)
-class Refused:
-    """Certainly not sent, and never will be.
-
-    `suppress` says the address itself is at fault, `forbidden` that it is one we send nothing to.
-    """
-
-    reason: str
-    suppress: bool = False
-    forbidden: bool = False
-
-
-@dataclass(frozen=True)
-class Unknown:
-    """May or may not have been sent: the connection broke after the message was on the wire."""
-
-    reason: str
-
-
-Receipt = Accepted | Retry | Refused | Unknown
 
 
 @dataclass(frozen=True)
 class Capabilities:
     """What an adapter can do; the feature matrix in the docs is made of these.
 
-    `dedup_window` is for how many seconds the provider honours an idempotency key; 0 means not at all.
+    `address` says in words what a customer must have. `batch` is how many messages one request, or one conversation,
+    takes. `dedup_window` is for how many seconds the provider honours an idempotency key; 0 means not at all.
+    `mime` asks for whole RFC 5322 messages, else a mail comes in its parts; `attachments` says that it can carry them.
+    `callbacks` are the kinds of event the provider tells later. `rate` is how many messages a second the provider
+    takes by default, 0 where it names no figure. `best_effort` means that a yes says no more than "handed over".
     """
 
     kind: Kind
     batch: int = 1
     dedup_window: float = 0.0
     scheduled: bool = False
+    mime: bool = False
+    attachments: bool = False
+    callbacks: frozenset[DeliveryEventKind] = frozenset()
+    rate: float = 0.0
+    best_effort: bool = False
+    address: str = ""
 
 
 class Progress(Protocol):

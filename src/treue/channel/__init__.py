@@ -1,0 +1,42 @@
+"""The port a channel adapter implements: what goes out, what became of it, what the provider tells later."""
+
+from treue.channel.callbacks import Answer, BadCallback, Callback, DeliveryEvent, Receiver
+from treue.channel.messages import Attachment, Mail, Mailbox, Outgoing
+from treue.channel.outcomes import Accepted, Receipt, Refused, Retry, Unknown
+from treue.channel.port import (
+    Capabilities,
+    Channel,
+    Kind,
+    Progress,
+    Service,
+    channel_factory,
+    installed_adapters,
+    service_factory,
+)
+from treue.model.states import DeliveryEventKind
+
+__all__ = [
+    "Accepted",
+    "Answer",
+    "Attachment",
+    "BadCallback",
+    "Callback",
+    "Capabilities",
+    "Channel",
+    "DeliveryEvent",
+    "DeliveryEventKind",
+    "Kind",
+    "Mail",
+    "Mailbox",
+    "Outgoing",
+    "Progress",
+    "Receipt",
+    "Receiver",
+    "Refused",
+    "Retry",
+    "Service",
+    "Unknown",
+    "channel_factory",
+    "installed_adapters",
+    "service_factory",
+]
