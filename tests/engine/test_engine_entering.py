@@ -197,6 +197,45 @@ steps: [{send: hello, on: email}]
         assert dict(connection.execute(query).all()) == {"a": "refused", "b": "sent"}
 
 
+def test_an_exit_that_is_a_condition_ends_only_the_stay_it_holds_for(scene: Scene) -> None:
+    scene.journeys(
+        hello="""
+enter: {event: cart.left, per: cart_id}
+exit: [{event: order.placed, same: cart_id, at_least: 2}]
+steps: [{wait: 9d}]
+"""
+    )
+    scene.customer("ada")
+    for cart in ("a", "b"):
+        scene.event("ada", "cart.left", cart_id=cart)
+    scene.run()
+    for cart in ("a", "b", "b"):
+        scene.event("ada", "order.placed", cart_id=cart)
+    scene.later(hours=1)
+    assert [stay[1:3] for stay in scene.stays()] == [("inside", None), ("exited", "condition")]
+
+
+def test_of_two_stays_that_conditions_end_each_has_its_own_reason(scene: Scene) -> None:
+    scene.journeys(
+        hello="""
+enter: {event: cart.left, per: cart_id}
+exit:
+  - {event: order.placed, same: cart_id, at_least: 2}
+  - {segment: germans}
+steps: [{wait: 9d}]
+"""
+    )
+    scene.customer("ada")
+    for cart in ("a", "b"):
+        scene.event("ada", "cart.left", cart_id=cart)
+    scene.run()
+    scene.customer("ada", country="DE")
+    for cart in ("b", "b"):
+        scene.event("ada", "order.placed", cart_id=cart)
+    scene.later(hours=1)
+    assert [stay[2] for stay in scene.stays()] == ["segment germans", "condition"]
+
+
 def test_who_bought_the_same_before_is_turned_away(scene: Scene) -> None:
     scene.journeys(
         hello="""

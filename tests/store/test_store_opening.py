@@ -33,6 +33,10 @@ VALUES (1, 1, 1, 1, 1, 1, 'email', 'hello', 'promotional', 'sent', 7, 7, 7, 9),
        (3, 1, 1, 1, 3, 1, 'email', 'hello', 'relational', 'refused', 7, 7, 7, 9)
 """
 
+OLD_ARRIVALS = """
+INSERT INTO arrival (id, journey_id, customer_id, kind, at) VALUES (1, 1, 1, 'segment', 1), (2, 1, 1, 'leave', 2)
+"""
+
 
 def schema_of(store: Store) -> list[tuple[str, ...]]:
     """Everything the database itself says about its tables and indexes, in its own words."""
@@ -106,6 +110,18 @@ def test_alembics_head_is_the_last_revision_file(store):
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
     assert ScriptDirectory.from_config(config).get_heads() == [migrations.revisions()[-1]]
     assert store.revision() == migrations.revisions()[-1]
+
+
+def test_who_is_at_a_door_stays_there_but_reasons_to_leave_are_looked_for_again(own_store):
+    empty_out(own_store)
+    with own_store.transaction() as connection:
+        migrations.migrate(connection, "0005")
+        for statement in (*OLD_MESSAGES.split(";")[:2], OLD_ARRIVALS):
+            connection.execute(text(statement))
+    own_store.upgrade()
+    with own_store.reading() as connection:
+        found = connection.execute(text("SELECT kind, enrollment_id FROM arrival")).all()
+    assert [tuple(row) for row in found] == [("segment", None)]
 
 
 def test_messages_from_before_there_were_limits_count_once_there_are_some(own_store):

@@ -113,6 +113,7 @@ def _calling() -> Insert:
             arrival.c.customer_id,
             arrival.c.kind,
             arrival.c.event_id,
+            arrival.c.enrollment_id,
             arrival.c.at,
             arrival.c.detail,
         )
@@ -120,7 +121,7 @@ def _calling() -> Insert:
         .order_by(*_turn(arrival.c))
         .limit(CALLERS_A_ROUND)
     )
-    columns = ["arrival_id", "customer_id", "kind", "event_id", "at", "detail"]
+    columns = ["arrival_id", "customer_id", "kind", "event_id", "enrollment_id", "at", "detail"]
     return insert(caller).from_select(columns, first).execution_options(preserve_rowcount=True)
 
 
@@ -226,7 +227,7 @@ def _leave(connection: Connection, version: Version, moment: Moment, errands: se
 
         _run(connection, _once(version, ("call back", n), call_back, constant=_is_constant(exit_.where)))
     if ArrivalKind.leave.value in errands:
-        asked, why = caller.c.kind == ArrivalKind.leave.value, type_coerce(caller.c.detail, Text)
+        asked, why = caller.c.enrollment_id == enrollment.c.id, type_coerce(caller.c.detail, Text)
         _run(
             connection, _once(version, "leave", lambda: _ending(version, Outcome.exited, asked, why, inside))
         )

@@ -17,6 +17,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Executable,
+    FromClause,
     and_,
     bindparam,
     cast,
@@ -39,7 +40,7 @@ from treue.model.tables import arrival, cohort, enrollment, event, journey, memb
 from treue.model.types import Instant
 from treue.plan.stages import WaitFor
 from treue.segments.needs import event_names
-from treue.segments.sql import Moment, members
+from treue.segments.sql import Moment, members, stays
 from treue.segments.tree import Condition
 from treue.store import dialect
 from treue.store.store import Store
@@ -160,9 +161,9 @@ def _concerned(journey_id: int) -> Any:
         message.c.enrollment_id == enrollment.c.id, message.c.state == MessageState.queued.value
     )
     inside = enrollment.c.outcome == Outcome.inside.value
-    stays = exists().where(same, or_(inside, open_window, unsent))
+    staying = exists().where(same, or_(inside, open_window, unsent))
     waits = exists().where(_waiting.c.journey_id == journey_id, _waiting.c.customer_id == event.c.customer_id)
-    return or_(stays, waits)
+    return or_(staying, waits)
 
 
 def sense(store: Store, versions: Sequence[Version], now: datetime, zone: str) -> None:
@@ -312,37 +313,41 @@ def _open_schedule(connection: Connection, version: Version, now: datetime, zone
 
 
 def _detect_leavers(connection: Connection, version: Version, now: datetime, zone: str) -> None:
-    inside = (
+    """Bring to the door, to leave, each stay for which a condition of `exit` holds; the first that does is the reason."""
+    moment = Moment(now, zone)
+    for exit_ in version.plan.exits:
+        if exit_.condition is None:
+            continue
+        found = stays(exit_.condition, moment, connection.dialect.name, _staying(version)).subquery("leaving")
+        query = select(
+            literal(version.journey_id, BigInteger),
+            found.c.customer_id,
+            found.c.enrollment_id,
+            literal(ArrivalKind.leave.value),
+            literal(now, Instant),
+            literal(exit_.name),
+        )
+        columns = ["journey_id", "customer_id", "enrollment_id", "kind", "at", "detail"]
+        connection.execute(insert(arrival).from_select(columns, query))
+
+
+def _staying(version: Version) -> FromClause:
+    """Return the stays inside a version, but for those that are at the door to leave."""
+    leaves = exists().where(arrival.c.enrollment_id == enrollment.c.id)
+    return (
         select(
             enrollment.c.id.label("enrollment_id"),
             enrollment.c.customer_id,
             enrollment.c.entered_at,
             enrollment.c.event_id,
         )
-        .where(enrollment.c.version_id == version.version_id, enrollment.c.outcome == Outcome.inside.value)
+        .where(
+            enrollment.c.version_id == version.version_id,
+            enrollment.c.outcome == Outcome.inside.value,
+            ~leaves,
+        )
         .subquery("inside")
     )
-    for exit_ in version.plan.exits:
-        if exit_.condition is None:
-            continue
-        found = members(exit_.condition, Moment(now, zone), connection.dialect.name, inside).subquery(
-            "leaving"
-        )
-        pending = exists().where(
-            arrival.c.journey_id == version.journey_id,
-            arrival.c.customer_id == found.c.customer_id,
-            arrival.c.kind == ArrivalKind.leave.value,
-        )
-        query = select(
-            literal(version.journey_id, BigInteger),
-            found.c.customer_id,
-            literal(ArrivalKind.leave.value),
-            literal(now, Instant),
-            literal(exit_.name),
-        ).where(~pending)
-        connection.execute(
-            insert(arrival).from_select(["journey_id", "customer_id", "kind", "at", "detail"], query)
-        )
 
 
 def enroll(connection: Connection, journey_id: int, customer_ids: Sequence[int], now: datetime) -> int:

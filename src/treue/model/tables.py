@@ -172,7 +172,10 @@ class Step(SQLModel, table=True):
 
 
 class Arrival(SQLModel, table=True):
-    """Somebody at a journey's door: an event, a joined segment, a schedule, a call, another journey, or a reason to leave."""
+    """Somebody at a journey's door: an event, a joined segment, a schedule, a call, another journey, or a reason to leave.
+
+    `enrollment_id` is the stay that has to end, where it is a reason to leave.
+    """
 
     __tablename__ = "arrival"
     __table_args__ = (
@@ -186,6 +189,7 @@ class Arrival(SQLModel, table=True):
     event_id: int | None = _ref("event.id", null=True, index=True)
     at: datetime = _time()
     detail: str | None = _text(null=True)
+    enrollment_id: int | None = _ref("enrollment.id", null=True, index=True)
 
 
 class Membership(SQLModel, table=True):
@@ -237,7 +241,7 @@ class Enrollment(SQLModel, table=True):
     journey_id: int = _ref("journey.id")
     version_id: int = _ref("journey_version.id")
     customer_id: int = _ref("customer.id", index=True)
-    event_id: int | None = _ref("event.id", null=True, cascade=False)
+    event_id: int | None = _ref("event.id", null=True, index=True, cascade=False)
     per: str = _text()
     held_out: bool = Field(default=False)
     entered_at: datetime = _time()
@@ -429,6 +433,7 @@ caller = Table(
     Column("customer_id", BigId, nullable=False, unique=True),
     Column("kind", Text),
     Column("event_id", BigId),
+    Column("enrollment_id", BigId),
     Column("at", Instant),
     Column("detail", Text),
     Column("per", Text),

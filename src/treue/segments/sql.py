@@ -47,7 +47,7 @@ from treue.segments.tree import (
 )
 from treue.segments.typed import typed
 
-__all__ = ["Moment", "Verdicts", "branches", "event_fits", "members", "shared"]
+__all__ = ["Moment", "Verdicts", "branches", "event_fits", "members", "shared", "stays"]
 
 
 def members(
@@ -58,12 +58,20 @@ def members(
     `among` is a table or subquery with `customer_id`, to whose customers the search is confined, and with
     whatever else of their stays the condition `needs`. `dialect` is `sqlite` or `postgresql`.
     """
+    found = _holding(condition, moment, dialect, among)
+    return found if among is None else found.distinct()
+
+
+def stays(condition: Condition, moment: Moment, dialect: str, among: FromClause) -> Select[Any]:
+    """Return the query for the stays of `among` that a condition holds for: `customer_id` and `enrollment_id`."""
+    return _holding(condition, moment, dialect, among).add_columns(among.c.enrollment_id)
+
+
+def _holding(condition: Condition, moment: Moment, dialect: str, among: FromClause | None) -> Select[Any]:
     facts = Facts([condition], moment, dialect, among)
     base, customer_id = _base([condition], among)
-    verdicts = Verdicts(facts, moment, dialect)
-    found = select(customer_id.label("customer_id")).select_from(facts.joined(base, customer_id))
-    found = found.where(verdicts.loose(condition))
-    return found if among is None else found.distinct()
+    holds = Verdicts(facts, moment, dialect).loose(condition)
+    return select(customer_id.label("customer_id")).select_from(facts.joined(base, customer_id)).where(holds)
 
 
 def branches(
