@@ -21,8 +21,8 @@ from email.utils import make_msgid
 from benchmarks.shop import START, fill, workspace
 from treue.channel import Outgoing, service_factory
 from treue.engine.assembly import Assembly
+from treue.engine.delivery.outbox import claim
 from treue.engine.engine import run_pass
-from treue.engine.outbox import claim
 
 
 def ours(assembly: Assembly, count: int) -> float:

@@ -11,7 +11,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from treue.channel import Accepted, Capabilities, Kind, Outgoing, Progress, Receipt, Refused, Retry
+from treue.channel import (
+    TAKEN_OVER,
+    Accepted,
+    Capabilities,
+    Kind,
+    Outgoing,
+    Progress,
+    Receipt,
+    Refused,
+    Retry,
+)
 
 _LONGEST = 200
 
@@ -33,8 +43,7 @@ class File:
         """Write each message and return its receipt, in order."""
         receipts = []
         for message in batch:
-            progress.started(message.key)
-            receipt = self._write(message)
+            receipt = self._write(message) if progress.started(message.key) else TAKEN_OVER
             progress.settled(message.key, receipt)
             receipts.append(receipt)
         return receipts

@@ -14,7 +14,18 @@ import ssl
 from collections.abc import Sequence
 from functools import cached_property
 
-from treue.channel import Accepted, Capabilities, Kind, Outgoing, Progress, Receipt, Refused, Retry, Unknown
+from treue.channel import (
+    TAKEN_OVER,
+    Accepted,
+    Capabilities,
+    Kind,
+    Outgoing,
+    Progress,
+    Receipt,
+    Refused,
+    Retry,
+    Unknown,
+)
 from treue.errors import ChannelError
 from treue_channels.relay import read_url
 
@@ -102,7 +113,9 @@ class Smtp:
         fresh = wire is None
         if wire is None and (wire := self._connect()) is None:
             return self._unreachable()
-        progress.started(key)
+        if not progress.started(key):
+            self._wire = wire
+            return TAKEN_OVER
         try:
             return self._transact(wire, sender, to, raw, fresh)
         except _StaleError:

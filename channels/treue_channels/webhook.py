@@ -28,7 +28,18 @@ from typing import Any
 
 import httpcore
 
-from treue.channel import Accepted, Capabilities, Kind, Outgoing, Progress, Receipt, Refused, Retry, Unknown
+from treue.channel import (
+    TAKEN_OVER,
+    Accepted,
+    Capabilities,
+    Kind,
+    Outgoing,
+    Progress,
+    Receipt,
+    Refused,
+    Retry,
+    Unknown,
+)
 from treue.clock import utc_now
 
 SECONDS = 5.0
@@ -138,9 +149,12 @@ class Webhook:
         receipts: list[Receipt] = []
         for start in range(0, len(batch), AT_ONCE):
             some = batch[start : start + AT_ONCE]
+            mine = [message for message in some if progress.started(message.key)]
+            made = dict(
+                zip((message.key for message in mine), self._threads.map(self._call, mine), strict=True)
+            )
             for message in some:
-                progress.started(message.key)
-            for message, receipt in zip(some, self._threads.map(self._call, some), strict=True):
+                receipt = made.get(message.key, TAKEN_OVER)
                 progress.settled(message.key, receipt)
                 receipts.append(receipt)
         return receipts

@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import select
 
-from treue.engine import outbox
-from treue.engine.delivering import Delivered
+from treue.engine.delivery import outbox
+from treue.engine.delivery.dispatcher import Delivered
 from treue.engine.engine import Due, Engine, Passed, Progress, stages_in_order
 from treue.engine.versions import Version
 from treue.errors import TreueError

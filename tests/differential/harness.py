@@ -19,9 +19,9 @@ from sqlalchemy import case as case_
 
 from treue.channel import Accepted, Capabilities, Outgoing, Progress, Receipt
 from treue.engine import draws, routing
-from treue.engine.delivering import Delivery, Unwritable
+from treue.engine.delivery.dispatcher import Delivery, Unwritable
+from treue.engine.delivery.outbox import Claimed
 from treue.engine.engine import Engine, run_pass
-from treue.engine.outbox import Claimed
 from treue.engine.timekeeping import next_instant
 from treue.engine.versions import publish
 from treue.language.conditions import CONDITION

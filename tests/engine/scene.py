@@ -12,9 +12,9 @@ from sqlalchemy import select
 from treue.channel import Accepted, Capabilities, Outgoing, Progress, Receipt
 from treue.engine.applying import Applied, Files, Look, apply, look
 from treue.engine.counts import JourneyCounts, journey_counts
-from treue.engine.delivering import Delivery, Unwritable
+from treue.engine.delivery.dispatcher import Delivery, Unwritable
+from treue.engine.delivery.outbox import Claimed
 from treue.engine.engine import Engine, Passed, run_pass
-from treue.engine.outbox import Claimed
 from treue.engine.versions import publish
 from treue.language.grammar import Context, Schema
 from treue.language.journey import JOURNEY

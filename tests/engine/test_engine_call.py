@@ -12,11 +12,11 @@ from scene import Scene, Sink, at
 from sqlalchemy import update
 
 from treue.channel import Accepted, Capabilities, Outgoing, Refused, Retry, Unknown
-from treue.engine import outbox
-from treue.engine.acceptance import AcceptanceLog
 from treue.engine.calling import compose_call
-from treue.engine.delivering import MAX_ATTEMPTS, Delivery, Unwritable
-from treue.engine.outbox import Claimed
+from treue.engine.delivery import outbox
+from treue.engine.delivery.acceptance import AcceptanceLog
+from treue.engine.delivery.dispatcher import MAX_ATTEMPTS, Delivery, Unwritable
+from treue.engine.delivery.outbox import Claimed
 from treue.model.tables import message
 from treue.plan.stages import Call
 from treue.store.store import Store

@@ -13,8 +13,8 @@ import pytest
 from scene import Plainly, Scene, Sink
 
 from treue.channel import Accepted, Outgoing, Progress, Receipt, Refused, Retry, Unknown
-from treue.engine import outbox
-from treue.engine.delivering import Delivery
+from treue.engine.delivery import outbox
+from treue.engine.delivery.dispatcher import Delivery
 from treue.engine.engine import Engine, run_pass
 from treue.store.store import Store
 
@@ -97,7 +97,7 @@ def test_who_left_the_journey_is_not_sent_what_was_queued(scene: Scene) -> None:
 
 
 def test_a_worker_past_its_lease_may_record_nothing(scene: Scene) -> None:
-    from treue.engine.outbox import Settled
+    from treue.engine.delivery.outbox import Settled
     from treue.model.states import MessageState
 
     scene.journeys(hello=SEND)

@@ -8,7 +8,17 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from treue.channel import Accepted, Capabilities, Kind, Outgoing, Progress, Receipt, Refused, Retry
+from treue.channel import (
+    TAKEN_OVER,
+    Accepted,
+    Capabilities,
+    Kind,
+    Outgoing,
+    Progress,
+    Receipt,
+    Refused,
+    Retry,
+)
 from treue.errors import ChannelError
 from treue_channels.inbox.box import Arrival, Box
 
@@ -27,9 +37,9 @@ class InboxChannel:
 
     def send(self, batch: Sequence[Outgoing], progress: Progress) -> list[Receipt]:
         """Store the batch and return a receipt for each message, in order."""
-        for message in batch:
-            progress.started(message.key)
-        receipts = self._store(batch)
+        mine = [message for message in batch if progress.started(message.key)]
+        stored = dict(zip((message.key for message in mine), self._store(mine), strict=True))
+        receipts = [stored.get(message.key, TAKEN_OVER) for message in batch]
         for message, receipt in zip(batch, receipts, strict=True):
             progress.settled(message.key, receipt)
         return receipts

@@ -2,7 +2,7 @@
 
 from treue.channel.callbacks import Answer, BadCallback, Callback, DeliveryEvent, Receiver
 from treue.channel.messages import Attachment, Mail, Mailbox, Outgoing
-from treue.channel.outcomes import Accepted, Receipt, Refused, Retry, Unknown
+from treue.channel.outcomes import TAKEN_OVER, Accepted, Receipt, Refused, Retry, Unknown
 from treue.channel.port import (
     Capabilities,
     Channel,
@@ -16,6 +16,7 @@ from treue.channel.port import (
 from treue.model.states import DeliveryEventKind
 
 __all__ = [
+    "TAKEN_OVER",
     "Accepted",
     "Answer",
     "Attachment",

@@ -46,3 +46,6 @@ class Unknown:
 
 
 Receipt = Accepted | Retry | Refused | Unknown
+
+TAKEN_OVER = Retry("It is another worker's by now.", after=0.0)
+"""The receipt of a message for which `Progress.started` said no."""

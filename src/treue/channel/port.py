@@ -45,8 +45,11 @@ class Capabilities:
 class Progress(Protocol):
     """Told about every message just before it goes on the wire and just after its fate is known."""
 
-    def started(self, key: str) -> None:
-        """Note that the message is about to be handed to the provider."""
+    def started(self, key: str) -> bool:
+        """Note that the message is about to be handed to the provider, and say whether it may be.
+
+        Where not, it has become another worker's meanwhile: it is not sent, and `settled` as Retry.
+        """
 
     def settled(self, key: str, receipt: Receipt) -> None:
         """Note the provider's answer, before the database hears of it."""

@@ -13,7 +13,7 @@ from typing import Any
 from treue.channel import Channel, Kind, channel_factory, service_factory
 from treue.engine.applying import Applied, Files, Look, apply, look
 from treue.engine.composing import Writer
-from treue.engine.delivering import Delivery
+from treue.engine.delivery.dispatcher import Delivery
 from treue.engine.engine import Engine
 from treue.engine.personal import Personal
 from treue.engine.rehearsing import Forecast, forecast

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from treue.channel import Outgoing
-from treue.engine.delivering import Unwritable
-from treue.engine.outbox import Claimed
+from treue.engine.delivery.dispatcher import Unwritable
+from treue.engine.delivery.outbox import Claimed
 from treue.model.states import Reason
 from treue.plan.stages import Call
 from treue.render.calls import write_call

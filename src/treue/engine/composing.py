@@ -11,8 +11,8 @@ from sqlalchemy import Connection, func, select
 
 from treue.channel import Outgoing
 from treue.engine.calling import compose_call
-from treue.engine.delivering import Unwritable
-from treue.engine.outbox import Claimed
+from treue.engine.delivery.dispatcher import Unwritable
+from treue.engine.delivery.outbox import Claimed
 from treue.language.settings import Sender
 from treue.model.states import WEBHOOK, Reason
 from treue.model.tables import event

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from treue.engine import entering, outbox, recovery, routing
+from treue.engine import entering, routing
 from treue.engine.advancing import Personal, advance, due_stages, is_due
-from treue.engine.delivering import Delivered, Delivery
+from treue.engine.delivery import outbox, recovery
+from treue.engine.delivery.dispatcher import Delivered, Delivery
 from treue.engine.pressure import Judge
 from treue.engine.releasing import Released, release
 from treue.engine.statements import Scene

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from treue.channel import Accepted, Capabilities, Kind, Outgoing, Progress, Receipt
-from treue.engine.delivering import Unwritable
+from treue.engine.delivery.dispatcher import Unwritable
+from treue.engine.delivery.outbox import Claimed
 from treue.engine.local_time import absolute
-from treue.engine.outbox import Claimed
 from treue.plan.stages import Call, Plan, Send
 
 NEVER_UNDER = timedelta(minutes=5)

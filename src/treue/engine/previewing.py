@@ -10,7 +10,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, select
 
 from treue.engine.composing import ORDER_EVENT, Writer, recent_orders
-from treue.engine.outbox import Claimed
+from treue.engine.delivery.outbox import Claimed
 from treue.errors import UsageError
 from treue.language.journey import Journey, walk
 from treue.language.journey import Send as SendStep

@@ -12,7 +12,7 @@ from typing import Any
 
 from treue.channel import Kind
 from treue.engine.counts import JourneyCounts, journey_counts
-from treue.engine.delivering import Delivery
+from treue.engine.delivery.dispatcher import Delivery
 from treue.engine.engine import Engine, run_pass
 from treue.engine.pretending import Accepting, Blank, pace
 from treue.engine.versions import Versions

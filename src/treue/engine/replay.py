@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from treue.engine.delivering import Delivered
+from treue.engine.delivery.dispatcher import Delivered
 from treue.engine.engine import Engine, Passed, run_pass
 
 

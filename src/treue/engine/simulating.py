@@ -14,7 +14,7 @@ from typing import get_args
 
 from treue.channel import Channel, Kind
 from treue.engine.assembly import make_engine, make_renderer, plans
-from treue.engine.delivering import Delivery
+from treue.engine.delivery.dispatcher import Delivery
 from treue.engine.engine import Engine, Passed, run_pass
 from treue.engine.pretending import Accepting, Blank, pace
 from treue.engine.replay import Tick, replay

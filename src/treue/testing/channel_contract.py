@@ -34,14 +34,16 @@ from treue.channel import Accepted, Channel, Kind, Outgoing, Receipt, Refused, R
 
 @dataclass
 class Log:
-    """A `Progress` that remembers what it was told, in order."""
+    """A `Progress` that remembers what it was told, in order; `taken` are messages that it does not let go out."""
 
+    taken: frozenset[str] = frozenset()
     calls: list[tuple[str, str]] = field(default_factory=list)
     receipts: dict[str, Receipt] = field(default_factory=dict)
 
-    def started(self, key: str) -> None:
+    def started(self, key: str) -> bool:
         """Note the start."""
         self.calls.append(("started", key))
+        return key not in self.taken
 
     def settled(self, key: str, receipt: Receipt) -> None:
         """Note the answer."""
@@ -149,6 +151,14 @@ class ChannelContract:
         channel.send(batch, log)
         for what in ("started", "settled"):
             assert [key for said, key in log.calls if said == what] == [message.key for message in batch]
+
+    def test_what_is_another_workers_by_now_is_not_sent(self, channel: Channel) -> None:
+        """A worker that slept past its lease must not send what another may have sent."""
+        batch = self.batch(channel, 3)
+        log = Log(taken=frozenset({batch[1].key}))
+        receipts = channel.send(batch, log)
+        assert [type(receipt) for receipt in receipts] == [Accepted, Retry, Accepted]
+        assert log.of(batch[1].key).count("settled") == 1
 
     def test_a_refused_message_is_settled_too(self, channel: Channel) -> None:
         """No message stays open in the acceptance log."""

@@ -15,7 +15,7 @@ from sqlalchemy import event
 from treue.channel import Accepted, Capabilities, Kind, Outgoing, Progress, Receipt
 from treue.engine.assembly import make_engine, make_renderer
 from treue.engine.composing import Writer
-from treue.engine.delivering import Delivery
+from treue.engine.delivery.dispatcher import Delivery
 from treue.engine.versions import Version, publish
 from treue.language.journey import Journey
 from treue.model.states import CHANNELS, WEBHOOK

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from treue.cli.demo.shop import Person
 from treue.engine.assembly import Assembly
-from treue.engine.delivering import Delivered
+from treue.engine.delivery.dispatcher import Delivered
 from treue.engine.replay import RunTick, Tick, replay
 from treue.store import consents, customers, events
 from treue.store.inputs import ConsentInput, EventInput

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, update
 
 from treue.clock import utc_now
-from treue.engine import outbox
-from treue.engine.acceptance import Fate, is_dead, is_here, read_log, remove_log
+from treue.engine.delivery import outbox
+from treue.engine.delivery.acceptance import Fate, is_dead, is_here, read_log, remove_log
 from treue.model.states import Decision, MessageState, Reason
 from treue.model.tables import message, trace
 from treue.store.store import Store

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Protocol
 
 from treue.channel import Accepted, Channel, Outgoing, Receipt, Refused, Retry, Unknown
-from treue.engine import outbox
-from treue.engine.acceptance import AcceptanceLog, worker_name
-from treue.engine.outbox import Claimed, Settled
+from treue.engine.delivery import outbox
+from treue.engine.delivery.acceptance import AcceptanceLog, worker_name
+from treue.engine.delivery.outbox import Claimed, Settled
 from treue.model.states import MessageState, Reason
 from treue.store.store import Store
 

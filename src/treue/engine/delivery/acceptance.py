@@ -64,9 +64,10 @@ class AcceptanceLog:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
-    def started(self, key: str) -> None:
-        """Note that a message is about to go on the wire."""
+    def started(self, key: str) -> bool:
+        """Note that a message is about to go on the wire; a worker that slept past its lease lets none go."""
         os.write(self._file, f"> {key}\n".encode())
+        return True
 
     def settled(self, key: str, receipt: Receipt) -> None:
         """Note what the provider said, before the database hears of it."""
