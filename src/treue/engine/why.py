@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -24,9 +24,10 @@ from treue.model.tables import (
     trace,
 )
 from treue.plan.explain import trigger
-from treue.plan.stages import Choose, OnDate, Plan, Stage
+from treue.plan.stages import Choose, OnDate, Plan, Stage, WaitFor
 from treue.plan.stored import from_json
 from treue.segments.explain import Explanation, explain, explanation
+from treue.segments.needs import since_arrival
 from treue.segments.sql import Moment, event_fits
 from treue.segments.tree import Condition, InSegment
 from treue.segments.words import words
@@ -83,17 +84,16 @@ class Inquiry:
             .where(trace.c.customer_id == self._customer_id, journey.c.name == name)
             .order_by(trace.c.id.desc())
         )
-        found, versions = [], dict[int | None, int | None]()
-        for row in self._connection.execute(
-            query
-        ).all():  # backwards, since a stay knows the version it came to
+        rows = self._connection.execute(query).all()
+        came, found, versions = _came(rows[::-1]), [], dict[int | None, int | None]()
+        for row in rows:  # backwards, since a stay knows the version it came to
             version_id = versions.get(row.enrollment_id, row.version_id)
-            found.append(self._entry(row, version_id))
+            found.append(self._entry(row, version_id, came[row.enrollment_id, row.step_id]))
             if row.decision == Decision.migrated.value:
                 versions[row.enrollment_id] = row.detail["from"]
         return found[::-1]
 
-    def _entry(self, row: Row[Any], version_id: int | None) -> Entry:
+    def _entry(self, row: Row[Any], version_id: int | None, came: datetime) -> Entry:
         plan, lines, ids = self._version(version_id, row.journey_id)
         step = ids.get(row.step_id)
         stage = next((one for one in plan.stages if one.id == step), None) if plan else None
@@ -106,7 +106,7 @@ class Inquiry:
             row.reason,
             _reason_sentence(row.decision, row.reason),
             _values(row.detail or {}),
-            tuple(self._compared(row, plan, stage)),
+            tuple(self._compared(row, plan, stage, came)),
             line,
             lines[line - 1].strip() if line and line <= len(lines) else "",
         )
@@ -128,7 +128,9 @@ class Inquiry:
             self._versions[version_id] = from_json(row.plan), row.source.splitlines(), ids
         return self._versions[version_id]
 
-    def _compared(self, row: Row[Any], plan: Plan | None, stage: Stage | None) -> list[Explanation]:
+    def _compared(
+        self, row: Row[Any], plan: Plan | None, stage: Stage | None, came: datetime
+    ) -> list[Explanation]:
         """Look again at the conditions behind a decision, as of its time (attributes as they are now)."""
         asked: list[Condition] = []
         if row.decision == Decision.branch.value and isinstance(stage, Choose):
@@ -136,22 +138,26 @@ class Inquiry:
                 asked += [way.condition] if way.condition is not None else []
                 if way.name == (row.detail or {}).get("way"):
                     break
+        elif row.decision == Decision.branch.value and isinstance(stage, WaitFor):
+            asked.append(since_arrival(stage.condition))
         elif row.decision == Decision.skipped.value and stage is not None and stage.when is not None:
             asked.append(stage.when)
         elif row.reason == "if" and plan is not None and plan.entry.when is not None:
             asked.append(plan.entry.when)
-        return [self.look(condition, row.at, row.entered_at, row.event_id) for condition in asked]
+        return [self.look(condition, row.at, row.entered_at, came, row.event_id) for condition in asked]
 
     def look(
         self,
         condition: Condition,
         at: datetime,
         entered_at: datetime | None = None,
+        arrived_at: datetime | None = None,
         event_id: int | None = None,
     ) -> Explanation:
-        """Return how a condition looks for the customer as of a time, in a stay."""
+        """Return how a condition looks for the customer as of a time, in a stay and at a step."""
         moment, dialect = Moment(at, self._zone), self._connection.dialect.name
-        query = explain(condition, moment, dialect, self._customer_id, entered_at or at, at, event_id)
+        stay = entered_at or at, arrived_at or at, event_id
+        query = explain(condition, moment, dialect, self._customer_id, *stay)
         return explanation(condition, dict(self._connection.execute(query).mappings().one()), moment)
 
     # --- never entered --------------------------------------------------------------------------------------
@@ -255,6 +261,21 @@ class Inquiry:
 
     def _told(self, at: datetime) -> str:
         return f"{Moment(at, self._zone).local(at):%Y-%m-%d %H:%M}"
+
+
+def _came(rows: Sequence[Row[Any]]) -> dict[tuple[int | None, int | None], datetime]:
+    """Return when a customer came to each step of each stay: when the first thing was decided there.
+
+    Who was moved to a step by a new version came there when the wait began that they were moved from.
+    """
+    found, waits = dict[tuple[int | None, int | None], datetime](), dict[int | None, datetime]()
+    for row in rows:
+        moved = row.decision == Decision.migrated.value
+        at = waits.get(row.enrollment_id, row.at) if moved else row.at
+        found.setdefault((row.enrollment_id, row.step_id), at)
+        if row.decision == Decision.waiting.value:
+            waits[row.enrollment_id] = row.at
+    return found
 
 
 def stays(connection: Connection, customer_id: int) -> dict[str, list[str]]:
