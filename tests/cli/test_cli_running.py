@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calling import START, Run
+from calling import START, Run, make
 from sqlalchemy import func, select, update
 
+from treue.engine import routing
 from treue.engine.assembly import assembled
 from treue.engine.engine import run_pass
 from treue.model.tables import enrollment, event, journey, message, trace
+from treue.store import consents, customers, journeys
+from treue.store.inputs import ConsentInput, CustomerInput
 from treue.store.store import Store
 from treue.workspace.loading import load
 
@@ -288,6 +291,81 @@ def test_why_tells_that_the_event_lies_before_the_journey_went_live(
 def test_why_tells_that_a_journey_does_not_run_yet(treue: Run, lived: Path) -> None:
     (lived / "journeys/by-mail.yaml").write_text((lived / "journeys/by-hand.yaml").read_text())
     assert "has not been published" in treue(lived, "why", "c1", "--journey", "by-mail").out
+
+
+# --- held back ----------------------------------------------------------------------------------------------
+
+NEWS = """\
+description: News, to whom we enroll.
+category: promotional
+basis: consent
+enter: {manual: true, again: always}
+steps:
+  - {id: letter, send: win-back-letter, on: email, valid_for: 3d}
+"""
+
+
+@pytest.fixture
+def holding(tmp_path: Path, reference: Path) -> Path:
+    """A workspace in which Ada has had her news of the day, and Bob sleeps already."""
+    root = tmp_path / "holding"
+    make(root, reference)
+    for path in (root / "journeys").iterdir():
+        path.unlink()
+    (root / "journeys/news.yaml").write_text(NEWS)
+    settings = (root / "treue.yaml").read_text()
+    settings = settings.replace("- {at_most: 3, per: 7d}", "- {at_most: 1, per: 1d}")
+    (root / "treue.yaml").write_text(settings.replace("quiet_hours:", 'quiet_hours:\n  email: "20:00-08:00"'))
+    with assembled(load(root)) as assembly:
+        assembly.publish(START)
+        with assembly.store.transaction() as connection:
+            people = [
+                CustomerInput(key, email=f"{key}@example.com", timezone="Europe/Berlin")
+                for key in ("ada", "bob")
+            ]
+            customers.upsert(connection, people, START)
+            consents.give(connection, [ConsentInput(one.key, "email") for one in people], START)
+        for hours, key in ((0, "ada"), (1, "ada"), (12, "bob")):  # 11 and 12 o'clock in Berlin, and 23
+            now = START + timedelta(hours=hours)
+            with assembly.store.transaction() as connection:
+                (id_,) = customers.ids_for_keys(connection, [key]).values()
+                which = journeys.find(connection, "news")
+                assert which is not None
+                routing.enroll(connection, which, [id_], now)
+            run_pass(assembly.engine, now)
+    return root
+
+
+def test_status_tells_how_many_messages_are_held_why_and_until_when(treue: Run, holding: Path) -> None:
+    found = treue(holding, "status", "--json").json
+    held = found["outbox"]["held"]
+    assert {reason: one["messages"] for reason, one in held.items()} == {"over_limit": 1, "quiet_hours": 1}
+    assert held["over_limit"]["next"] == "2026-03-02T10:00:00Z"
+    assert "2026-03-02T07:00:00Z" <= held["quiet_hours"]["next"] <= "2026-03-02T07:30:00Z"
+    assert (found["outbox"]["queued"], found["journeys"]["news"]["sent"]) == (2, {"email": 1})
+    shown = treue(holding, "status").out
+    assert "1 over limit, 1 quiet hours; the next may go 2026-03-02 08:" in shown
+
+
+def test_why_tells_what_holds_a_message_and_until_when(treue: Run, holding: Path) -> None:
+    (held,) = [one for one in trail(treue, holding, "ada", "news") if one["decision"] == "held"]
+    assert (held["step"], held["reason"]) == ("letter", "over_limit")
+    assert (held["values"]["had"], held["values"]["until"]) == (1, "2026-03-02T10:00:00Z")
+    (held,) = [one for one in trail(treue, holding, "bob", "news") if one["decision"] == "held"]
+    assert held["reason"] == "quiet_hours"
+    shown = treue(holding, "why", "ada").out + treue(holding, "why", "bob").out
+    assert "the message is held until 2026-03-02 11:00" in shown
+    assert "(1 counted, the limit is 1 in 1d)" in shown
+    assert "the message is held until 2026-03-02 08:" in shown
+
+
+def test_what_was_held_is_held_no_more_once_it_has_gone(treue: Run, holding: Path) -> None:
+    with assembled(load(holding)) as assembly:
+        run_pass(assembly.engine, START + timedelta(hours=24))
+    found = treue(holding, "status", "--json").json
+    assert (found["outbox"]["held"], found["journeys"]["news"]["sent"]) == ({}, {"email": 3})
+    assert trail(treue, holding, "bob", "news")[-1]["decision"] == "sent"
+    assert "held  " not in treue(holding, "status").out
 
 
 # --- pause, resume, stop ----------------------------------------------------------------------------------

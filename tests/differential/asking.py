@@ -189,10 +189,14 @@ class Asked:
 
     def journey(self, leaf: dict[str, Any]) -> bool:
         """{journey: onboarding, is: inside}: any stay counts; who converted has finished; never: no stay at all."""
-        outcomes = {stay.outcome for stay in self.customer.stays if stay.journey == leaf["journey"]}
+        stays = [stay for stay in self.customer.stays if stay.journey == leaf["journey"]]
+        stays = [stay for stay in stays if stay.entered_at <= self.now]
         if leaf["is"] == "never":
-            return not outcomes
-        return leaf["is"] in outcomes or (leaf["is"] == "finished" and "converted" in outcomes)
+            return not stays
+        left = [stay.outcome for stay in stays if stay.left_at is not None and stay.left_at <= self.now]
+        if leaf["is"] == "inside":
+            return len(left) < len(stays)
+        return leaf["is"] in left or (leaf["is"] == "finished" and "converted" in left)
 
     # --- comparisons ------------------------------------------------------------------------------------
 
