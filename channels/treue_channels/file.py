@@ -8,7 +8,9 @@ import json
 import math
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import quote
 
 from treue.channel import (
@@ -33,10 +35,13 @@ class File:
     written before is accepted again and its file left alone. The folder is made on first use.
     """
 
+    kinds: ClassVar[tuple[Kind, ...]] = ("email", "sms", "push")
+    capabilities = Capabilities(
+        "email", batch=100, dedup_window=math.inf, mime=True, attachments=True, address="any"
+    )
+
     def __init__(self, kind: Kind, path: str | os.PathLike[str]) -> None:
-        self.capabilities = Capabilities(
-            kind=kind, batch=100, dedup_window=math.inf, mime=True, attachments=True
-        )
+        self.capabilities = replace(File.capabilities, kind=kind)
         self._folder = Path(path)
 
     def send(self, batch: Sequence[Outgoing], progress: Progress) -> list[Receipt]:

@@ -58,14 +58,15 @@ class Smtp:
     `ehlo=NAME`. Raises ChannelError where the URL cannot be read.
     """
 
+    capabilities = Capabilities(
+        kind="email", batch=BATCH, mime=True, attachments=True, address="an e-mail address"
+    )
+
     def __init__(self, url: str, kind: Kind = "email") -> None:
         if kind != "email":
             raise ChannelError(
                 f"The smtp adapter sends e-mail, not {kind}; give that channel another adapter."
             )
-        self.capabilities = Capabilities(
-            kind="email", batch=BATCH, mime=True, attachments=True, address="an e-mail address"
-        )
         self._relay = read_url(url)
         self._wire: smtplib.SMTP | None = None
         self._down: Retry | None = None

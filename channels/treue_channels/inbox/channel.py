@@ -6,7 +6,9 @@ import math
 import os
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 from treue.channel import (
     TAKEN_OVER,
@@ -29,10 +31,13 @@ class InboxChannel:
     A message whose key is there already is accepted and not stored again.
     """
 
+    kinds: ClassVar[tuple[Kind, ...]] = ("email", "sms", "push")
+    capabilities = Capabilities(
+        "email", batch=500, dedup_window=math.inf, mime=True, attachments=True, address="any"
+    )
+
     def __init__(self, kind: Kind, box: str | os.PathLike[str]) -> None:
-        self.capabilities = Capabilities(
-            kind=kind, batch=500, dedup_window=math.inf, mime=True, attachments=True
-        )
+        self.capabilities = replace(InboxChannel.capabilities, kind=kind)
         self._box = Box(Path(box))
 
     def send(self, batch: Sequence[Outgoing], progress: Progress) -> list[Receipt]:

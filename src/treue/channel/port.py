@@ -1,19 +1,17 @@
-"""The port a channel adapter implements, and how adapters are found.
+"""The port a channel adapter implements.
 
 An adapter turns a batch of ready messages into one receipt each. No exception crosses the port: what went
-wrong is a receipt. Third parties register theirs in the entry-point group `treue.channels`.
+wrong is a receipt.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from treue.channel.messages import Outgoing
 from treue.channel.outcomes import Receipt
-from treue.errors import ChannelError
 from treue.model.states import DeliveryEventKind
 
 Kind = Literal["email", "sms", "push", "webhook"]
@@ -21,7 +19,7 @@ Kind = Literal["email", "sms", "push", "webhook"]
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What an adapter can do; the feature matrix in the docs is made of these.
+    """What an adapter can do, declared on its class; the feature matrix in the docs is made of these.
 
     `address` says in words what a customer must have. `batch` is how many messages one request, or one conversation,
     takes. `dedup_window` is for how many seconds the provider honours an idempotency key; 0 means not at all.
@@ -57,7 +55,11 @@ class Progress(Protocol):
 
 @runtime_checkable
 class Channel(Protocol):
-    """A way to reach customers. One instance serves one worker and is used from one thread."""
+    """A way to reach customers. One instance serves one worker and is used from one thread.
+
+    The class, too, has `capabilities`, so that they can be read without credentials. One that serves several kinds of
+    channel names them in `kinds`, and each instance has the `capabilities` of its own.
+    """
 
     capabilities: Capabilities
 
@@ -76,29 +78,3 @@ class Service(Protocol):
 
     def stop(self) -> None:
         """Stop it."""
-
-
-def channel_factory(adapter: str) -> Any:
-    """Return the class of the adapter called `adapter`; it takes the channel's settings as keywords.
-
-    Raises ChannelError where no such adapter is installed.
-    """
-    found = {entry.name: entry for entry in entry_points(group="treue.channels")}
-    if adapter not in found:
-        raise ChannelError(
-            f"There is no channel adapter called {adapter!r}; installed are {', '.join(sorted(found))}."
-        )
-    return found[adapter].load()
-
-
-def installed_adapters() -> list[str]:
-    """Return the names of all installed channel adapters."""
-    return sorted({entry.name for entry in entry_points(group="treue.channels")})
-
-
-def service_factory(name: str) -> Any:
-    """Return the class of the service called `name` from the entry-point group `treue.services`."""
-    found = {entry.name: entry for entry in entry_points(group="treue.services")}
-    if name not in found:
-        raise ChannelError(f"There is no service called {name!r} installed.")
-    return found[name].load()

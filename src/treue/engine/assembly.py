@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from treue.channel import Channel, Kind, channel_factory, service_factory
+from treue.channel import Channel, Kind, channel_factory, served_kinds, service_factory
 from treue.engine.applying import Applied, Files, Look, apply, look
 from treue.engine.composing import Writer
 from treue.engine.delivery.dispatcher import Delivery
@@ -32,10 +32,12 @@ from treue.render.renderer import Renderer
 from treue.render.workspace_check import template_problems
 from treue.store import journeys, zones
 from treue.store.store import Store
-from treue.workspace.files import state_folder
+from treue.workspace.files import CHANNELS_FOLDER, state_folder
 from treue.workspace.loading import Workspace
 
 INBOX_FILE = "inbox.db"
+CALLS = "calls"
+"""The adapter behind `call` steps."""
 
 
 @dataclass
@@ -199,12 +201,12 @@ def assembled(workspace: Workspace, *, deliver: bool = True) -> Iterator[Assembl
         delivery = None
         if deliver:
             channels = {
-                name: _channel(name, channel, state, stack)  # type: ignore[arg-type]
+                name: _channel(name, channel, workspace.root, stack)  # type: ignore[arg-type]
                 for name, channel in settings.channels.items()
             }
             if settings.calls:
                 _require_secrets(workspace)
-                channels[WEBHOOK] = channel_factory(WEBHOOK)(kind=WEBHOOK, hosts=settings.calls)
+                channels[WEBHOOK] = channel_factory(CALLS)(kind=WEBHOOK, hosts=settings.calls)
             for channel in channels.values():
                 stack.callback(channel.close)
             writer = Writer(store, renderer, links, settings.sender, settings.workspace, stages)
@@ -224,7 +226,8 @@ def _require_secrets(workspace: Workspace) -> None:
                 raise SettingsError(f"The environment variable {step.secret} is not set; {where}.")
 
 
-def _channel(kind: Kind, settings: ChannelSettings, state: Path, stack: ExitStack) -> Channel:
+def _channel(kind: Kind, settings: ChannelSettings, root: Path, stack: ExitStack) -> Channel:
+    state = state_folder(root)
     options: dict[str, Any] = {
         name: value if isinstance(value, (bool, int, float)) else value.value()
         for name, value in settings.options.items()
@@ -238,8 +241,14 @@ def _channel(kind: Kind, settings: ChannelSettings, state: Path, stack: ExitStac
         options["url"] = inbox.smtp_url
     if settings.adapter == "file":
         options["path"] = Path(options.get("path") or state / "sent")
+    factory = channel_factory(settings.adapter, root / CHANNELS_FOLDER)
+    if kind not in served_kinds(factory):
+        served = " and ".join(served_kinds(factory))
+        raise ChannelError(
+            f"The adapter {settings.adapter} is for {served}; give `{kind}` another in treue.yaml."
+        )
     try:
-        channel: Channel = channel_factory(settings.adapter)(kind=kind, **options)
+        channel: Channel = factory(kind=kind, **options)
     except TypeError as error:
         raise ChannelError(
             f"The channel `{kind}` in treue.yaml does not fit the adapter {settings.adapter}: {error}."

@@ -29,7 +29,18 @@ from typing import Any, ClassVar
 
 import pytest
 
-from treue.channel import Accepted, Channel, Kind, Outgoing, Receipt, Refused, Retry, Unknown
+from treue.channel import (
+    Accepted,
+    Capabilities,
+    Channel,
+    Kind,
+    Outgoing,
+    Receipt,
+    Refused,
+    Retry,
+    Unknown,
+    served_kinds,
+)
 
 
 @dataclass
@@ -115,6 +126,14 @@ class ChannelContract:
         assert channel.capabilities.kind in ("email", "sms", "push", "webhook")
         assert channel.capabilities.batch >= 1
         assert channel.capabilities.dedup_window >= 0
+
+    def test_its_class_says_so_too_without_credentials(self, channel: Channel) -> None:
+        """The feature matrix is made of what the classes declare."""
+        declared = getattr(type(channel), "capabilities", None)
+        assert isinstance(declared, Capabilities), "declare `capabilities = Capabilities(...)` on the class"
+        assert channel.capabilities.kind in served_kinds(type(channel))
+        assert replace(channel.capabilities, kind=declared.kind) == declared
+        assert declared.address, "say in `address` what a customer must have"
 
     def test_every_message_of_a_batch_is_accepted_with_one_receipt_each(self, channel: Channel) -> None:
         """As many receipts as messages."""

@@ -13,6 +13,8 @@ from treue.errors import UsageError
 SETTINGS_FILE = "treue.yaml"
 SCHEMA_FILE = "treue.schema.json"
 STATE_FOLDER = ".treue"
+CHANNELS_FOLDER = "channels"
+"""Where a workspace keeps adapters of its own, as `NAME.py`."""
 LAYOUT = "_layout"
 
 TEMPLATE_FILE = re.compile(

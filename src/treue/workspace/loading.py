@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from treue.channel import own_adapters
 from treue.errors import WorkspaceError
 from treue.language.grammar import INVALID, Context, Reference, Schema, Shape, plain_name
 from treue.language.journey import JOURNEY, Journey
@@ -18,7 +19,7 @@ from treue.language.source import MAX_BYTES, MAX_DEPTH, Mapping, read, read_any
 from treue.segments.tree import All, AnyOf, Condition, InSegment, Not
 from treue.workspace import scenarios
 from treue.workspace.dependencies import circles, named_segments, ordered
-from treue.workspace.files import SETTINGS_FILE, TemplateFolder, template_folders, yaml_files
+from treue.workspace.files import CHANNELS_FOLDER, SETTINGS_FILE, TemplateFolder, template_folders, yaml_files
 from treue.workspace.spinning import spinning
 
 
@@ -218,15 +219,16 @@ class _Loader:
                 self.problems.add(reference.place, "T306", f"There is no journey `{reference.name}`.", near)
             elif reference.kind == "variant":
                 self._check_variant(reference, templates)
-            elif (
-                reference.kind == "adapter"
-                and self.adapters is not None
-                and reference.name not in self.adapters()
-            ):
-                near = did_you_mean(reference.name, self.adapters())
-                self.problems.add(
-                    reference.place, "T313", f"There is no channel adapter `{reference.name}`.", near
-                )
+            elif reference.kind == "adapter" and self.adapters is not None:
+                self._check_adapter(reference, self.adapters())
+
+    def _check_adapter(self, reference: Reference, installed: list[str]) -> None:
+        own = own_adapters(self.root / CHANNELS_FOLDER)
+        if reference.name not in (*installed, *own):
+            near = did_you_mean(reference.name, [*installed, *own])
+            self.problems.add(
+                reference.place, "T313", f"There is no channel adapter `{reference.name}`.", near
+            )
 
     def _check_spinning(self, journeys: dict[str, Journey]) -> None:
         for place, circle in spinning(journeys):

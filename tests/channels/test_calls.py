@@ -17,7 +17,8 @@ from calls import HOST, PUBLIC, Network, Receiver, certificate, receiving, resol
 
 from treue.channel import Accepted, Kind, Outgoing, Receipt, Refused, Retry, Unknown
 from treue.testing.channel_contract import ChannelContract, Log
-from treue_channels.webhook import Webhook, is_public
+from treue_channels.calls import Calls
+from treue_channels.public_network import is_public
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes, ok").decode()
 
@@ -39,8 +40,8 @@ def network(receiver: Receiver) -> Network:
 
 
 @pytest.fixture
-def channel(network: Network, files: tuple[Path, Path]) -> Iterator[Webhook]:
-    made = Webhook(hosts=[HOST], resolve=resolving(PUBLIC), network=network, trust=trusting(files))
+def channel(network: Network, files: tuple[Path, Path]) -> Iterator[Calls]:
+    made = Calls(hosts=[HOST], resolve=resolving(PUBLIC), network=network, trust=trusting(files))
     yield made
     made.close()
 
@@ -49,27 +50,27 @@ def call(number: int = 0, to: str = f"https://{HOST}/new", body: bytes = b'{"a":
     return Outgoing(f"call-{number}", to, raw=body, data={"method": "POST", **data})
 
 
-def send(channel: Webhook, message: Outgoing) -> Receipt:
+def send(channel: Calls, message: Outgoing) -> Receipt:
     return channel.send([message], Log())[0]
 
 
-class TestWebhookContract(ChannelContract):
+class TestCallsContract(ChannelContract):
     secrets = (SECRET,)
 
     @pytest.fixture
-    def channel(self, network: Network, files: tuple[Path, Path], monkeypatch: Any) -> Iterator[Webhook]:
+    def channel(self, network: Network, files: tuple[Path, Path], monkeypatch: Any) -> Iterator[Calls]:
         monkeypatch.setenv("HOOK_SECRET", SECRET)
-        made = Webhook(hosts=[HOST], resolve=resolving(PUBLIC), network=network, trust=trusting(files))
+        made = Calls(hosts=[HOST], resolve=resolving(PUBLIC), network=network, trust=trusting(files))
         yield made
         made.close()
 
     @pytest.fixture
-    def unreachable(self, files: tuple[Path, Path], monkeypatch: Any) -> Webhook:
+    def unreachable(self, files: tuple[Path, Path], monkeypatch: Any) -> Calls:
         monkeypatch.setenv("HOOK_SECRET", SECRET)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        return Webhook(hosts=[HOST], resolve=resolving(PUBLIC), network=Network(port), trust=trusting(files))
+        return Calls(hosts=[HOST], resolve=resolving(PUBLIC), network=Network(port), trust=trusting(files))
 
     def message(self, number: int, kind: Kind = "webhook") -> Outgoing:
         return call(number, secret="HOOK_SECRET")
@@ -81,9 +82,7 @@ class TestWebhookContract(ChannelContract):
 # --- what is sent -------------------------------------------------------------------------------------------
 
 
-def test_standardwebhooks_verifies_what_is_sent(
-    channel: Webhook, receiver: Receiver, monkeypatch: Any
-) -> None:
+def test_standardwebhooks_verifies_what_is_sent(channel: Calls, receiver: Receiver, monkeypatch: Any) -> None:
     from standardwebhooks import Webhook as Verifier
 
     monkeypatch.setenv("HOOK_SECRET", SECRET)
@@ -94,13 +93,13 @@ def test_standardwebhooks_verifies_what_is_sent(
     assert came.headers["content-type"] == "application/json"
 
 
-def test_without_a_secret_it_goes_unsigned_but_with_its_id(channel: Webhook, receiver: Receiver) -> None:
+def test_without_a_secret_it_goes_unsigned_but_with_its_id(channel: Calls, receiver: Receiver) -> None:
     send(channel, call())
     assert "webhook-signature" not in receiver.received[0].headers
     assert receiver.received[0].headers["webhook-id"] == "call-0"
 
 
-def test_the_id_is_the_same_on_every_attempt(channel: Webhook, receiver: Receiver) -> None:
+def test_the_id_is_the_same_on_every_attempt(channel: Calls, receiver: Receiver) -> None:
     receiver.answers = [(503, {}, b"")]
     assert isinstance(send(channel, call(7)), Retry)
     assert isinstance(send(channel, call(7)), Accepted)
@@ -108,14 +107,14 @@ def test_the_id_is_the_same_on_every_attempt(channel: Webhook, receiver: Receive
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
-def test_each_method_is_what_the_receiver_sees(channel: Webhook, receiver: Receiver, method: str) -> None:
+def test_each_method_is_what_the_receiver_sees(channel: Calls, receiver: Receiver, method: str) -> None:
     body = b"" if method == "GET" else b"{}"
     send(channel, call(to=f"https://{HOST}/a/b?c=d%20e", body=body, method=method))
     assert (receiver.received[0].method, receiver.received[0].path) == (method, "/a/b?c=d%20e")
     assert receiver.received[0].headers["host"] == HOST
 
 
-def test_nothing_of_ours_is_in_a_request(channel: Webhook, receiver: Receiver, monkeypatch: Any) -> None:
+def test_nothing_of_ours_is_in_a_request(channel: Calls, receiver: Receiver, monkeypatch: Any) -> None:
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     receiver.answers = [(200, {"Set-Cookie": "a=b"}, b"")]
@@ -126,7 +125,7 @@ def test_nothing_of_ours_is_in_a_request(channel: Webhook, receiver: Receiver, m
 
 
 def test_a_secret_that_is_not_there_or_is_none_waits_for_somebody_to_mend_it(
-    channel: Webhook, receiver: Receiver, monkeypatch: Any
+    channel: Calls, receiver: Receiver, monkeypatch: Any
 ) -> None:
     missing = send(channel, call(secret="HOOK_NOT_SET"))
     monkeypatch.setenv("HOOK_BROKEN", "not base64 at all!")
@@ -151,13 +150,13 @@ def test_a_secret_that_is_not_there_or_is_none_waits_for_somebody_to_mend_it(
     ],
 )  # fmt: skip
 def test_every_answer_has_its_meaning(
-    channel: Webhook, receiver: Receiver, status: int, kind: type[Receipt]
+    channel: Calls, receiver: Receiver, status: int, kind: type[Receipt]
 ) -> None:
     receiver.answers = [(status, {}, b"")]
     assert isinstance(send(channel, call()), kind)
 
 
-def test_retry_after_is_heeded_as_seconds_and_as_a_date(channel: Webhook, receiver: Receiver) -> None:
+def test_retry_after_is_heeded_as_seconds_and_as_a_date(channel: Calls, receiver: Receiver) -> None:
     from email.utils import format_datetime
 
     from treue.clock import utc_now
@@ -168,7 +167,7 @@ def test_retry_after_is_heeded_as_seconds_and_as_a_date(channel: Webhook, receiv
     assert [wait.after for wait in waits if isinstance(wait, Retry)] == [120.0, 0.0, 60.0, 86_400.0]
 
 
-def test_a_receiver_that_breaks_off_leaves_its_fate_unknown(channel: Webhook, receiver: Receiver) -> None:
+def test_a_receiver_that_breaks_off_leaves_its_fate_unknown(channel: Calls, receiver: Receiver) -> None:
     receiver.answers = [lambda handler: handler.connection.close()]
     assert isinstance(send(channel, call()), Unknown)
 
@@ -176,7 +175,7 @@ def test_a_receiver_that_breaks_off_leaves_its_fate_unknown(channel: Webhook, re
 def test_a_receiver_that_drips_its_answer_is_not_waited_for(
     network: Network, receiver: Receiver, files: tuple[Path, Path]
 ) -> None:
-    channel = Webhook(
+    channel = Calls(
         hosts=[HOST], resolve=resolving(PUBLIC), network=network, trust=trusting(files), seconds=1.0
     )
 
@@ -191,7 +190,7 @@ def test_a_receiver_that_drips_its_answer_is_not_waited_for(
     channel.close()
 
 
-def test_an_endless_answer_is_read_to_a_megabyte(channel: Webhook, receiver: Receiver) -> None:
+def test_an_endless_answer_is_read_to_a_megabyte(channel: Calls, receiver: Receiver) -> None:
     written = 0
 
     def endless(handler: BaseHTTPRequestHandler) -> None:
@@ -254,7 +253,7 @@ def test_there_are_120_spellings() -> None:
 def test_no_spelling_of_a_private_address_is_called(
     network: Network, receiver: Receiver, files: tuple[Path, Path], lists: list[str]
 ) -> None:
-    channel = Webhook(hosts=lists, network=network, trust=trusting(files), resolve=resolving("127.0.0.1"))
+    channel = Calls(hosts=lists, network=network, trust=trusting(files), resolve=resolving("127.0.0.1"))
     batch = [call(n, to=url) for n, url in enumerate(_spellings())]
     receipts = channel.send(batch, Log())
     channel.close()
@@ -292,9 +291,7 @@ def test_pythons_own_word_for_public_is_not_enough() -> None:
 def test_a_listed_host_with_a_private_address_is_not_called(
     network: Network, receiver: Receiver, files: tuple[Path, Path], address: str, beside: tuple[str, ...]
 ) -> None:
-    channel = Webhook(
-        hosts=[HOST], resolve=resolving(*beside, address), network=network, trust=trusting(files)
-    )
+    channel = Calls(hosts=[HOST], resolve=resolving(*beside, address), network=network, trust=trusting(files))
     receipt = send(channel, call())
     channel.close()
     assert isinstance(receipt, Refused)
@@ -311,7 +308,7 @@ def test_a_name_that_means_another_address_a_moment_later_leads_nowhere_else(
         asked.append(host)
         return [PUBLIC if len(asked) % 2 else "127.0.0.1"]
 
-    channel = Webhook(hosts=[HOST], resolve=rebinding, network=network, trust=trusting(files))
+    channel = Calls(hosts=[HOST], resolve=rebinding, network=network, trust=trusting(files))
     receipts = [send(channel, call(n)) for n in range(6)]
     channel.close()
     assert len(asked) == 6, "one look-up for each call"
@@ -325,7 +322,7 @@ def test_a_name_that_means_another_address_a_moment_later_leads_nowhere_else(
     "to", ["http://127.0.0.1/", "https://169.254.169.254/latest/", f"https://{HOST}/again"]
 )
 def test_no_redirect_is_followed(
-    channel: Webhook, network: Network, receiver: Receiver, status: int, to: str
+    channel: Calls, network: Network, receiver: Receiver, status: int, to: str
 ) -> None:
     receiver.answers = [(status, {"Location": to}, b"")]
     assert isinstance(send(channel, call()), Refused)
@@ -334,7 +331,7 @@ def test_no_redirect_is_followed(
 
 
 def test_the_certificate_must_be_the_hosts(network: Network, receiver: Receiver) -> None:
-    channel = Webhook(hosts=[HOST], resolve=resolving(PUBLIC), network=network)
+    channel = Calls(hosts=[HOST], resolve=resolving(PUBLIC), network=network)
     assert isinstance(send(channel, call()), Retry)
     channel.close()
     assert receiver.received == []
@@ -344,7 +341,7 @@ def test_a_certificate_for_another_name_is_none(
     network: Network, receiver: Receiver, files: tuple[Path, Path]
 ) -> None:
     other = "other.example.com"
-    channel = Webhook(hosts=[other], resolve=resolving(PUBLIC), network=network, trust=trusting(files))
+    channel = Calls(hosts=[other], resolve=resolving(PUBLIC), network=network, trust=trusting(files))
     assert isinstance(send(channel, call(to=f"https://{other}/")), Retry)
     channel.close()
     assert receiver.received == []
@@ -361,13 +358,13 @@ def test_a_host_without_an_address_or_a_name_server_that_sleeps_is_asked_again_l
         return [PUBLIC]
 
     for resolve in (unknown, asleep, resolving()):
-        channel = Webhook(hosts=[HOST], resolve=resolve, network=network, trust=trusting(files), seconds=0.2)
+        channel = Calls(hosts=[HOST], resolve=resolve, network=network, trust=trusting(files), seconds=0.2)
         assert isinstance(send(channel, call()), Retry)
         channel.close()
 
 
 def test_a_host_is_the_same_in_capital_letters_and_on_its_own_port(
-    channel: Webhook, receiver: Receiver
+    channel: Calls, receiver: Receiver
 ) -> None:
     for n, url in enumerate((f"https://{HOST.upper()}/x", f"HTTPS://{HOST}:443/x")):
         assert send(channel, replace(call(n), to=url)) == Accepted("HTTP 200")

@@ -4,9 +4,8 @@ Signed by Standard Webhooks 1.0.0 (standardwebhooks.com). `webhook-id` is the me
 attempt, by which receivers tell a repetition; so a call whose fate is unknown is made again.
 
 A call can be led astray by whoever writes a customer's data, so it goes to listed hosts only, by https, on port 443.
-A host is resolved once, and the connection is made to the very address that was looked at; addresses that are not
-public are refused, also those that hide another inside (NAT64, 6to4, IPv4-mapped). There is no redirect, no proxy, no
-cookie, and no credential of ours. An exchange has five seconds, an answer a megabyte.
+Addresses that are not public are refused (`public_network`). There is no redirect, no proxy, no cookie, and no credential
+of ours. An exchange has five seconds, an answer a megabyte.
 """
 
 from __future__ import annotations
@@ -15,16 +14,12 @@ import base64
 import hmac
 import os
 import re
-import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as TooLate
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from ipaddress import IPv6Address, ip_address, ip_network
-from typing import Any
 
 import httpcore
 
@@ -41,6 +36,15 @@ from treue.channel import (
     Unknown,
 )
 from treue.clock import utc_now
+from treue_channels.public_network import (
+    Forbidden,
+    NoAddress,
+    Pinned,
+    Resolve,
+    look_up,
+    public_addresses,
+    said,
+)
 
 SECONDS = 5.0
 """How long one exchange may take, from the look-up of the host to the answer's end."""
@@ -59,70 +63,13 @@ _URL = re.compile(r"https://((?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:
 _LONGEST_URL = 8_000
 _AGAIN = (408, 425, 429)
 
-_DENIED = [
-    ip_network(text)
-    for text in [
-        "0.0.0.0/8",
-        "10.0.0.0/8",
-        "100.64.0.0/10",
-        "127.0.0.0/8",
-        "169.254.0.0/16",
-        "172.16.0.0/12",
-        "192.0.0.0/24",
-        "192.0.2.0/24",
-        "192.31.196.0/24",
-        "192.52.193.0/24",
-        "192.88.99.0/24",
-        "192.168.0.0/16",
-        "192.175.48.0/24",
-        "198.18.0.0/15",
-        "198.51.100.0/24",
-        "203.0.113.0/24",
-        "224.0.0.0/4",
-        "240.0.0.0/4",
-        "2001::/23",
-        "2001:db8::/32",
-        "2002::/16",
-        "2620:4f:8000::/48",
-        "3fff::/20",
-    ]
-]
-"""What IANA's registries set apart, and what wraps another address; of IPv6 only 2000::/3 is public at all."""
 
-_PUBLIC_V6 = ip_network("2000::/3")
-
-Resolve = Callable[[str], Sequence[str]]
-"""Turns a host's name into addresses. Raises OSError where there are none."""
-
-
-def is_public(address: str) -> bool:
-    """Whether an address is one of the open internet. Python's `is_global` is not enough: it passes 64:ff9b::7f00:1."""
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(found, IPv6Address) and found not in _PUBLIC_V6:
-        return False
-    denied = any(found in network for network in _DENIED if network.version == found.version)
-    return found.is_global and not found.is_multicast and not denied
-
-
-def look_up(host: str) -> list[str]:
-    """Return a host's addresses as the system knows them."""
-    found = socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
-class _Forbidden(Exception):  # noqa: N818
-    """The host has an address that no call may go to."""
-
-
-class _NoAddress(Exception):  # noqa: N818
-    """The host has no address, or its look-up took too long."""
-
-
-class Webhook:
+class Calls:
     """Makes calls to the listed `hosts`. `resolve`, `network` and `trust` are seams: no setting reaches them."""
+
+    capabilities = Capabilities(
+        "webhook", batch=AT_ONCE, dedup_window=float("inf"), address="the URL of the `call` step"
+    )
 
     def __init__(
         self,
@@ -134,7 +81,6 @@ class Webhook:
         trust: ssl.SSLContext | None = None,
         seconds: float = SECONDS,
     ) -> None:
-        self.capabilities = Capabilities(kind, batch=AT_ONCE, dedup_window=float("inf"))
         self._hosts = frozenset(host.lower() for host in hosts)
         self._resolve, self._network = resolve, network or httpcore.SyncBackend()
         self._trust, self._seconds = trust, seconds
@@ -184,36 +130,25 @@ class Webhook:
         )
 
     def _exchange(self, message: Outgoing, host: str, headers: list[tuple[str, str]]) -> Receipt:
+        assert self._look_ups is not None
         deadline = time.monotonic() + self._seconds
         try:
-            network = _Pinned(self._network, self._addresses(host), deadline)
+            addresses = public_addresses(host, self._resolve, self._look_ups, self._seconds)
+            network = Pinned(self._network, addresses, deadline)
             return self._answered(message, host, headers, network)
-        except _Forbidden as error:
+        except Forbidden as error:
             return Refused(str(error), forbidden=True)
-        except _NoAddress as error:
+        except NoAddress as error:
             return Retry(str(error))
         except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-            return Retry(f"{host} cannot be reached: {_said(error)}")
+            return Retry(f"{host} cannot be reached: {said(error)}")
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
-            return Unknown(f"{host} did not answer: {_said(error)}")
+            return Unknown(f"{host} did not answer: {said(error)}")
         except Exception as error:  # no exception crosses the port
             return Unknown(f"The call to {host} broke off: {type(error).__name__}")
 
-    def _addresses(self, host: str) -> list[str]:
-        assert self._look_ups is not None
-        try:
-            found = list(self._look_ups.submit(self._resolve, host).result(self._seconds))
-        except (OSError, TooLate, UnicodeError) as error:
-            raise _NoAddress(f"{host} has no address: {_said(error)}") from error
-        if not found:
-            raise _NoAddress(f"{host} has no address")
-        private = [address for address in found if not is_public(address)]
-        if private:
-            raise _Forbidden(f"{host} is {private[0]}, which is no public address.")
-        return found
-
     def _answered(
-        self, message: Outgoing, host: str, headers: list[tuple[str, str]], network: _Pinned
+        self, message: Outgoing, host: str, headers: list[tuple[str, str]], network: Pinned
     ) -> Receipt:
         method = message.data.get("method", "POST")
         body = None if method == "GET" else message.raw
@@ -238,64 +173,6 @@ def _read_out(response: httpcore.Response) -> None:
                 return
     except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError):
         return
-
-
-class _Pinned(httpcore.NetworkBackend):
-    """Connects to addresses that were looked at before, whatever the name means by now, and keeps to a deadline."""
-
-    def __init__(self, network: httpcore.NetworkBackend, addresses: Sequence[str], deadline: float) -> None:
-        self._network, self._addresses, self._deadline = network, addresses, deadline
-
-    def connect_tcp(self, host: str, port: int, timeout: float | None = None, local_address: str | None = None,
-                    socket_options: Any = None) -> httpcore.NetworkStream:  # fmt: skip
-        """Connect to the first address that can be reached."""
-        for address in self._addresses[:-1]:
-            try:
-                return self._connect(address, port)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                continue
-        return self._connect(self._addresses[-1], port)
-
-    def _connect(self, address: str, port: int) -> httpcore.NetworkStream:
-        left = _left(self._deadline, httpcore.ConnectTimeout)
-        return _Timed(self._network.connect_tcp(address, port, left), self._deadline)
-
-
-class _Timed(httpcore.NetworkStream):
-    """A stream whose every read and write ends by the deadline, so that dripping bytes does not prolong a call."""
-
-    def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
-        self._stream, self._deadline = stream, deadline
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read what there is."""
-        return self._stream.read(max_bytes, _left(self._deadline, httpcore.ReadTimeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write all of it."""
-        self._stream.write(buffer, _left(self._deadline, httpcore.WriteTimeout))
-
-    def close(self) -> None:
-        """Close the stream."""
-        self._stream.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        """Go on under TLS, the certificate held against the host's name."""
-        left = _left(self._deadline, httpcore.ConnectTimeout)
-        return _Timed(self._stream.start_tls(ssl_context, server_hostname, left), self._deadline)
-
-    def get_extra_info(self, info: str) -> Any:
-        """Return what the stream knows about itself."""
-        return self._stream.get_extra_info(info)
-
-
-def _left(deadline: float, too_late: type[Exception]) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise too_late("the time for it was over")
-    return left
 
 
 def _headers(message: Outgoing) -> list[tuple[str, str]] | Retry:
@@ -350,8 +227,3 @@ def _retry_after(headers: dict[bytes, bytes]) -> float:
         return min(max((then - utc_now()).total_seconds(), 0.0), LONGEST_WAIT)
     except (TypeError, ValueError, IndexError):
         return 60.0
-
-
-def _said(error: BaseException) -> str:
-    text = " ".join(str(error).split())[:120]
-    return text or type(error).__name__

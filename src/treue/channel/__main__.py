@@ -1,0 +1,88 @@
+"""The feature matrix, made from what the adapters declare; `docs/channels/README.md` is this, and a test holds it to it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from treue.channel.finding import GROUP, served_kinds
+from treue.channel.port import Capabilities
+
+INTRODUCTION = """# Channels
+
+A channel is set up in `treue.yaml`: its adapter, and what the adapter's page says it needs. Secrets come from the
+environment.
+
+```yaml
+channels:
+  email: {adapter: smtp, url: "${SMTP_URL:-}"}
+  push: {adapter: fcm, credentials: "${FCM_CREDENTIALS}"}
+```
+
+Where none fits, write [an adapter of your own](custom.md).
+
+Made from what the adapters declare; do not edit it by hand (`python -m treue.channel > docs/channels/README.md`).
+
+| adapter | for | a customer needs | messages at once | same key again | tells later | a second | carries |
+| --- | --- | --- | --- | --- | --- | --- | --- |
+"""
+
+LEGEND = """
+- **messages at once**: how many one request, or one conversation, takes.
+- **same key again**: how long a message with the same key is certain not to be sent twice. A message whose fate is
+  unknown is sent again within this time; with –, marketing messages never are.
+- **tells later**: what the provider reports of a message by calling back.
+- **a second**: how many messages the provider takes by default; – where it names no figure. `rate` sets another.
+- **best effort**: a yes means no more than that the message was handed over.
+"""
+
+
+def page() -> str:
+    """Return the page as Markdown: the adapters that come with Treue."""
+    found = [entry for entry in entry_points(group=GROUP) if entry.dist and entry.dist.name == "treue"]
+    return INTRODUCTION + "".join(_rows(sorted(found, key=lambda entry: entry.name))) + LEGEND
+
+
+def _rows(entries: list[EntryPoint]) -> Iterator[str]:
+    for entry in entries:
+        factory: Any = entry.load()
+        cells = (
+            f"[{entry.name}]({entry.name}.md)",
+            ", ".join(served_kinds(factory)),
+            *_cells(factory.capabilities),
+        )
+        yield f"| {' | '.join(cells)} |\n"
+
+
+def _cells(can: Capabilities) -> tuple[str, ...]:
+    return (
+        can.address,
+        str(can.batch),
+        _window(can.dedup_window),
+        ", ".join(sorted(can.callbacks)) or "–",
+        f"{can.rate:g}" if can.rate else "–",
+        ", ".join(_extras(can)) or "–",
+    )
+
+
+def _window(seconds: float) -> str:
+    """Return a dedup window in words."""
+    if seconds == math.inf:
+        return "never twice"
+    size, unit = (3600, "h") if seconds >= 3600 else (60, "min")
+    return f"{seconds / size:g} {unit}" if seconds else "–"
+
+
+def _extras(can: Capabilities) -> Iterator[str]:
+    if can.attachments:
+        yield "attachments"
+    if can.scheduled:
+        yield "send times"
+    if can.best_effort:
+        yield "**best effort**"
+
+
+if __name__ == "__main__":
+    print(page(), end="")

@@ -1,0 +1,43 @@
+"""The pages of the channels: the matrix is what the adapters declare, each has its page, and the example works."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from treue.channel import Accepted, Channel, Outgoing, Refused, channel_factory
+from treue.channel.__main__ import page
+from treue.testing.channel_contract import Log
+
+ROOT = Path(__file__).parents[2]
+PAGES = ROOT / "docs" / "channels"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+ADAPTERS = sorted(PROJECT["entry-points"]["treue.channels"])
+
+
+def test_the_matrix_is_the_one_the_adapters_make() -> None:
+    assert (PAGES / "README.md").read_text(encoding="utf-8") == page(), (
+        "run `python -m treue.channel > docs/channels/README.md`"
+    )
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_every_adapter_is_in_the_matrix_and_has_a_page(adapter: str) -> None:
+    assert f"| [{adapter}]({adapter}.md) |" in page()
+    text = (PAGES / f"{adapter}.md").read_text(encoding="utf-8")
+    assert text.startswith(f"# {adapter}\n")
+    assert f"adapter: {adapter}" in text or adapter == "calls"
+
+
+def test_the_adapter_on_the_page_about_own_ones_works(tmp_path: Path) -> None:
+    text = (PAGES / "custom.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "pager.py").write_text(code, encoding="utf-8")
+    pager = channel_factory("pager", tmp_path)(kind="sms", path=str(tmp_path / "line"))
+    assert isinstance(pager, Channel)
+    receipts = pager.send([Outgoing("1", "4711", text="Hello"), Outgoing("2", "x", text="No")], Log())
+    assert [type(receipt) for receipt in receipts] == [Accepted, Refused]
+    assert (tmp_path / "line").read_text() == "4711 Hello\n"
