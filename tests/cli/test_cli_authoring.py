@@ -309,6 +309,17 @@ def test_a_preview_of_an_sms_counts_its_parts(treue: Run, files: Path) -> None:
     assert found["sms"]["parts"] == -(-found["sms"]["units"] // 153)
 
 
+def test_a_preview_of_an_sms_names_what_makes_it_dear(treue: Run, files: Path) -> None:
+    file = files / "templates" / "win-back-last" / "sms.de.txt"
+    file.write_text(
+        "„Nur noch heute“ – alles zu halben Preisen bei Klangladen, wenn Sie mögen.\n", encoding="utf-8"
+    )
+    done = treue(files, "preview", "win-back-last", "--channel", "sms")
+    assert "2 parts, 74 units in UCS-2, because of „ “ –; 1 with plain quotes, dashes and blanks" in done.out
+    found = treue(files, "preview", "win-back-last", "--channel", "sms", "--json").json["sms"]
+    assert found == {"coding": "UCS-2", "units": 74, "parts": 2, "unusual": ["„", "“", "–"], "plain_parts": 1}
+
+
 def test_a_preview_on_a_channel_the_template_lacks_names_those_it_has(treue: Run, files: Path) -> None:
     done = treue(files, "preview", "welcome", "--channel", "sms")
     assert done.code == 2

@@ -89,9 +89,7 @@ def _person(workspace: Workspace, customer: str, journey: Journey | None) -> Per
 
 
 def _document(template: str, found: Rendered) -> dict[str, Any]:
-    from treue.render.sms import sms_length
-
-    length = sms_length(found.text) if found.channel == "sms" else None
+    length = _sms(found.text) if found.channel == "sms" else None
     return {
         "template": template,
         "channel": found.channel,
@@ -105,7 +103,20 @@ def _document(template: str, found: Rendered) -> dict[str, Any]:
         "size": _size(found),
         "clipped": _size(found) > CLIPPED,
         "links": links(found),
-        "sms": length and {"coding": length.coding, "units": length.units, "parts": length.parts},
+        "sms": length,
+    }
+
+
+def _sms(text: str) -> dict[str, Any]:
+    from treue.render.sms import plainer, sms_length
+
+    length = sms_length(text)
+    return {
+        "coding": length.coding,
+        "units": length.units,
+        "parts": length.parts,
+        "unusual": list(length.unusual),
+        "plain_parts": sms_length(plainer(text)).parts,
     }
 
 
@@ -130,17 +141,22 @@ def _size(found: Rendered) -> int:
 
 def _measured(found: Rendered) -> str:
     if found.channel == "sms":
-        from treue.render.sms import sms_length
-
-        length = sms_length(found.text)
-        forced = f", because of {' '.join(length.unusual)}" if length.unusual else ""
-        unit = "septets" if length.coding == "GSM-7" else "units"
-        return f"{output.count(length.parts, 'part')}, {length.units} {unit} in {length.coding}{forced}"
+        return _measured_sms(found.text)
     size = _size(found)
     text = f"{size / 1024:.1f} kB" + (" of HTML" if found.html else "")
     if found.html and size > CLIPPED:
         return output.styled(f"{text}: over 102 kB, Gmail cuts it off", "bad")
     return text
+
+
+def _measured_sms(text: str) -> str:
+    from treue.render.sms import named, plainer, sms_length
+
+    length, plain = sms_length(text), sms_length(plainer(text))
+    forced = f", because of {' '.join(map(named, length.unusual))}" if length.unusual else ""
+    saved = f"; {plain.parts} with plain quotes, dashes and blanks" if plain.parts < length.parts else ""
+    unit = "septets" if length.coding == "GSM-7" else "units"
+    return f"{output.count(length.parts, 'part')}, {length.units} {unit} in {length.coding}{forced}{saved}"
 
 
 class _Hrefs(HTMLParser):
