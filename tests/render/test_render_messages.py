@@ -111,7 +111,10 @@ def test_decimals_and_dates_come_as_they_are(make: Make) -> None:
 def test_utm_names_the_journey_and_the_channel_and_keeps_the_rest(make: Make) -> None:
     source = "{{ 'https://a.example.com/x?b=1&utm_source=old#top' | utm }} {{ customer.shop_url | utm('sale', source='crm', content='top link') }}"
     first, second = sms(make, source).split(" ")
-    assert first == "https://a.example.com/x?b=1&utm_source=treue&utm_medium=sms&utm_campaign=welcome#top"
+    assert (
+        first
+        == "https://a.example.com/x?b=1&utm_source=treue&utm_medium=sms&utm_campaign=welcome&utm_content=x#top"
+    )
     assert second.endswith("?utm_source=crm&utm_medium=sms&utm_campaign=sale&utm_content=top%20link")
 
 

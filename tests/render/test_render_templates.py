@@ -138,6 +138,24 @@ def test_the_text_part_follows_the_html(make: Make) -> None:
     assert "2 things" not in text
 
 
+def test_the_derived_text_says_what_people_see_and_no_more(make: Make) -> None:
+    body = """<div style="max-height: 0; overflow: hidden">unseen</div><p style="opacity:0.9">seen</p>
+    <a href="https://shop.example.com/sale"><img src="https://cdn.example.com/s.png" alt="Sale: 20 %"></a>
+    <img src="https://cdn.example.com/line.png" alt=""><img src="https://cdn.example.com/dot.png">
+    <ul><li>one {{ 1 }}</li>{% for n in range(2) %}<li>{{ n }}</li>{% endfor %}</ul><p>after</p>
+    <p>
+      {% if customer.points_total > 1000 %}rich{% endif %}
+      {% if customer.first_name %}
+      {{ customer.first_name }}
+      {% endif %}
+    </p>"""
+    renderer = make({"x/email.html": f"---\nsubject: s\n---\n<html><body>{body}</body></html>"})
+    assert rendered(renderer.render("email", "x", context())).text.split("\n") == [
+        "seen", "", "Sale: 20 % (https://shop.example.com/sale)", "", "* one 1", "", "* 0", "", "* 1", "", "after", "",
+        "Ada",
+    ]  # fmt: skip
+
+
 def test_a_text_file_of_one_s_own_goes_before_the_derived_text(make: Make) -> None:
     renderer = make({
         "_layout/email.mjml": LAYOUT, "order/email.mjml": BODY,
@@ -216,6 +234,16 @@ def test_the_nearest_locale_is_taken(make: Make, customer: str, greeting: str) -
     renderer = make({"x/sms.txt": "Hello", "x/sms.de.txt": "Hallo", "x/sms.de-AT.txt": "Servus"})
     person = context()["customer"] | {"locale": customer}
     assert rendered(renderer.render("sms", "x", context(customer=person))).text == greeting
+
+
+def test_a_locale_without_its_own_html_takes_the_nearest_as_a_whole(make: Make) -> None:
+    page = "---\nsubject: {0}\npreheader: {0} first\n---\n<html><body><p>{0}</p></body></html>"
+    renderer = make(
+        {"x/email.html": page.format("Hello"), "x/email.de.html": page.format("Hallo")}, locale="de"
+    )
+    for locale, word in (("de-AT", "Hallo"), ("de", "Hallo"), ("fr-CH", "Hello"), ("en", "Hello")):
+        message = rendered(renderer.render("email", "x", context(), locale))
+        assert (message.subject, message.preheader, message.text) == (word, f"{word} first", word)
 
 
 def test_without_a_file_for_everyone_the_workspace_s_language_serves(make: Make) -> None:

@@ -26,11 +26,11 @@ from treue.language.settings import ChannelSettings, Settings
 from treue.model.states import WEBHOOK
 from treue.plan.build import build
 from treue.plan.stages import Call, Plan, Send
+from treue.render.enclosures import Enclosure
 from treue.render.links import Links, workspace_secret
-from treue.render.names import Schema
 from treue.render.renderer import Renderer
-from treue.render.workspace_check import template_problems
-from treue.store import journeys, zones
+from treue.render.workspace_check import template_problems, workspace_renderer
+from treue.store import journeys, pictures, zones
 from treue.store.store import Store
 from treue.workspace.files import CHANNELS_FOLDER, state_folder
 from treue.workspace.loading import Workspace
@@ -134,13 +134,13 @@ def database_url(workspace: Workspace) -> str:
     return url
 
 
-def make_renderer(workspace: Workspace) -> Renderer:
-    """Return the renderer of a workspace's templates."""
-    settings = workspace.settings
-    schema = Schema(settings.schema.attributes, settings.schema.events)
-    return Renderer(
-        workspace.root / "templates", locale=settings.locale, timezone=settings.timezone, schema=schema
-    )
+def make_renderer(workspace: Workspace, store: Store) -> Renderer:
+    """Return the renderer of a workspace's templates; the pictures they show are kept in its store."""
+
+    def keep(one: Enclosure) -> None:
+        pictures.keep(store, one.digest, one.name, one.media_type, one.content)
+
+    return workspace_renderer(workspace, keep)
 
 
 def make_engine(settings: Settings, store: Store, delivery: Delivery | None, state: Path) -> Engine:
@@ -195,7 +195,7 @@ def assembled(workspace: Workspace, *, deliver: bool = True) -> Iterator[Assembl
     with ExitStack() as stack:
         store = Store.open(database_url(workspace), create=True)
         stack.callback(store.close)
-        renderer = make_renderer(workspace)
+        renderer = make_renderer(workspace, store)
         links = Links(settings.public_url.value(), workspace_secret(state))
         stages = _Stages()
         delivery = None

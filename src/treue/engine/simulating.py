@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import get_args
 
 from treue.channel import Channel, Kind
-from treue.engine.assembly import make_engine, make_renderer, plans
+from treue.engine.assembly import make_engine, plans
 from treue.engine.delivery.dispatcher import Delivery
 from treue.engine.engine import Engine, Passed, run_pass
 from treue.engine.pretending import Accepting, Blank, pace
@@ -22,6 +22,7 @@ from treue.engine.tally import Tally, tally
 from treue.engine.timekeeping import next_appointment, next_instant
 from treue.engine.versions import publish
 from treue.plan.stages import Plan
+from treue.render.workspace_check import workspace_renderer
 from treue.store.history import History, Past, attach
 from treue.store.store import Store
 from treue.workspace.loading import Workspace
@@ -91,7 +92,7 @@ def run(engine: Engine, tick: Tick) -> Passed:
 
 
 def _wanted(workspace: Workspace, names: Sequence[str] | None) -> list[Plan]:
-    found = plans(workspace, make_renderer(workspace))
+    found = plans(workspace, workspace_renderer(workspace))
     return [plan for plan in found if names is None or plan.journey in names]
 
 

@@ -57,6 +57,7 @@ CODES = {
     "T404": "template fails for a sample customer",
     "T405": "template prints what may be missing",
     "T406": "template lacks a subject",
+    "T407": "a file that cannot go with a message",
     "T501": "a step nobody reaches",
     "T502": "a branch nobody fits",
     "T503": "the goal's event does not always end the stay",

@@ -16,6 +16,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     Table,
@@ -369,6 +370,16 @@ class Receiving(SQLModel, table=True):
     received_at: datetime = _time()
 
 
+class Picture(SQLModel, table=True):
+    """A picture that mails show from our address. `digest` is the hash of what it is; it never changes or goes."""
+
+    __tablename__ = "picture"
+    digest: str = Field(sa_column=Column(Text, primary_key=True))
+    name: str = _text()
+    media_type: str = _text()
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
 metadata: MetaData = SQLModel.metadata
 
 customer: Table = metadata.tables["customer"]
@@ -386,6 +397,7 @@ message: Table = metadata.tables["message"]
 trace: Table = metadata.tables["trace"]
 timezone_offset: Table = metadata.tables["timezone_offset"]
 receiving: Table = metadata.tables["receiving"]
+picture: Table = metadata.tables["picture"]
 
 scratch = MetaData()
 cohort = Table(

@@ -212,11 +212,11 @@ def _utm(
     context: Context, url: Any, campaign: Any = "", source: Any = "treue", medium: Any = "", content: Any = "",
     term: Any = "",
 ) -> str:  # fmt: skip
-    """Campaign is the journey and medium the channel unless the template says otherwise."""
+    """Campaign is the journey, medium the channel and content the template unless the template says otherwise."""
     state = context.parent[_STATE]
     state.spend(_FORMAT_STEPS)
     made = formats.utm(
-        url, source=source, medium=medium or state.channel, campaign=campaign or state.journey, content=content,
+        url, source=source, medium=medium or state.channel, campaign=campaign or state.journey, content=content or state.template,
         term=term,
     )  # fmt: skip
     return grown(context, made)

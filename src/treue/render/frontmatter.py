@@ -11,8 +11,13 @@ import yaml
 from treue.render.problem import TemplateProblem, nearest
 from treue.render.tags import Piece, cut
 
-KEYS = ("subject", "preheader", "from", "title", "link", "category", "layout")
+KEYS = ("subject", "preheader", "from", "title", "link", "category", "layout", "attach", "pictures")
 CATEGORIES = ("promotional", "relational", "transactional")
+SETTINGS = ("category", "layout", "attach", "pictures")
+"""Keys that say how a message goes; the others are what it says."""
+HOSTED, ATTACHED = "hosted", "attached"
+_WORDS = {"category": CATEGORIES, "pictures": (HOSTED, ATTACHED)}
+"""Keys that take one of a few words, which no tag can make."""
 LARGEST = 16_384
 _FENCE = re.compile(r"---[ \t]*\n(.*?\n|)---[ \t]*(?:\n|\Z)", re.DOTALL)
 _BARE = re.compile(r"^(\w+:[ \t]*)(\{[{%].*?)[ \t]*$", re.MULTILINE)
@@ -20,13 +25,14 @@ _BARE = re.compile(r"^(\w+:[ \t]*)(\{[{%].*?)[ \t]*$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Value:
-    """One value of the front matter, itself a template, and where it stands."""
+    """One value of the front matter, itself a template, and where it stands; `entries` where it is a list."""
 
     text: str
     pieces: tuple[Piece, ...]
     file: str
     line: int
     column: int
+    entries: tuple[Value, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,6 +113,9 @@ def _entries(tree: yaml.MappingNode, file: str) -> tuple[dict[str, Value], list[
             )
         elif name in values:
             problems.append(_problem(file, line, column, f"{name!r} stands here twice.", "Take one out."))
+        elif name == "attach":
+            values[name], found = _list(node, file)
+            problems += found
         elif not isinstance(node, yaml.ScalarNode):
             problems.append(
                 _problem(
@@ -120,8 +129,25 @@ def _entries(tree: yaml.MappingNode, file: str) -> tuple[dict[str, Value], list[
         else:
             values[name], found = _value(node, file)
             problems += found
-    problems += _category(values.get("category"))
+    for name, words in _WORDS.items():
+        problems += _word(values.get(name), name, words)
     return values, problems
+
+
+def _list(node: yaml.Node, file: str) -> tuple[Value, list[TemplateProblem]]:
+    """Return the names of files: a list, or one name by itself. They are the same for everybody."""
+    nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+    line, column = node.start_mark.line + 2, node.start_mark.column + 1
+    entries = []
+    for one in nodes:
+        value, found = _value(one, file) if isinstance(one, yaml.ScalarNode) else (None, [])
+        if value is None or found or any(not isinstance(piece, str) for piece in value.pieces):
+            advice = "Write attach: [menu.pdf], with no tags in it."
+            return Value("", (), file, line, column), [
+                _problem(file, line, column, "The value of 'attach' must be a list of files' names.", advice)
+            ]
+        entries.append(value)
+    return Value("", (), file, line, column, tuple(entries)), []
 
 
 def _value(node: yaml.ScalarNode, file: str) -> tuple[Value, list[TemplateProblem]]:
@@ -132,11 +158,12 @@ def _value(node: yaml.ScalarNode, file: str) -> tuple[Value, list[TemplateProble
     return Value(text, tuple(pieces), file, line, column), problems
 
 
-def _category(value: Value | None) -> list[TemplateProblem]:
-    if value is None or value.text in CATEGORIES:
+def _word(value: Value | None, name: str, words: tuple[str, ...]) -> list[TemplateProblem]:
+    if value is None or value.text in words:
         return []
-    suggestion = nearest(value.text, CATEGORIES) or f"It is {', '.join(CATEGORIES[:-1])} or {CATEGORIES[-1]}."
-    return [_problem(value.file, value.line, value.column, f"{value.text!r} is not a category.", suggestion)]
+    suggestion = nearest(value.text, words) or f"It is {', '.join(words[:-1])} or {words[-1]}."
+    message = f"{value.text!r} is not a word for {name}."
+    return [_problem(value.file, value.line, value.column, message, suggestion)]
 
 
 def _problem(file: str, line: int, column: int, message: str, suggestion: str) -> TemplateProblem:

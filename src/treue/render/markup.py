@@ -22,6 +22,11 @@ _URL = re.compile(
     r"(?<![\w-])(href|src|action|formaction|background|poster|xlink:href)(\s*=\s*)\"([^\"]*)\"", re.IGNORECASE
 )
 _SAFE_START = re.compile(r"\s*(?:https?://|mailto:|tel:|sms:|#)", re.IGNORECASE)
+_PICTURE = re.compile(r"<img\b(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>", re.IGNORECASE)
+_ALT = re.compile(r"\balt\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.IGNORECASE)
+_UNSEEN = re.compile(
+    r"\bstyle=\"[^\"]*(?:max-height:\s*0|opacity:\s*0|visibility:\s*hidden)(?![.\d])[^\"]*\"", re.IGNORECASE
+)
 _UNSAFE = re.compile(
     r"<script\b|(?<=\s)on[a-z]+\s*=\s*[\"']|=\s*[\"']?\s*(?:javascript|vbscript|data\s*:\s*text)\s*:?",
     re.IGNORECASE,
@@ -212,18 +217,27 @@ def derive_text(html: str, mask: Mask) -> str:
     """Return the text part that says what the (masked) HTML says, with tokens still in it.
 
     Tables are layout in mail: rows become lines, cells are set side by side. Links follow their text in
-    brackets.
+    brackets, pictures are what their `alt` says, and what nobody sees is left out.
     """
     from inscriptis import get_text
+    from inscriptis.css_profiles import CSS_PROFILES
     from inscriptis.model.config import ParserConfig
 
+    styles = CSS_PROFILES["strict"].copy()
+    styles["ul"] = styles["ol"] = styles["p"]
     body = mask.comment.sub(r"\1", html)
     body = _MSO.sub(lambda found: _blocks_only(found[0], mask), body)
     body = re.sub(r"<head\b.*?</head>", _Drop(mask), body, count=1, flags=re.DOTALL | re.IGNORECASE)
     body = re.sub(r"<(/?)(?:table|thead|tbody|tfoot|tr)\b[^>]*>", r"<\1div>", body, flags=re.IGNORECASE)
     body = re.sub(r"<(/?)t[dh]\b[^>]*>", r"<\1span> ", body, flags=re.IGNORECASE)
-    text = str(get_text(body, ParserConfig(display_links=True, display_anchors=False)))
+    body = _PICTURE.sub(_alternative, _UNSEEN.sub('style="display:none"', body))
+    text = str(get_text(body, ParserConfig(css=styles, display_links=True, display_anchors=False)))
     return tidy(re.sub(r"\[([^\[\]]*)\]\(([^()\s]*)\)", lambda link: _link(link, mask), text))
+
+
+def _alternative(picture: re.Match[str]) -> str:
+    found = _ALT.search(picture[0])
+    return (found[1] or found[2] or "") if found else ""
 
 
 class _Drop:

@@ -16,7 +16,7 @@ class TemplateProblem:
     """Something wrong in a template's file. Line and column count from 1.
 
     Codes: T401 syntax, T402 front matter, T403 unknown name, T404 fails for a sample customer, T405 prints what
-    may be missing (a warning), T406 lacks a subject, T211 comes with a later version.
+    may be missing (a warning), T406 lacks a subject, T407 a file that cannot go with it, T211 comes with a later version.
     """
 
     file: str

@@ -6,15 +6,17 @@ Templates are read and compiled once and kept until `refresh`; what did not chan
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from jinja2 import TemplateError
 
-from treue.render import sandbox
+from treue.channel import Attachment
+from treue.render import enclosures, sandbox
 from treue.render.compiled import Part, compile_part
+from treue.render.enclosures import Enclosure
 from treue.render.names import Schema
 from treue.render.problem import Fault, RenderFailure, TemplateProblem
 from treue.render.template import Message, Template, chain, load_template, mentions
@@ -23,6 +25,7 @@ _SENDER = re.compile(r"(.*?)\s*<([^<>]*)>\s*", re.DOTALL)
 _ADDRESS = re.compile(r"[^\s@<>]+@[^\s@<>]+")
 _BLANK = re.compile(r"\s+")
 _TRAILING = re.compile(r"(?<![ \t])[ \t]+(?=\n)")
+_INDENT = re.compile(r"\n[ \t]+")
 _GAP = re.compile(r"\n{3,}")
 _APP_LINK = re.compile(r"(?!javascript:|data:|vbscript:|file:)[a-z][a-z0-9+.-]*:\S+", re.IGNORECASE)
 
@@ -31,7 +34,9 @@ _APP_LINK = re.compile(r"(?!javascript:|data:|vbscript:|file:)[a-z][a-z0-9+.-]*:
 class Rendered:
     """A message ready for its channel. What a channel does not have is empty.
 
-    `from_name` and `from_address` are set where the template overrides the workspace's sender.
+    `from_name` and `from_address` are set where the template overrides the workspace's sender. `attachments` are all
+    files inside the mail, those that its HTML shows included; `pictures` are what the HTML shows, by the address that
+    it has there.
     """
 
     channel: str
@@ -45,6 +50,8 @@ class Rendered:
     from_address: str = ""
     category: str = ""
     locale: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    pictures: tuple[tuple[str, Enclosure], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,8 @@ class _Compiled:
     text: Part
     html: Part | None
     locale: str
+    attachments: tuple[Attachment, ...]
+    pictures: tuple[tuple[str, Enclosure], ...]
 
     def parts(self) -> list[Part]:
         return [*self.fields.values(), self.text, *([self.html] if self.html else [])]
@@ -70,16 +79,26 @@ class Renderer:
     """Renders the templates of one workspace.
 
     `templates` is the folder `templates/`; `locale` and `timezone` are the workspace's, for customers who have
-    none; `schema` is what it declares (without one, every attribute and property is taken).
+    none; `schema` is what it declares (without one, every attribute and property is taken). Pictures that are hosted
+    have addresses under `public_url`, and are given to `keep` before a message shows them.
     """
 
     def __init__(
-        self, templates: Path, *, locale: str = "en", timezone: str = "UTC", schema: Schema | None = None
+        self,
+        templates: Path,
+        *,
+        locale: str = "en",
+        timezone: str = "UTC",
+        schema: Schema | None = None,
+        public_url: str = "",
+        keep: Callable[[Enclosure], None] | None = None,
     ) -> None:
         self.templates = templates
         self.locale = locale
         self.timezone = timezone
         self.schema = schema or Schema()
+        self.public_url = public_url.rstrip("/")
+        self._keep = keep
         self._names = self.schema.parts()
         self._entries: dict[str, _Entry] = {}
 
@@ -97,7 +116,7 @@ class Renderer:
         compiled = self._choose(entry, channel, wanted)
         if isinstance(compiled, RenderFailure):
             return compiled
-        return self._render(compiled, context, wanted)
+        return self._render(compiled, template, context, wanted)
 
     def render_variant(
         self, channel: str, template: str, context: Mapping[str, Any], variant: str, locale: str
@@ -105,14 +124,15 @@ class Renderer:
         """Return the message of one file, whatever the customer's locale; for `check` and previews."""
         entry = self._entry(template)
         compiled = entry.compiled.get((channel, variant))
-        return self._render(compiled, context, locale) if compiled else self._broken(entry)
+        return self._render(compiled, template, context, locale) if compiled else self._broken(entry)
 
     def _render(
-        self, compiled: _Compiled, context: Mapping[str, Any], locale: str
+        self, compiled: _Compiled, template: str, context: Mapping[str, Any], locale: str
     ) -> Rendered | RenderFailure:
         zone = str((context.get("customer") or {}).get("timezone") or "") or self.timezone
         journey = str((context.get("journey") or {}).get("name") or "")
-        state = sandbox.State((locale, compiled.locale, self.locale), zone, compiled.message.channel, journey)
+        locales, channel = (locale, compiled.locale, self.locale), compiled.message.channel
+        state = sandbox.State(locales, zone, channel, journey, template)
         variables = {
             **context,
             "range": sandbox.bounded_range,
@@ -201,10 +221,25 @@ class Renderer:
         text, found = compile_part(message.text, message.file, names)
         problems += found
         html = None
+        addresses = {one.digest: self._address(one, message) for one in message.pictures}
         if message.html is not None:
-            html, found = compile_part(message.html, message.file, names, html=True)
+            source = replace(message.html, text=enclosures.placed(message.html.text, addresses))
+            html, found = compile_part(source, message.file, names, html=True)
             problems += found
-        return _Compiled(message, fields, text, html, message.locale or self.locale), problems
+        inline = () if message.hosted else message.pictures
+        attachments = [one.attached() for one in message.attached]
+        attachments += [one.attached(inline=True) for one in inline]
+        pictures = tuple((addresses[one.digest], one) for one in message.pictures)
+        locale = message.locale or self.locale
+        return _Compiled(message, fields, text, html, locale, tuple(attachments), pictures), problems
+
+    def _address(self, picture: Enclosure, message: Message) -> str:
+        """Return where the HTML finds a picture; one that is hosted is kept first."""
+        if not message.hosted:
+            return f"cid:{picture.content_id}"
+        if self._keep is not None:
+            self._keep(picture)
+        return self.public_url + picture.hosted
 
     def _choose(self, entry: _Entry, channel: str, locale: str) -> _Compiled | RenderFailure:
         """Return the variant nearest to the customer's locale; the workspace's own is the last resort."""
@@ -254,7 +289,7 @@ class _Rendering:
 
     def _finished(self, fields: dict[str, str], text: str, html: str) -> Rendered | RenderFailure:
         message = self._compiled.message
-        text = _without_gaps(text)
+        text = _without_gaps(_INDENT.sub("\n", text) if message.derived else text)
         subject = _BLANK.sub(" ", fields.get("subject", ""))
         empty = "subject" if message.channel == "email" and not subject else "" if text or html else "text"
         if empty:
@@ -267,7 +302,8 @@ class _Rendering:
         name, address = _sender(fields.get("from", ""))
         return Rendered(
             message.channel, text, subject, _BLANK.sub(" ", fields.get("preheader", "")), html, fields.get("title", ""),
-            link, name, address, message.category, self._compiled.locale,
+            link, name, address, message.category, self._compiled.locale, self._compiled.attachments,
+            self._compiled.pictures,
         )  # fmt: skip
 
 

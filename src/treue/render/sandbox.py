@@ -42,15 +42,18 @@ _TIME = frozenset({"hour", "minute"})
 class State:
     """What one rendering may still do, and for whom it is."""
 
-    __slots__ = ("channel", "journey", "locales", "loops", "work", "zone")
+    __slots__ = ("channel", "journey", "locales", "loops", "template", "work", "zone")
 
-    def __init__(self, locales: tuple[str, ...], zone: str, channel: str, journey: str = "") -> None:
+    def __init__(
+        self, locales: tuple[str, ...], zone: str, channel: str, journey: str = "", template: str = ""
+    ) -> None:
         self.loops = LOOPS
         self.work = WORK
         self.locales = locales
         self.zone = zone
         self.channel = channel
         self.journey = journey
+        self.template = template
 
     def spend(self, steps: int) -> None:
         """Count `steps` of work; stops the rendering where too much was done."""

@@ -9,15 +9,16 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
-from treue.render import frontmatter, markup, mjml_file
-from treue.render.frontmatter import FrontMatter, Value
+from treue.render import enclosures, frontmatter, markup, mjml_file
+from treue.render.enclosures import Enclosure
+from treue.render.frontmatter import HOSTED, FrontMatter, Value
 from treue.render.problem import TemplateProblem
 from treue.render.tags import Mask, Piece, Source, Tag, cut, plain, tidy_lines
 from treue.workspace.files import LAYOUT, TEMPLATE_FILE
 
 LARGEST = 256 * 1024
 """Characters one file may have."""
-_INHERITED = ("from", "category", "layout", "link")
+_INHERITED = ("from", "category", "layout", "link", "attach", "pictures")
 """What a variant takes over from the file without (or with the shorter) locale; never what is read aloud."""
 _WHOLE = re.compile(r"\s*<(?:mjml|!doctype|html)\b", re.IGNORECASE)
 _BODY = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
@@ -25,7 +26,11 @@ _BODY = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Message:
-    """One channel of a template in one locale, as Jinja sources. `html` is empty where there is no HTML."""
+    """One channel of a template in one locale, as Jinja sources. `html` is empty where there is no HTML.
+
+    In place of the `pictures` that the HTML shows it has their marks; `hosted` says that they stay with us.
+    `derived` says that the text was made from the HTML.
+    """
 
     channel: str
     locale: str
@@ -36,6 +41,10 @@ class Message:
     category: str = ""
     broken: bool = False
     places: Mapping[str, Value] = field(default_factory=dict)
+    pictures: tuple[Enclosure, ...] = ()
+    hosted: bool = True
+    attached: tuple[Enclosure, ...] = ()
+    derived: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,7 @@ class File:
     front: FrontMatter
     pieces: tuple[Piece, ...]
     problems: tuple[TemplateProblem, ...]
+    pictures: Mapping[str, Enclosure] = field(default_factory=dict)
 
     @property
     def whole(self) -> bool:
@@ -93,9 +103,10 @@ def load_template(templates: Path, name: str, locale: str = "en") -> Template:
     problems = [*_strays(folder, name)]
     for file in (*files.values(), *layouts.values()):
         problems += [*file.front.problems, *file.problems]
-    builder = _Builder(name, files, layouts, locale)
+    builder = _Builder(folder, files, layouts, locale)
     messages = {(one.channel, one.locale): one for one in builder.messages()}
-    problems += builder.problems
+    enclosed = {f"templates/{name}/{one.name}" for message in messages.values() for one in message.attached}
+    problems = [*(one for one in problems if one.file not in enclosed), *builder.problems]
     return Template(name, messages, tuple(sorted(set(problems))), _version(messages))
 
 
@@ -119,6 +130,7 @@ def _version(messages: Mapping[tuple[str, str], Message]) -> str:
         digest.update(
             message.text.text.encode() + b"\0" + (message.html.text if message.html else "").encode()
         )
+        digest.update(repr((message.hosted, [one.digest for one in message.attached])).encode())
     return digest.hexdigest()
 
 
@@ -150,11 +162,14 @@ def _file(path: Path, shown: str, form: str) -> File:
     front = frontmatter.read(source, shown)
     body = front.body if form == "txt" else markup.without_comments(front.body)
     pieces, problems = cut(body, shown, front.body_line)
+    if form == "txt":
+        return File(shown, form, front, tuple(pieces), tuple(problems))
     if form == "mjml":
         problems += mjml_file.check_mjml(body, shown, front.body_line)
-    if form != "txt":
-        problems += markup.unsafe_markup(body, shown, front.body_line)
-    return File(shown, form, front, tuple(pieces), tuple(problems))
+    problems += markup.unsafe_markup(body, shown, front.body_line)
+    pictures, missing = enclosures.pictures(body, shown, front.body_line, path.parent)
+    pieces_shown = enclosures.marked(pieces, pictures)
+    return File(shown, form, front, pieces_shown, (*problems, *missing), pictures)
 
 
 def _broken(shown: str, form: str, message: str) -> File:
@@ -173,8 +188,8 @@ def _strays(folder: Path, name: str) -> Iterator[TemplateProblem]:
 class _Builder:
     """Makes the messages of one folder."""
 
-    def __init__(self, name: str, files: dict[Key, File], layouts: dict[Key, File], locale: str) -> None:
-        self._name, self._files, self._layouts, self._locale = name, files, layouts, locale
+    def __init__(self, folder: Path, files: dict[Key, File], layouts: dict[Key, File], locale: str) -> None:
+        self._folder, self._files, self._layouts, self._locale = folder, files, layouts, locale
         self.problems: list[TemplateProblem] = []
 
     def messages(self) -> Iterator[Message]:
@@ -196,6 +211,8 @@ class _Builder:
             assert file is not None
             self._report(file, f"A message by {channel} is plain text.", f"Call the file {channel}.txt.")
         values = self._values(channel, locale, [file], None)
+        if "attach" in values:
+            self._report(file, f"A message by {channel} has no attachments.", "Put a link into it instead.")
         message = self._message(channel, locale, file, values, plain(file.pieces, tidy=True), None)
         return replace(message, broken=file.form != "txt" or any(one.code == "T401" for one in file.problems))
 
@@ -213,7 +230,18 @@ class _Builder:
         broken = compiled is None
         compiled = compiled or (Source("", ()), Source("", ()))
         body = plain(own_text.pieces, tidy=True) if own_text else compiled[1]
-        return replace(self._message("email", locale, html, values, body, compiled[0]), broken=broken)
+        message = self._message("email", locale, html, values, body, compiled[0])
+        shown = [one for used in (html, layout) if used for one in used.pictures.values()]
+        pictures = enclosures.shown_in(compiled[0].text, {one.digest: one for one in shown})
+        message = replace(message, broken=broken, pictures=pictures, derived=own_text is None)
+        self._weigh(message, html)
+        return message
+
+    def _weigh(self, message: Message, file: File) -> None:
+        inside = [*message.attached, *(() if message.hosted else message.pictures)]
+        if sum(len(one.content) for one in inside) > enclosures.LARGEST_TOGETHER:
+            said = f"The files in this mail have more than {enclosures.LARGEST_TOGETHER // 1024 // 1024} MB together."
+            self._report(file, said, "Put links to them into the message.", "T407")
 
     def _message(
         self,
@@ -225,10 +253,22 @@ class _Builder:
         html: Source | None,
     ) -> Message:
         fields = {
-            name: plain(value.pieces) for name, value in values.items() if name not in ("category", "layout")
+            name: plain(value.pieces) for name, value in values.items() if name not in frontmatter.SETTINGS
         }
         category = values["category"].text if "category" in values else ""
-        return Message(channel, locale, file.name, fields, text, html, category, places=values)
+        return Message(
+            channel, locale, file.name, fields, text, html, category, places=values,
+            hosted="pictures" not in values or values["pictures"].text == HOSTED,
+            attached=tuple(self._attached(values.get("attach"))) if channel == "email" else (),
+        )  # fmt: skip
+
+    def _attached(self, value: Value | None) -> Iterator[Enclosure]:
+        for entry in value.entries if value else ():
+            try:
+                yield enclosures.enclosure(self._folder, entry.text)
+            except enclosures.NoEnclosure as error:
+                place = entry.file, entry.line, entry.column
+                self.problems.append(TemplateProblem(*place, "T407", error.message, error.advice))
 
     def _values(self, channel: str, locale: str, files: list[File], layout: File | None) -> dict[str, Value]:
         values: dict[str, Value] = dict(layout.front.values) if layout else {}
@@ -255,8 +295,8 @@ class _Builder:
         )  # fmt: skip
         return None
 
-    def _report(self, file: File, message: str, suggestion: str = "") -> None:
-        self.problems.append(TemplateProblem(file.name, file.front.body_line, 1, "T401", message, suggestion))
+    def _report(self, file: File, message: str, suggestion: str = "", code: str = "T401") -> None:
+        self.problems.append(TemplateProblem(file.name, file.front.body_line, 1, code, message, suggestion))
 
     def _compile(
         self, file: File, layout: File | None, values: dict[str, Value], locale: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from treue.language.journey import Call, Send, walk
 from treue.language.problems import Place, Problem
 from treue.render.calls import call_problems
 from treue.render.check import check_template
+from treue.render.enclosures import Enclosure
 from treue.render.names import Schema
 from treue.render.problem import TemplateProblem
 from treue.render.renderer import Renderer
@@ -24,18 +25,21 @@ class _Use:
     data: list[dict[str, Any]] = field(default_factory=list)
 
 
-def workspace_renderer(workspace: Workspace) -> Renderer:
-    """Return a renderer of the workspace's templates that knows its schema."""
+def workspace_renderer(workspace: Workspace, keep: Callable[[Enclosure], None] | None = None) -> Renderer:
+    """Return a renderer of the workspace's templates that knows its schema and gives hosted pictures to `keep`."""
     settings = workspace.settings
     schema = Schema(settings.schema.attributes, settings.schema.events)
     return Renderer(
-        workspace.root / "templates", locale=settings.locale, timezone=settings.timezone, schema=schema
-    )
+        workspace.root / "templates", locale=settings.locale, timezone=settings.timezone, schema=schema,
+        public_url=settings.public_url.value(), keep=keep,
+    )  # fmt: skip
 
 
-def template_problems(workspace: Workspace, among: Container[str] | None = None) -> list[Problem]:
+def template_problems(
+    workspace: Workspace, among: Container[str] | None = None, renderer: Renderer | None = None
+) -> list[Problem]:
     """Return what is wrong with the workspace's templates (those named in `among`) and calls, by place."""
-    renderer, uses = workspace_renderer(workspace), _uses(workspace)
+    renderer, uses = renderer or workspace_renderer(workspace), _uses(workspace)
     found: set[TemplateProblem] = set()
     for name in workspace.templates:
         if among is None or name in among:

@@ -89,6 +89,12 @@ def insert_new(
     return found
 
 
+def insert_unless_there(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
+    """Insert one row, which may hold bytes, unless its key is taken."""
+    statement = postgresql.insert(table) if is_postgresql(connection) else sqlite.insert(table)
+    connection.execute(statement.values(row).on_conflict_do_nothing())
+
+
 def among(connection: Connection, column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
     """Return `column IN values` with one parameter for any number of texts or integers."""
     return _in(connection.dialect.name, column, None, listed(connection, values))

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import event
 
 from treue.channel import Accepted, Capabilities, Kind, Outgoing, Progress, Receipt
-from treue.engine.assembly import make_engine, make_renderer
+from treue.engine.assembly import make_engine
 from treue.engine.composing import Writer
 from treue.engine.delivery.dispatcher import Delivery
 from treue.engine.versions import Version, publish
@@ -23,6 +23,7 @@ from treue.model.tables import metadata
 from treue.plan.build import build
 from treue.plan.stages import Call, Plan, Send
 from treue.render.links import Links
+from treue.render.workspace_check import workspace_renderer
 from treue.store import zones
 from treue.store.store import Store
 from treue.workspace.loading import Workspace
@@ -83,7 +84,7 @@ class World:
         self.workspace, self._state = workspace, state
         self.settings = workspace.settings
         self.store = _throw_away_store(state)
-        self._renderer = make_renderer(workspace)
+        self._renderer = workspace_renderer(workspace)
         self._links = Links("http://localhost:8420", _SECRET)
         self._plans: dict[str, Plan] = {}
         self.channels: dict[str, Recorder] = {}

@@ -17,6 +17,7 @@ CHANNELS_FOLDER = "channels"
 """Where a workspace keeps adapters of its own, as `NAME.py`."""
 LAYOUT = "_layout"
 
+TEMPLATE_FORMS = (".mjml", ".html", ".txt")
 TEMPLATE_FILE = re.compile(
     r"(?P<kind>email|sms|push)(?:\.(?P<locale>[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*))?\.(?P<form>mjml|html|txt)"
 )

@@ -29,7 +29,7 @@ from treue.segments.tree import (
     Not,
     Reachable,
 )
-from treue.workspace.files import LAYOUT, SCHEMA_FILE, SETTINGS_FILE
+from treue.workspace.files import LAYOUT, SCHEMA_FILE, SETTINGS_FILE, TEMPLATE_FORMS
 from treue.workspace.loading import Workspace
 
 GITIGNORE = """\
@@ -189,7 +189,7 @@ def _of_condition(condition: Condition | None, found: Needs, waiting: list[str])
 
 def _of_template(folder: Path, found: Needs) -> None:
     for path in folder.iterdir():
-        if path.is_file():
+        if path.is_file() and path.suffix in TEMPLATE_FORMS:
             named = _NAMED.findall(path.read_text(encoding="utf-8"))
             found.attributes.update(name for kind, name in named if kind == "customer")
 
