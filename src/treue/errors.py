@@ -31,6 +31,10 @@ class BadSignature(RejectedInput):
     """A signature is missing, wrong, or too old."""
 
 
+class MailboxError(TreueError):
+    """A mailbox with bounces cannot be reached or read."""
+
+
 class RenderError(TreueError):
     """A template could not be rendered for one customer."""
 
