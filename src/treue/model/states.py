@@ -122,10 +122,9 @@ class Decision(Sentence):
 
 
 class ArrivalKind(StrEnum):
-    """What brought a customer to a journey's door. `known` is an event the journey had seen before the stay it may end."""
+    """What brought a customer to a journey's door."""
 
     event = "event"
-    known = "known"
     segment = "segment"
     schedule = "schedule"
     date = "date"
