@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from treue.clock import utc_now
-from treue.engine.engine import MAX_ROUNDS, Due, Engine, Passed, Progress
+from treue.engine.engine import Due, Engine, Passed, Progress, in_turn
 from treue.errors import TreueError
 from treue_flows import host
 from treue_flows.loop import Ask
@@ -52,20 +52,9 @@ class PrefectRuntime:
         """
         work = Pass(engine, now, progress or _untold)
         failed: dict[str, Exception] = {}
-        versions = engine.versions()
-        for round_ in range(MAX_ROUNDS):
-            if round_ == 0:
-                (engine.sense if sense else engine.open_slots)(versions, now)
-            routed = engine.route(versions, now)
-            work.passed.routed += routed
-            if round_ and not (routed or engine.anybody_at_a_door(now)):
-                break
-            due = [journey for journey in engine.due(versions, now, names) if journey.name not in failed]
-            if not due:
-                break
-            for journey in due:
-                if error := self._run_journey(work, journey):
-                    failed[journey.name] = error
+        for journey in in_turn(engine, now, names, work.passed, sense=sense):
+            if journey.name not in failed and (error := self._run_journey(work, journey)):
+                failed[journey.name] = error
         _raise(failed)
         return work.passed
 

@@ -10,9 +10,11 @@ from treue_channels.inbox import Box, Inbox
 from treue_channels.smtp import Smtp
 
 
-@pytest.fixture
-def script() -> Script:
-    return Script()
+@pytest.fixture(params=["pipelined", "lenient", "in-lock-step"])
+def script(request: pytest.FixtureRequest) -> Script:
+    if request.param == "in-lock-step":
+        return Script()
+    return Script(features=("PIPELINING", *Script.features), lenient=request.param == "lenient")
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def server(script: Script) -> Iterator[Server]:
 
 @pytest.fixture
 def smtp(server: Server) -> Iterator[Smtp]:
-    adapter = Smtp(url=f"smtp://127.0.0.1:{server.port}?timeout=1")
+    adapter = Smtp(url=f"smtp://127.0.0.1:{server.port}?timeout=0.7")
     yield adapter
     adapter.close()
 

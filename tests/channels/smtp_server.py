@@ -30,6 +30,10 @@ class Script:
 
     answers: dict[str, str | list[str]] = field(default_factory=dict)
     features: tuple[str, ...] = ("SIZE 33554432", "8BITMIME")
+    lenient: bool = False  # says 354 to DATA even where it refused the recipient (RFC 2920 3.1 allows it)
+    drips: bool = False  # one byte a packet
+    messages_a_connection: int = 10**9
+    dies_at: int = 10**9  # the message, of all connections together, at whose final dot everything ends
     tls: ssl.SSLContext | None = None
     taken: list[Taken] = field(default_factory=list)
     heard: list[str] = field(default_factory=list)
@@ -51,7 +55,10 @@ class _HungUpError(Exception):
 
 class _Session(socketserver.StreamRequestHandler):
     server: Server
+    disable_nagle_algorithm = True
     recipient = sender = ""
+    known = False
+    carried = 0
 
     def handle(self) -> None:
         self.script = self.server.script
@@ -72,11 +79,13 @@ class _Session(socketserver.StreamRequestHandler):
 
     def tell(self, answer: str) -> str:
         if answer == SILENCE:
-            time.sleep(3)
+            time.sleep(1.5)
         if answer in (HANG_UP, SILENCE):
             self.connection.close()
             raise _HungUpError
-        self.wfile.write(answer.encode() + b"\r\n")
+        text = answer.encode() + b"\r\n"
+        for at in range(0, len(text), 1 if self.script.drips else len(text)):
+            self.wfile.write(text[at : at + (1 if self.script.drips else len(text))])
         return answer
 
     def do_ehlo(self, _: str) -> None:
@@ -96,14 +105,17 @@ class _Session(socketserver.StreamRequestHandler):
 
     def do_mail(self, rest: str) -> None:
         self.sender = rest.partition("<")[2].partition(">")[0]
-        self.say("mail", "250 2.1.0 ok")
+        self.known = False
+        full = self.carried >= self.script.messages_a_connection
+        self.say("mail", "421 4.7.0 enough of this connection" if full else "250 2.1.0 ok")
 
     def do_rcpt(self, rest: str) -> None:
         self.recipient = rest.partition("<")[2].partition(">")[0]
-        self.say("rcpt", "250 2.1.5 ok")
+        self.known = self.say("rcpt", "250 2.1.5 ok").startswith("2")
 
     def do_data(self, _: str) -> None:
-        if not self.say("data", "354 go on").startswith("354"):
+        wanted = self.known or self.script.lenient
+        if not self.say("data", "354 go on" if wanted else "554 5.5.1 no valid recipients").startswith("354"):
             return
         lines = []
         while (line := self.rfile.readline()) != b".\r\n":
@@ -111,8 +123,12 @@ class _Session(socketserver.StreamRequestHandler):
                 raise _HungUpError
             lines.append(line.removeprefix(b"."))
         usual = f"250 2.0.0 Ok: queued as Q{len(self.script.taken) + 1}"
+        usual = usual if self.known else "554 5.5.1 no valid recipients"
         answer = self.script.answer("dot", self.recipient, usual)
+        if len(self.script.taken) >= self.script.dies_at:
+            raise _HungUpError
         if answer.startswith("250"):
+            self.carried += 1
             self.script.taken.append(Taken(self.sender, self.recipient, b"".join(lines)))
         self.tell(answer)
 

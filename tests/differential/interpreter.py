@@ -129,7 +129,10 @@ class Arrival:
 
 @dataclass
 class Stay:
-    """One stay in a journey. `at` is the customer's logical time: when the step before was due."""
+    """One stay in a journey. `at` is the customer's logical time: when the step before was due.
+
+    `looked_at` are the events, by number, with which a wait for something has been looked at; 0 is the arrival there.
+    """
 
     number: int
     journey: str
@@ -146,6 +149,7 @@ class Stay:
     outcome: str = "inside"
     reason: str | None = None
     left_at: datetime | None = None
+    looked_at: set[int] = field(default_factory=set)
 
     def leave(self, outcome: str, reason: str | None, at: datetime) -> None:
         """End the stay."""
@@ -156,7 +160,7 @@ class Stay:
         if to is None:
             self.leave("finished", None, self.due)
         else:
-            self.step, self.at, self.holding = to, self.due, False
+            self.step, self.at, self.holding, self.looked_at = to, self.due, False, set()
 
 
 @dataclass
@@ -308,14 +312,18 @@ class Life:
         if not self.known:
             self.sense_unknown(now)
             return
+        recorded = 0
         for round_ in range(ROUNDS):
-            routed = self.route(now)
+            shown = self.route(now)
             if round_ == 0:
                 self.sense(now)
-            if round_ and not routed and not any(j.door for j in self.journeys.values() if not j.paused):
+            elif not (recorded or shown or any(j.door for j in self.journeys.values() if not j.paused)):
                 break
+            recorded = 0
             for journey in self.in_order():
                 self.run_journey(journey, now)
+                recorded += self.route(now)
+                self.take_in(journey, now)
 
     def in_order(self) -> list[Journey]:
         """Return the journeys that are not paused, those of higher priority first."""
@@ -509,7 +517,7 @@ class Life:
             since = self.journeys[file.name].live_since
             assert since is not None
             return arrival.at >= since and self.fits(file.says["enter"], arrival)
-        return arrival.kind != "leave"
+        return arrival.kind not in ("known", "leave")
 
     def enter(self, journey: Journey, file: File, arrival: Arrival, now: datetime) -> None:
         """Begin a stay, unless `if` or `again` are against it, or the customer is inside."""
@@ -525,6 +533,15 @@ class Life:
         within = file.says.get("goal", {}).get("within")
         stay.convert_by = later(at, within, self.home) if within else None
         self.customer.stays.append(stay)
+        self.look_back(journey, stay)
+
+    def look_back(self, journey: Journey, stay: Stay) -> None:
+        """Let what had happened since entry end a stay that begins late, though the journey has seen it before."""
+        shown = [*self.unrouted, *(arrival.event for arrival in journey.door)]
+        for event in self.customer.events:
+            ends = event.name in ending_events(stay.file) and event.at > stay.entered_at
+            if ends and not any(event is one for one in shown):
+                self.to_door(journey, event.at, "known", event=event)
 
     def per(self, enter: dict[str, Any], arrival: Arrival) -> str:
         """Return what has a stay of its own: a value of the event's, or one occurrence of a date."""
@@ -607,10 +624,12 @@ class Life:
         """Return when what was waited for happened: at arrival, by an event, or as this pass notices."""
         last = min(now, stay.due)
         names = named_events(condition, self.world.segments)
-        times = {e.at for e in self.customer.events if e.name in names and stay.at < e.at <= last}
-        for at in [stay.at, *sorted(times), last]:
+        events = [e for e in self.customer.events if e.name in names and stay.at < e.at <= last]
+        times = {e.at for e in events if e.number not in stay.looked_at}
+        for at in [*([] if stay.looked_at else [stay.at]), *sorted(times), last]:
             if self.asking(at, stay, stay.at).holds(condition):
                 return at
+        stay.looked_at |= {0, *(e.number for e in events)}
         return None
 
     def do_choose(self, stay: Stay, step: Step, now: datetime) -> None:

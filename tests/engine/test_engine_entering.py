@@ -482,3 +482,68 @@ def test_an_event_from_before_a_journey_went_live_starts_nobody_who_is_at_its_do
     scene.run()
     with scene.store.reading() as connection:
         assert connection.scalars(select(enrollment.c.entered_at)).all() == [scene.now]
+
+
+REMINDER = """
+enter: {event: cart.left, per: cart_id}
+exit: [{event: order.placed, same: cart_id}]
+steps: [{wait: 3h}, {send: hello, on: email}]
+"""
+
+
+@pytest.mark.parametrize(("cart", "outcome"), [("a", "exited"), ("b", "inside")])
+def test_who_has_bought_before_we_heard_of_the_cart_is_not_reminded_of_it(
+    scene: Scene, cart: str, outcome: str
+) -> None:
+    scene.journeys(hello=REMINDER)
+    scene.customer("ada")
+    left = scene.now
+    scene.now = left + _hours(1)
+    scene.event("ada", "order.placed", cart_id=cart)
+    scene.run()
+    scene.now = left + _hours(2)
+    scene.event("ada", "cart.left", when=left, cart_id="a")
+    scene.run()
+    assert [stay[1] for stay in scene.stays()] == [outcome]
+
+
+def test_what_happened_before_a_cart_we_hear_of_late_does_not_end_its_stay(scene: Scene) -> None:
+    scene.journeys(hello=REMINDER)
+    scene.customer("ada")
+    scene.event("ada", "order.placed", cart_id="a")
+    scene.later(hours=1)
+    left = scene.now
+    scene.now = left + _hours(2)
+    scene.event("ada", "cart.left", when=left, cart_id="a")
+    scene.run()
+    assert [stay[1] for stay in scene.stays()] == ["inside"]
+
+
+def test_an_event_looked_at_again_for_a_late_stay_starts_no_second_one(scene: Scene) -> None:
+    scene.journeys(
+        hello="goal: {event: order.placed}\nenter: {event: order.placed, again: always}\nsteps: [{send: hello, on: email}]\n"
+    )
+    scene.customer("ada")
+    start = scene.now
+    scene.later(hours=1)
+    scene.event("ada", "order.placed")
+    scene.run()
+    scene.event("ada", "order.placed", when=start)
+    scene.later(hours=1)
+    assert [stay[1] for stay in scene.stays()] == ["finished", "converted"]
+
+
+def test_a_stay_that_a_paused_journey_begins_late_ends_by_what_happened_meanwhile(scene: Scene) -> None:
+    from treue.store import journeys
+
+    scene.journeys(hello="enter: {date: birthday}\nexit: [{event: told}]\nsteps: [{wait: 9d}]\n")
+    scene.customer("ada", birthday="1990-03-03")
+    with scene.store.transaction() as connection:
+        journeys.pause(connection, "hello", scene.now)
+    scene.later(days=2)
+    scene.event("ada", "told")
+    scene.later(hours=1)
+    with scene.store.transaction() as connection:
+        journeys.pause(connection, "hello", None)
+    scene.later(hours=1)
+    assert scene.counts("hello").exited == {"told": 1}

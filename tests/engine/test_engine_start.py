@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from scene import Scene, at
 from sqlalchemy import select
 
@@ -124,3 +125,30 @@ def test_a_journey_that_starts_itself_without_a_wait_does_not_hold_up_the_pass(s
     scene.journeys(first="enter: {event: order.placed, again: always}\nsteps: [{start: first}]\n")
     _ordered(scene, "ada")
     assert scene.counts("first").entered == 10
+
+
+def test_a_late_pass_lets_the_other_journey_see_what_happened_since(scene: Scene) -> None:
+    scene.journeys(
+        first=f"{ORDERED}steps: [{{wait: 1d}}, {{start: second}}]\n",
+        second=f"{BY_HAND}exit: [{{event: told}}]\nsteps: [{{wait: 9d}}]\n",
+    )
+    _ordered(scene, "ada")
+    scene.now = at("2026-03-04 10:00")
+    scene.event("ada", "told")
+    scene.later(days=1)
+    assert scene.counts("second").exited == {"told": 1}
+
+
+@pytest.mark.parametrize("others", [(), ("bob",)])
+def test_what_becomes_of_somebody_does_not_hang_on_who_else_is_there(
+    scene: Scene, others: tuple[str, ...]
+) -> None:
+    scene.journeys(
+        a_first=f"{ORDERED}steps: [{{start: z-second}}, {{emit: told}}]\n",
+        z_second="enter: {event: signed.up}\ngoal: {event: told, within: 1d}\nsteps: [{send: second, on: email}]\n",
+    )
+    for key in others:
+        scene.customer(key)
+        scene.event(key, "signed.up")
+    _ordered(scene, "ada")
+    assert [stay[1] for stay in scene.stays() if stay[0] == "ada"] == ["finished", "finished"]

@@ -56,7 +56,7 @@ def found(root: Path, data: Data | None = None) -> list[Problem]:
     workspace = load(root)
     assert [problem for problem in workspace.problems if not problem.is_warning] == []
     templates = template_problems(workspace)
-    files = Files(workspace, workspace_renderer(workspace).category, templates)
+    files = Files(workspace, workspace_renderer(workspace), templates)
     return list(findings(files, data))
 
 
@@ -64,7 +64,9 @@ def codes(root: Path, data: Data | None = None) -> list[str]:
     return [problem.code for problem in found(root, data)]
 
 
-@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.wrong], ids=lambda rule: rule.code)
+@pytest.mark.parametrize(
+    "rule", [one for one in RULES if one.wrong and one.code < "T6"], ids=lambda one: one.code
+)
 def test_a_rule_finds_its_own_example_and_not_the_one_it_calls_right(rule: Rule, root: Path) -> None:
     left_out = ("exit",) if rule.code == "T504" else ()
     journey(root, rule.wrong, leave_out=left_out)
@@ -183,7 +185,7 @@ def test_overlapping_audiences_are_said_with_numbers(root: Path, store: Store) -
 def test_a_value_that_customers_lack_is_said_with_numbers(root: Path, store: Store) -> None:
     filled(store)
     (root / "templates" / "welcome" / "email.mjml").write_text(
-        "---\nsubject: Hello\n---\n<mj-section><mj-column><mj-text>Hello {{ customer.first_name }}</mj-text></mj-column></mj-section>\n",
+        "---\nsubject: Hello\npreheader: Hi\n---\n<mj-section><mj-column><mj-text>Hello {{ customer.first_name }}</mj-text></mj-column></mj-section>\n",
         encoding="utf-8",
     )
     journey(root, "description: x")

@@ -22,17 +22,21 @@ class Capabilities:
     """What an adapter can do, declared on its class; the feature matrix in the docs is made of these.
 
     `address` says in words what a customer must have. `batch` is how many messages one request, or one conversation,
-    takes. `dedup_window` is for how many seconds the provider honours an idempotency key; 0 means not at all.
-    `mime` asks for whole RFC 5322 messages, else a mail comes in its parts; `attachments` says that it can carry them.
-    `callbacks` are the kinds of event the provider tells later. `rate` is how many messages a second the provider
-    takes by default, 0 where it names no figure. `best_effort` means that a yes says no more than "handed over".
+    takes, `at_once` how many of those go side by side: a caller hands over `batch` times `at_once` messages.
+    `dedup_window` is for how many seconds the provider honours an idempotency key; 0 means not at all. `mime` asks for
+    whole RFC 5322 messages, else a mail comes in its parts; `eight_bit` lets their bodies be UTF-8 as they are, else
+    every line is ASCII; `attachments` says that it can carry them. `callbacks` are the kinds of event the provider tells
+    later. `rate` is how many messages a second the provider takes by default, 0 where it names no figure. `best_effort`
+    means that a yes says no more than "handed over".
     """
 
     kind: Kind
     batch: int = 1
+    at_once: int = 1
     dedup_window: float = 0.0
     scheduled: bool = False
     mime: bool = False
+    eight_bit: bool = False
     attachments: bool = False
     callbacks: frozenset[DeliveryEventKind] = frozenset()
     rate: float = 0.0

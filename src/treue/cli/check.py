@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,9 @@ from treue.errors import UsageError
 from treue.language.problems import Problem, framed
 from treue.workspace.files import LAYOUT
 from treue.workspace.loading import Workspace, load
+
+if TYPE_CHECKING:
+    from treue.render.renderer import Renderer
 
 
 def check(
@@ -59,23 +62,24 @@ def _wanted(files: Sequence[Path], root: Path) -> list[str]:
 
 
 def _all(workspace: Workspace, wanted: Sequence[str]) -> list[Problem]:
-    from treue.render.workspace_check import template_problems
+    from treue.render.workspace_check import template_problems, workspace_renderer
 
-    names = _templates(workspace, wanted)
+    names, renderer = _templates(workspace, wanted), workspace_renderer(workspace)
     with opening.short_lived():
-        templates = template_problems(workspace, names)
-        linted = _linted(workspace, templates)
+        templates = template_problems(workspace, names, renderer)
+        linted = _linted(workspace, renderer, templates, names)
     counted = {problem.place for problem in linted if problem.code == "T508"}
     told = [one for one in templates if one.code != "T405" or one.place not in counted]
     return sorted([*workspace.problems, *told, *linted])
 
 
-def _linted(workspace: Workspace, templates: Sequence[Problem]) -> list[Problem]:
+def _linted(
+    workspace: Workspace, renderer: Renderer, templates: Sequence[Problem], names: set[str]
+) -> list[Problem]:
     from treue.lint import Files, findings
-    from treue.render.workspace_check import workspace_renderer
 
-    files = Files(workspace, workspace_renderer(workspace).category, templates)
-    if not workspace.journeys and not templates:
+    files = Files(workspace, renderer, templates, names)
+    if not workspace.journeys and not workspace.templates:
         return []
     with opening.store_if_there(workspace) as store:
         if store is None:

@@ -82,7 +82,10 @@ def _batch(
         store.lock(connection, f"journey {scene.version.journey_id}")
         scene = replace(scene, connection=connection)
         if asks(stage):
-            scene = replace(scene, before=_end_of_first_hour(connection, scene, stage, script))
+            before = _end_of_first_hour(connection, scene, stage, script)
+            if before is None:
+                return 0
+            scene = replace(scene, before=before)
         taken = _perform(connection, scene, stage, script, personal)
         if taken and isinstance(stage, Send) and scene.judge is not None:
             store.lock(connection, LOCK)  # only now, so that others wait as briefly as can be

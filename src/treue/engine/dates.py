@@ -17,7 +17,7 @@ from treue.model.states import ArrivalKind
 from treue.model.tables import arrival, customer, timezone_offset
 from treue.model.types import Instant
 from treue.plan.stages import OnDate
-from treue.store.dialect import rows_as_table
+from treue.store.dialect import rows_as_table, worked_out
 
 ONE_DAY = timedelta(days=1)
 _AHEAD = (2 * ONE_DAY, 40 * ONE_DAY, 400 * ONE_DAY)
@@ -134,7 +134,7 @@ def _whose(
 ) -> Select[Any]:
     types: dict[str, Any] = {"zone": Text(), "shown": Text(), "at": Instant(), "day": Text()}
     rows = [{"zone": one.zone, "shown": one.shown, "at": one.at, "day": one.day.isoformat()} for one in found]
-    days = rows_as_table(connection, types, rows)
+    days = worked_out(select(rows_as_table(connection, types, rows)), "days")  # once, not for each customer
     named = own_day(on.attribute, on.type, zone, connection.dialect.name)
     shown = func.substr(named, 6) if on.yearly else named
     return select(

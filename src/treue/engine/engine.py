@@ -42,6 +42,11 @@ class Due:
     journey_id: int
     versions: tuple[Version, ...]
 
+    @property
+    def turn(self) -> tuple[int, str]:
+        """When it is its turn in a pass: those of the highest priority first, else by name."""
+        return -max(version.plan.priority for version in self.versions), self.name
+
 
 @dataclass
 class Passed:
@@ -112,7 +117,7 @@ class Engine:
             if version.journey_id in called | waiting | busy:
                 journeys.setdefault(version.journey_id, []).append(version)
         found = [Due(group[0].name, id_, tuple(group)) for id_, group in journeys.items()]
-        return sorted(found, key=lambda due: (-max(v.plan.priority for v in due.versions), due.name))
+        return sorted(found, key=lambda due: due.turn)
 
     def anybody_at_a_door(self, now: datetime) -> bool:
         """Say whether anybody is at a journey's door: an earlier journey of the pass may have started a later one."""
@@ -124,6 +129,13 @@ class Engine:
     def take_in(self, due: Due, now: datetime) -> int:
         """Let those at a journey's door in, out, or turn them away; return how many arrivals there were."""
         return entering.take_in(self.store, due.versions, now, self.zone, self.salt)
+
+    def settle(self, due: Due, versions: Sequence[Version], now: datetime) -> int:
+        """Show what a journey's steps have recorded to all journeys, to its own at once; return how many events."""
+        routed = self.route(versions, now)
+        if routed:
+            self.take_in(due, now)
+        return routed
 
     def due_stages(self, version: Version, now: datetime, after: int = 0) -> list[Stage]:
         """Return the stages somebody is due at, in order, from the one of index `after` on."""
@@ -189,20 +201,33 @@ def run_pass(
 ) -> Passed:
     """Run one pass in this process: the in-process runtime."""
     passed = Passed()
-    versions = engine.versions()
-    for round_ in range(MAX_ROUNDS):
-        if round_ == 0:
-            (engine.sense if sense else engine.open_slots)(versions, now)
-        routed = engine.route(versions, now)
-        passed.routed += routed
-        if round_ and not (routed or engine.anybody_at_a_door(now)):
-            break
-        due = engine.due(versions, now, names)
-        if not due:
-            break
-        for one in due:
-            _run_journey(engine, one, now, passed, progress)
+    for one in in_turn(engine, now, names, passed, sense=sense):
+        _run_journey(engine, one, now, passed, progress)
     return passed
+
+
+def in_turn(
+    engine: Engine, now: datetime, names: Sequence[str] | None, passed: Passed, *, sense: bool
+) -> Iterator[Due]:
+    """Yield the journeys of a pass, each when it is its turn to be run, in rounds from the highest priority down.
+
+    Whom a journey brings to another's door is dealt with in the same round where the other is yet to come, else in
+    the next one, whoever else is there: what becomes of a customer does not hang on the others.
+    """
+    versions, seen = engine.versions(), 0
+    (engine.sense if sense else engine.open_slots)(versions, now)
+    for round_ in range(MAX_ROUNDS):
+        passed.routed += engine.route(versions, now)
+        if round_ and passed.routed == seen and not engine.anybody_at_a_door(now):
+            return
+        seen = passed.routed
+        due = engine.due(versions, now, names)
+        while due:
+            one = due.pop(0)
+            yield one
+            passed.routed += (routed := engine.settle(one, versions, now))
+            if routed or engine.anybody_at_a_door(now):
+                due = [other for other in engine.due(versions, now, names) if other.turn > one.turn]
 
 
 def _run_journey(engine: Engine, due: Due, now: datetime, passed: Passed, progress: Progress | None) -> None:

@@ -281,7 +281,8 @@ def _judge(connection: Connection, version: Version, moment: Moment) -> None:
         if entry.event:
             begins = _matching(connection.dialect.name, entry.event, entry.where, moment)
             # The same event may be an exit or the goal, for which one from before the journey went live counts.
-            asks = or_(asks, and_(caller.c.at >= literal(version.live_since, Instant), begins))
+            new = caller.c.kind == ArrivalKind.event.value
+            asks = or_(asks, and_(new, caller.c.at >= literal(version.live_since, Instant), begins))
         return [update(caller).values(verdict="enter", per=_OCCURRENCE).where(asks)]
 
     _run(connection, _once(version, "asking", asking, constant=_is_constant(entry.where)))
@@ -351,6 +352,8 @@ def _enter(connection: Connection, version: Version, zone: str, salt: str) -> No
         window = lambda: [_window(connection, version, within, zone, before)]  # noqa: E731
         _run(connection, _once(version, "window", window, constant=not within.months), before)
     _run(connection, _once(version, "verdicts", lambda: _verdicts(version)), before)
+    if version.plan.ending_events:
+        _run(connection, _once(version, "since", lambda: [_since(connection.dialect.name, version)]), before)
 
 
 def _entering(dialect: str, version: Version, salt: str) -> Executable:
@@ -405,6 +408,31 @@ def _window(connection: Connection, version: Version, within: Duration, zone: st
         new = new.select().params(before=before).subquery("new")
     until = later(connection, new, new.c.entered_at, within, zone, new.c.id).subquery("until")
     return update(enrollment).values(convert_by=until.c.due).where(enrollment.c.id == until.c.key)
+
+
+def _since(dialect: str, version: Version) -> Executable:
+    """Return what brings back to the door the events since entry that may end a stay which has only begun now.
+
+    They had been shown to the journey when nobody was inside whom they concerned: the stay began late, by an event
+    that came late, or by another journey's step in a late pass.
+    """
+    query = (
+        select(
+            literal(version.journey_id, BigInteger),
+            event.c.customer_id,
+            literal(ArrivalKind.known.value),
+            event.c.id,
+            event.c.at,
+        )
+        .join(enrollment, enrollment.c.customer_id == event.c.customer_id)
+        .join(caller, _newcomers(version))
+        .where(
+            event.c.name.in_(sorted(version.plan.ending_events)),
+            event.c.at > enrollment.c.entered_at,
+            event.c.routed_at.is_not(None),
+        )
+    )
+    return insert_new(dialect, arrival, ["journey_id", "customer_id", "kind", "event_id", "at"], query)
 
 
 _NOTED = ["customer_id", "journey_id", "enrollment_id", "at", "decision", "reason"]

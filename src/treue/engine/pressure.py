@@ -55,6 +55,8 @@ HELD = (Reason.quiet_hours.value, Reason.over_limit.value, Reason.lower_priority
 _STOPPED = select(judged.c.message_id).where(judged.c.reason.is_not(None))
 """Those that may not go, looked up by their numbers: SQLite else goes through all messages to find them."""
 
+_CLEAR, _LAST_TURN = delete(judged), select(func.max(judged.c.turn))
+
 
 def candidates(against: ColumnElement[Any]) -> Select[Any]:
     """Return what must be known of messages to judge them; `against` is a reason to refuse them anyway, or NULL."""
@@ -216,14 +218,14 @@ def judge_queued(connection: Connection, by: Judge, step_id: int | None, now: da
 
 def judge(connection: Connection, by: Judge, gathered: Statement, values: dict[str, Any]) -> int:
     """Judge what a statement gathers, inside the caller's transaction; return how many messages that were."""
-    connection.execute(delete(judged))
+    connection.execute(_CLEAR)
     number: int = connection.execute(gathered.sql, values).rowcount
     if not number:
         return 0
-    last = connection.scalar(select(func.max(judged.c.turn))) or 0
-    for turn in range(1, last + 1):
+    for turn in range(1, (connection.scalar(_LAST_TURN) or 0) + 1):
         for statement in by.turns:
             connection.execute(statement.sql, {**values, "this_turn": turn})
-    for statement in by.verdict:
-        connection.execute(statement.sql, values)
+    if connection.scalar(_STOPPED.limit(1)) is not None:
+        for statement in by.verdict:
+            connection.execute(statement.sql, values)
     return number

@@ -59,8 +59,9 @@ def route_events(store: Store, versions: Sequence[Version], now: datetime) -> in
     later. What happened before a journey went live does not concern it.
     """
     wanted, waits = _wanted(versions), _waits(versions)
-    total = 0
-    while routed := _route_batch(store, wanted, waits, now):
+    total, routed = 0, EVENTS_A_BATCH
+    while routed == EVENTS_A_BATCH:
+        routed = _route_batch(store, wanted, waits, now)
         total += routed
     return total
 
@@ -108,13 +109,13 @@ def _route_batch(store: Store, wanted: dict[int, _Wanted], waits: _Waits, now: d
         claimed = connection.execute(_CLAIM, {"now": now}).all()
         ids, happened = sorted(row.id for row in claimed), {row.name for row in claimed}
         given = {"ids": dialect.listed(connection, ids)}
-        for journey_id, names in wanted.items() if ids else ():
-            if names.entry:
+        for journey_id, names in wanted.items():
+            if names.entry & happened:
                 since = {"since": names.since}
                 connection.execute(
                     _letting_in(store.dialect, journey_id, *sorted(names.entry)), given | since
                 )
-            if names.inside:
+            if names.inside & happened:
                 connection.execute(_concerning(store.dialect, journey_id, *sorted(names.inside)), given)
         for version, stage, names_waited_for in waits:
             if names_waited_for & happened:

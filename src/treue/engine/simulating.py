@@ -15,11 +15,11 @@ from typing import get_args
 from treue.channel import Channel, Kind
 from treue.engine.assembly import make_engine, plans
 from treue.engine.delivery.dispatcher import Delivery
-from treue.engine.engine import Engine, Passed, run_pass
+from treue.engine.engine import Engine
 from treue.engine.pretending import Accepting, Blank, pace
 from treue.engine.replay import Tick, replay
 from treue.engine.tally import Tally, tally
-from treue.engine.timekeeping import next_appointment, next_instant
+from treue.engine.timekeeping import next_appointment, next_end
 from treue.engine.versions import publish
 from treue.plan.stages import Plan
 from treue.render.workspace_check import workspace_renderer
@@ -75,20 +75,12 @@ def simulate(
         with store.transaction() as connection:
             clock.past.begin(connection, zone)
         publish(store, live, {}, period.start)
-        passes = replay(engine, clock.ticks(), clock.happen, told or _untold, run).passes
+        passes = replay(engine, clock.ticks(), clock.happen, told or _untold).passes
         with store.reading() as connection:
             return tally(connection, live, (period.start, period.last), zone, clock.every, passes)
     finally:
         delivery.close()
         store.close()
-
-
-def run(engine: Engine, tick: Tick) -> Passed:
-    """Run a tick's pass; schedules and customers' days are looked at in any case, segments where the tick says so."""
-    if not tick.sense:
-        timed = [v for v in engine.versions() if v.plan.entry.schedule or v.plan.entry.date]
-        engine.sense(timed, tick.now)
-    return run_pass(engine, tick.now, sense=tick.sense)
 
 
 def _wanted(workspace: Workspace, names: Sequence[str] | None) -> list[Plan]:
@@ -135,9 +127,9 @@ class Clock:
         """Return when something happens or is due next, and the next time of a schedule or a customer's day."""
         versions, zone = self.engine.versions(), self.engine.zone
         with self.engine.store.reading() as connection:
-            due = next_instant(connection, versions, now, zone)
-            found = [at for at in (self.past.next(connection, now), due) if at]
-            return min(found, default=None), next_appointment(connection, versions, now, zone)
+            found = (self.past.next(connection, now), next_end(connection, versions, now))
+            busy = min((at for at in found if at is not None), default=None)
+            return busy, next_appointment(connection, versions, now, zone)
 
     def _slot(self, at: datetime, now: datetime) -> datetime:
         """Return the first slot that is after now and not before a time."""

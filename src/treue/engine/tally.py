@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -139,7 +139,7 @@ def tally(
 ) -> Tally:
     """Return what a replay of a period came to; days and weeks are those of `zone`."""
     counts = journey_counts(connection, [plan.journey for plan in plans])
-    found = {plan.journey: JourneyTally(counts[plan.journey], _steps(connection, plan)) for plan in plans}
+    found = {name: JourneyTally(counts[name], steps) for name, steps in _steps(connection, plans).items()}
     went = list(_went(connection, zone))
     first, last = (at.astimezone(ZoneInfo(zone)).date() for at in period)
     return Tally(found, list(_days(went, first, last)), _pressure(went), every, passes)
@@ -198,55 +198,53 @@ def _pressure(went: Iterable[_Went]) -> Pressure:
 # --- steps --------------------------------------------------------------------------------------------------
 
 
-def _steps(connection: Connection, plan: Plan) -> list[StepTally]:
-    found = {stage.id: StepTally(stage.id, what(stage)) for stage in plan.stages}
-    _count_reached(connection, plan, found)
-    _count_messages(connection, plan, found)
-    _count_held(connection, plan, found)
-    return list(found.values())
+def _steps(connection: Connection, plans: Sequence[Plan]) -> dict[str, list[StepTally]]:
+    """Return the steps of each journey, in order."""
+    found = {plan.journey: [StepTally(stage.id, what(stage)) for stage in plan.stages] for plan in plans}
+    by_name = {(name, one.id): one for name, steps in found.items() for one in steps}
+    query = select(step.c.id, journey.c.name, step.c.name).join(journey, journey.c.id == step.c.journey_id)
+    by_number = {
+        id_: by_name[name, own] for id_, name, own in connection.execute(query) if (name, own) in by_name
+    }
+    _count_reached(connection, by_number)
+    _count_messages(connection, by_number)
+    _count_held(connection, by_number)
+    return found
 
 
-def _count_reached(connection: Connection, plan: Plan, found: dict[str, StepTally]) -> None:
+def _count_reached(connection: Connection, steps: Mapping[int, StepTally]) -> None:
     """Count who came to each step: whoever left a trace there, and whoever stands there now."""
-    noted = select(trace.c.step_id, trace.c.enrollment_id).join(journey, journey.c.id == trace.c.journey_id)
-    stands = select(enrollment.c.step_id, enrollment.c.id).join(
-        journey, journey.c.id == enrollment.c.journey_id
+    noted, stands = (
+        select(trace.c.step_id, trace.c.enrollment_id),
+        select(enrollment.c.step_id, enrollment.c.id),
     )
-    both = noted.where(journey.c.name == plan.journey).union(stands.where(journey.c.name == plan.journey))
-    been = both.subquery("been")
-    query = select(step.c.name, func.count()).join(been, been.c.step_id == step.c.id).group_by(step.c.name)
-    for name, n in connection.execute(query):
-        if name in found:
-            found[name].reached = n
+    been = noted.where(trace.c.step_id.is_not(None)).union(stands).subquery("been")
+    for number, n in connection.execute(select(been.c.step_id, func.count()).group_by(been.c.step_id)):
+        if number in steps:
+            steps[number].reached = n
 
 
-def _count_messages(connection: Connection, plan: Plan, found: dict[str, StepTally]) -> None:
-    kinds = (step.c.name, message.c.channel, message.c.state, message.c.reason)
-    query = select(*kinds, func.count()).join(step, step.c.id == message.c.step_id).group_by(*kinds)
-    query = query.join(journey, journey.c.id == message.c.journey_id).where(journey.c.name == plan.journey)
-    for name, channel, state, reason, n in connection.execute(query):
-        if name not in found:
+def _count_messages(connection: Connection, steps: Mapping[int, StepTally]) -> None:
+    kinds = (message.c.step_id, message.c.channel, message.c.state, message.c.reason)
+    for number, channel, state, reason, n in connection.execute(
+        select(*kinds, func.count()).group_by(*kinds)
+    ):
+        if number not in steps:
             continue
-        one = found[name]
+        one = steps[number]
         if state == MessageState.sent.value:
             one.sent[channel] = one.sent.get(channel, 0) + n
         elif reason:
             one.refused[reason] = one.refused.get(reason, 0) + n
 
 
-def _count_held(connection: Connection, plan: Plan, found: dict[str, StepTally]) -> None:
+def _count_held(connection: Connection, steps: Mapping[int, StepTally]) -> None:
     """Count the messages that were held for a while, whatever became of them afterwards."""
     query = (
-        select(step.c.name, trace.c.reason, func.count(trace.c.enrollment_id.distinct()))
-        .join(step, step.c.id == trace.c.step_id)
-        .join(journey, journey.c.id == trace.c.journey_id)
-        .where(
-            journey.c.name == plan.journey,
-            trace.c.decision == Decision.held.value,
-            trace.c.reason.in_(HOLDING),
-        )
-        .group_by(step.c.name, trace.c.reason)
+        select(trace.c.step_id, trace.c.reason, func.count(trace.c.enrollment_id.distinct()))
+        .where(trace.c.decision == Decision.held.value, trace.c.reason.in_(HOLDING))
+        .group_by(trace.c.step_id, trace.c.reason)
     )
-    for name, reason, n in connection.execute(query):
-        if name in found:
-            found[name].held[reason] = n
+    for number, reason, n in connection.execute(query):
+        if number in steps:
+            steps[number].held[reason] = n

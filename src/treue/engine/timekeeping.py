@@ -27,9 +27,13 @@ def next_instant(
     `zone` is the workspace's. Journeys that are paused do not count. Where nobody's day comes for more than a year,
     a `date` trigger is to be looked at again then.
     """
-    running = [version for version in versions if not version.paused]
-    found = [*_kept(connection, running, now), next_appointment(connection, versions, now, zone)]
+    found = (next_end(connection, versions, now), next_appointment(connection, versions, now, zone))
     return min((at for at in found if at is not None), default=None)
+
+
+def next_end(connection: Connection, versions: Sequence[Version], now: datetime) -> datetime | None:
+    """Return when after `now` the next wait ends, message is ready or arrival is dealt with, or None."""
+    return min(_kept(connection, [version for version in versions if not version.paused], now), default=None)
 
 
 def next_appointment(

@@ -68,6 +68,20 @@ CODES = {
     "T508": "a value that customers lack",
     "T509": "a schedule that surprises",
     "T510": "a duration that surprises",
+    "T601": "what mail clients cannot show",
+    "T602": "more than Gmail shows",
+    "T603": "a link that leads nowhere",
+    "T604": "an address that is none from a mail",
+    "T605": "a link without words",
+    "T606": "the same words for different places",
+    "T607": "a link that is empty for some",
+    "T608": "a picture without a description",
+    "T609": "a picture without a width",
+    "T610": "no way to unsubscribe",
+    "T611": "no postal address",
+    "T612": "a long subject",
+    "T613": "no preheader",
+    "T614": "nothing to read without pictures",
 }
 """Every code with its meaning; the reference in the docs has a paragraph for each."""
 
@@ -80,7 +94,7 @@ MOST_IN_A_FILE = 100
 WIDEST = 140
 """Characters of a line that are shown around a problem."""
 
-LINT = tuple(code for code in CODES if code.startswith("T5"))
+LINT = tuple(code for code in CODES if code.startswith(("T5", "T6")))
 """Codes of what is allowed and yet most likely not meant."""
 
 WARNINGS = frozenset({"T314", "T405", *LINT})

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 
 from treue.language.problems import Problem
 from treue.lint.audiences import OverlappingAudiences, SellsTooEarly
+from treue.lint.leading import EmptyForSome, LeadsNowhere, NoAddress, SameWords, WithoutWords
 from treue.lint.leaving import GoalLetsNobodyOut, NobodyLeaves
+from treue.lint.lettering import LongSubject, NoPostalAddress, NoPreheader, NothingToRead, NoWayOut
+from treue.lint.picturing import WithoutDescription, WithoutWidth
 from treue.lint.rule import Files, Rule
+from treue.lint.showing import NotShown, TooLarge
 from treue.lint.steps import EmptyBranch, Unreachable
 from treue.lint.times import SurprisingCron, SurprisingDuration
 from treue.lint.variants import MissingForCustomers, MissingLocale
@@ -27,6 +31,20 @@ RULES: tuple[Rule, ...] = (
     MissingForCustomers(),
     SurprisingCron(),
     SurprisingDuration(),
+    NotShown(),
+    TooLarge(),
+    LeadsNowhere(),
+    NoAddress(),
+    WithoutWords(),
+    SameWords(),
+    EmptyForSome(),
+    WithoutDescription(),
+    WithoutWidth(),
+    NoWayOut(),
+    NoPostalAddress(),
+    LongSubject(),
+    NoPreheader(),
+    NothingToRead(),
 )
 """Every rule, in the order of their codes."""
 

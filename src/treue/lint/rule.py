@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from treue.language.problems import Place, Problem, Problems
 from treue.language.source import Items, Mapping, Node, read
-from treue.plan.build import CategoryOf
+from treue.lint.sources import Source, read_source
+from treue.render.renderer import Renderer
+from treue.render.workspace_check import Sample, samples
+from treue.workspace.files import LAYOUT
 from treue.workspace.loading import Workspace
 
 if TYPE_CHECKING:
@@ -20,11 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Files:
-    """The loaded workspace, its files as written, and what templates say of their category."""
+    """The loaded workspace, its files as written, and its templates. Rules about mails look at those named in `among`."""
 
     workspace: Workspace
-    category_of: CategoryOf
+    renderer: Renderer
     template_problems: Sequence[Problem] = ()
+    among: Container[str] | None = None
+
+    def category_of(self, template: str, channel: str) -> str:
+        """Return what a template says of its category, or nothing."""
+        return self.renderer.category(template, channel)
 
     @cached_property
     def journeys(self) -> dict[str, Mapping]:
@@ -35,6 +43,33 @@ class Files:
     def _node(self, file: str) -> Mapping | None:
         text = self.workspace.texts.get(file)
         return None if text is None else read(file, text, Problems())
+
+    @cached_property
+    def sources(self) -> tuple[Source, ...]:
+        """The files of mails, and of layouts."""
+        root = self.workspace.root / "templates"
+        found = [(root / LAYOUT, "")] + [(root / name, name) for name in self.mails]
+        return tuple(
+            source
+            for folder, template in found
+            for path in (sorted(folder.iterdir()) if folder.is_dir() else ())
+            if path.suffix in (".mjml", ".html")
+            and (source := read_source(path, f"templates/{folder.name}/{path.name}", template))
+        )
+
+    @cached_property
+    def samples(self) -> tuple[Sample, ...]:
+        """The mails as made-up customers would get them."""
+        return tuple(one for name in self.mails for one in samples(self.workspace, self.renderer, name))
+
+    @cached_property
+    def mails(self) -> tuple[str, ...]:
+        """The templates that are mails."""
+        folders = self.workspace.templates.items()
+        return tuple(
+            name for name, folder in folders
+            if "email" in folder.channels and (self.among is None or name in self.among)
+        )  # fmt: skip
 
     def place(self, journey: str, *keys: str) -> Place:
         """Return where a key of a journey stands (`enter`, `segment`: the value's key); as near as there is one."""

@@ -122,9 +122,10 @@ class Decision(Sentence):
 
 
 class ArrivalKind(StrEnum):
-    """What brought a customer to a journey's door."""
+    """What brought a customer to a journey's door. `known` is an event the journey had seen before the stay it may end."""
 
     event = "event"
+    known = "known"
     segment = "segment"
     schedule = "schedule"
     date = "date"

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
-from treue.model.types import Instant, Json
+from treue.model.types import Instant, Json, Word
 
 BigId = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER aliases SQLite's rowid
 
@@ -45,6 +45,10 @@ def _time(*, null: bool = False) -> Any:
 
 def _text(*, null: bool = False) -> Any:
     return Field(default=None if null else "", sa_column=Column(Text, nullable=null))
+
+
+def _word() -> Any:
+    return Field(default="", sa_column=Column(Word, nullable=False))
 
 
 def _json() -> Any:
@@ -250,7 +254,7 @@ class Enrollment(SQLModel, table=True):
     step_id: int | None = _ref("step.id", null=True)
     arrived_at: datetime = _time()
     due_at: datetime = _time()
-    outcome: str = _text()
+    outcome: str = _word()
     reason: str | None = _text(null=True)
     left_at: datetime | None = _time(null=True)
     deadline_at: datetime | None = _time(null=True)
@@ -307,7 +311,7 @@ class Message(SQLModel, table=True):
     template: str = _text()
     category: str = _text()
     basis: str | None = _text(null=True)
-    state: str = _text()
+    state: str = _word()
     reason: str | None = _text(null=True)
     detail: str | None = _text(null=True)
     queued_at: datetime = _time()

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from treue.render.problem import RenderFailure, TemplateProblem, nearest
-from treue.render.renderer import Renderer
+from treue.render.renderer import Rendered, Renderer
 from treue.render.template import chain
 from treue.render.values import AnyRecord, AnyValue, SampleText
 
@@ -49,6 +49,19 @@ def _without_fallback(renderer: Renderer, name: str) -> Iterator[TemplateProblem
                 f"Customers whose language is not {' or '.join(locales)} get no {channel} from this template.",
                 "Name one file without a locale.",
             )  # fmt: skip
+
+
+def examples(
+    renderer: Renderer,
+    name: str,
+    channel: str,
+    locale: str,
+    *,
+    events: Mapping[str, Mapping[str, str]] | None = None,
+    data: Mapping[str, Any] | None = None,
+) -> Iterator[Rendered]:
+    """Yield one file's message for a customer who has everything, and for one who lacks whatever it can do without."""
+    yield from _Check(renderer, name, channel, locale, events, data).examples()
 
 
 class _Check:
@@ -98,6 +111,14 @@ class _Check:
                     *place, "T403", f"The event that starts the journey has no {word!r}.", near
                 )
 
+    def examples(self) -> Iterator[Rendered]:
+        gone = frozenset(self._optional())
+        full, sparse = self._result(frozenset()), self._result(gone)
+        while isinstance(sparse, RenderFailure) and (lacking := _lacking(sparse, gone)):
+            gone -= {lacking}
+            sparse = self._result(gone)
+        yield from (one for one in (full, sparse) if isinstance(one, Rendered))
+
     def _unguarded(self) -> Iterator[TemplateProblem]:
         """Take away everything a customer may lack, and give back what its lack breaks, until nothing does."""
         gone = frozenset(self._optional())
@@ -132,11 +153,14 @@ class _Check:
             failure.file, failure.line or 1, failure.column or 1, code, message, suggestion
         )
 
-    def _render(self, gone: frozenset[str]) -> RenderFailure | None:
+    def _result(self, gone: frozenset[str]) -> Rendered | RenderFailure:
         locale = self._locale or self._renderer.locale
-        result = self._renderer.render_variant(
+        return self._renderer.render_variant(
             self._channel, self._name, self._context(gone), self._locale, locale
         )
+
+    def _render(self, gone: frozenset[str]) -> RenderFailure | None:
+        result = self._result(gone)
         if isinstance(result, RenderFailure):
             # Nothing left to say without the optional values, or the missing subject that is reported anyway.
             expected = result.code == "empty" and (gone or not self._message.fields.get("subject"))

@@ -9,20 +9,22 @@ from typing import Any
 from treue.language.journey import Call, Send, walk
 from treue.language.problems import Place, Problem
 from treue.render.calls import call_problems
-from treue.render.check import check_template
+from treue.render.check import check_template, examples
 from treue.render.enclosures import Enclosure
 from treue.render.names import Schema
 from treue.render.problem import TemplateProblem
-from treue.render.renderer import Renderer
+from treue.render.renderer import Rendered, Renderer
+from treue.render.template import Message
 from treue.workspace.loading import Workspace
 
 
 @dataclass
 class _Use:
-    """How a template is used: the events that start the journeys which send it, and what their steps give."""
+    """How a template is used: the events that start the journeys which send it, their categories, and what steps give."""
 
     events: dict[str, Mapping[str, str]] = field(default_factory=dict)
     data: list[dict[str, Any]] = field(default_factory=list)
+    categories: set[str] = field(default_factory=set)
 
 
 def workspace_renderer(workspace: Workspace, keep: Callable[[Enclosure], None] | None = None) -> Renderer:
@@ -47,6 +49,31 @@ def template_problems(
     return sorted([*(_problem(one) for one in found), *_of_calls(workspace)])
 
 
+@dataclass(frozen=True)
+class Sample:
+    """One mail of a template in one language, as made-up customers get it: one with everything, one with little."""
+
+    template: str
+    message: Message
+    categories: frozenset[str]
+    full: Rendered
+    sparse: Rendered
+
+
+def samples(workspace: Workspace, renderer: Renderer, name: str) -> Iterator[Sample]:
+    """Yield each e-mail file of a template with what becomes of it; a file that cannot be rendered has none."""
+    use = _uses(workspace).get(name, _Use(data=[{}]))
+    own = renderer.category(name, "email")
+    categories = frozenset([own] if own else use.categories)
+    for channel, locale in renderer.sound(name):
+        if channel == "email":
+            made = list(
+                examples(renderer, name, channel, locale, events=use.events or None, data=use.data[0])
+            )
+            if made:
+                yield Sample(name, renderer.message(name, channel, locale), categories, made[0], made[-1])
+
+
 def _of_calls(workspace: Workspace) -> Iterator[Problem]:
     schema = Schema(workspace.settings.schema.attributes, workspace.settings.schema.events)
     for journey in workspace.journeys.values():
@@ -65,6 +92,7 @@ def _uses(workspace: Workspace) -> dict[str, _Use]:
             if isinstance(step, Send):
                 use = uses.setdefault(step.template, _Use())
                 use.events.update(started)
+                use.categories.add(journey.category)
                 if dict(step.data) not in use.data:
                     use.data.append(dict(step.data))
     return uses

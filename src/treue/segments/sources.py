@@ -112,7 +112,7 @@ class Facts:
     def _add(self, facts: Sequence[Fact]) -> None:
         built = self._build(facts).subquery(f"fact_{len(self._sources) + 1}")
         self._sources.append(built)
-        self._columns |= {repr(fact): _rounded(fact, built.c[f"n{i}"]) for i, fact in enumerate(facts)}
+        self._columns |= {repr(fact): built.c[f"n{i}"] for i, fact in enumerate(facts)}
 
     def _build(self, facts: Sequence[Fact]) -> Select[Any]:
         match facts[0]:
@@ -286,10 +286,11 @@ def _by_source(facts: Iterable[Fact]) -> dict[object, list[Fact]]:
     return sources
 
 
-def _rounded(fact: Fact, column: ColumnElement[Any]) -> ColumnElement[Any]:
+def _rounded(fact: Fact, value: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Round in the subquery: to SQLite, what a function says of a missing row is no reason to leave the row out."""
     if isinstance(fact, EventFact) and fact.function in ("sum", "average"):
-        return func.round(column, DECIMALS, type_=column.type)
-    return column
+        return func.round(value, DECIMALS, type_=value.type)
+    return value
 
 
 def _filter(fact: EventFact) -> str:
@@ -305,5 +306,5 @@ def _grouped(query: Select[Any], columns: Sequence[Column], by: Sequence[ColumnE
         value = column.value
         if not shared and column.fits:
             value = value.filter(and_(*column.fits))
-        query = query.add_columns(value.label(f"n{i}"))
+        query = query.add_columns(_rounded(column.fact, value).label(f"n{i}"))
     return query.group_by(*by)

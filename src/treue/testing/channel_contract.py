@@ -34,6 +34,8 @@ from treue.channel import (
     Capabilities,
     Channel,
     Kind,
+    Mail,
+    Mailbox,
     Outgoing,
     Receipt,
     Refused,
@@ -84,7 +86,16 @@ def example_message(kind: Kind, number: int) -> Outgoing:
             "Hello.",
             "",
         )
-        return Outgoing(key, to, sender=sender, raw="\r\n".join(lines).encode())
+        mail = Mail(
+            sender=Mailbox("Shop", sender),
+            to=Mailbox(f"Customer {number}", to),
+            subject=f"Message {number}",
+            text="Hello.\n",
+            html="<p>Hello.</p>",
+            headers=(("List-Unsubscribe", f"<https://example.com/u/{number}>"),),
+            tags={"journey": "welcome", "template": "hello", "category": "promotional"},
+        )
+        return Outgoing(key, to, sender=sender, raw="\r\n".join(lines).encode(), mail=mail)
     if kind == "sms":
         return Outgoing(key, f"+4915110000{number:03d}", sender="Shop", text=f"Message {number}")
     return Outgoing(

@@ -149,7 +149,8 @@ class Delivery:
         self, channel: str, ready: Sequence[tuple[Claimed, Outgoing]]
     ) -> Iterator[Sequence[tuple[Claimed, Outgoing]]]:
         """Yield what goes out at once; where sending is slow, only what is still this worker's by then."""
-        size, renewed = max(self.channels[channel].capabilities.batch, 1), time.monotonic()
+        can = self.channels[channel].capabilities
+        size, renewed = max(can.batch * can.at_once, 1), time.monotonic()
         for start in range(0, len(ready), size):
             some = ready[start : start + size]
             if time.monotonic() - renewed > RENEW_AFTER:

@@ -89,17 +89,13 @@ class Settled:
     ready_at: datetime | None = None
 
 
-_QUEUED = message.c.state == bindparam(None, MessageState.queued.value, literal_execute=True)
-"""Written out, so that SQLite sees that the index of what waits will do."""
-
-
 def waiting(connection: Connection, now: datetime) -> dict[tuple[int, str], int]:
     """Return how many messages are ready to go by (journey number, channel), paused journeys left out."""
     query = (
         select(message.c.journey_id, message.c.channel, func.count())
         .join(journey, journey.c.id == message.c.journey_id)
         .where(
-            _QUEUED,
+            message.c.state == MessageState.queued.value,
             message.c.ready_at <= now,
             journey.c.paused_at.is_(None),
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from dataclasses import dataclass, field
+from functools import cached_property
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -12,6 +14,10 @@ from treue.errors import ChannelError
 
 TIMEOUT = 60.0
 """Seconds for each step of the conversation. RFC 5321 4.5.3.2 would allow 10 minutes after the final dot."""
+_OPTIONS = ("starttls", "timeout", "ca", "ehlo", "sessions")
+SESSIONS = 8
+"""Connections at a time. Each has at most one message on the wire, so no more are in doubt after a crash."""
+_REASON = 300
 _SHAPE = "smtp://user:password@host:port or smtps://…, with %40 for an @ in the user's name"
 
 
@@ -28,6 +34,7 @@ class Relay:
     timeout: float = TIMEOUT
     ca: str = ""
     ehlo: str = ""
+    sessions: int = SESSIONS
 
     @property
     def loopback(self) -> bool:
@@ -39,7 +46,7 @@ class Relay:
         except ValueError:
             return False
 
-    @property
+    @cached_property
     def secrets(self) -> list[str]:
         """Return every form in which the credentials could turn up in a text, longest first."""
         plain = {self.user, self.password, f"\0{self.user}\0{self.password}"}
@@ -48,6 +55,12 @@ class Relay:
         return (
             sorted((text for text in forms if text.strip("\0%")), key=len, reverse=True) if self.user else []
         )
+
+    def redacted(self, reason: str) -> str:
+        """Return a reason without the credentials, and not too long."""
+        for secret in self.secrets:
+            reason = reason.replace(secret, "***")
+        return reason[:_REASON]
 
 
 def read_url(url: str) -> Relay:
@@ -72,19 +85,21 @@ def read_url(url: str) -> Relay:
 
 
 def _options(given: dict[str, str]) -> dict[str, Any]:
-    unknown = sorted(set(given) - {"starttls", "timeout", "ca", "ehlo"})
+    unknown = sorted(set(given) - set(_OPTIONS))
     if unknown:
-        raise ChannelError(
-            f"The smtp channel's URL has no option {unknown[0]!r}; it knows starttls, timeout, ca and ehlo."
-        )
+        known = f"{', '.join(_OPTIONS[:-1])} and {_OPTIONS[-1]}"
+        raise ChannelError(f"The smtp channel's URL has no option {unknown[0]!r}; it knows {known}.")
     if given.get("starttls", "auto") not in ("auto", "required"):
         raise ChannelError("The smtp channel's option starttls is auto or required.")
     options: dict[str, Any] = dict(given)
     if "timeout" in given:
-        try:
-            options["timeout"] = float(given["timeout"])
-        except ValueError:
-            options["timeout"] = 0.0
+        options["timeout"] = (
+            float(given["timeout"]) if re.fullmatch(r"\d{1,4}(\.\d+)?", given["timeout"]) else 0
+        )
         if not 0 < options["timeout"] <= 3600:
             raise ChannelError("The smtp channel's option timeout is a number of seconds, such as 60.")
+    if "sessions" in given:
+        options["sessions"] = int(given["sessions"]) if re.fullmatch(r"\d{1,3}", given["sessions"]) else 0
+        if not 1 <= options["sessions"] <= 50:
+            raise ChannelError("The smtp channel's option sessions is a number from 1 to 50.")
     return options

@@ -1,0 +1,96 @@
+"""What the adapters to e-mail APIs share: an address that is one address, names, attachments, tags."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable
+
+from treue.channel import Attachment, DeliveryEventKind, Mail, Mailbox, Outgoing, Refused
+from treue_channels.http_api import HttpApi
+
+ADDRESS = "an e-mail address"
+
+KEY = "treue-key"
+"""Under this name our key travels with a mail, and comes back in callbacks."""
+
+EVENTS = frozenset(DeliveryEventKind) - {DeliveryEventKind.accepted}
+"""What most e-mail providers tell."""
+
+_ADDRESS = re.compile(r"[^\s\x00-\x20\x7f-\x9f@<>()\[\]\\,;:\"]+@[^\s\x00-\x20\x7f-\x9f@<>()\[\]\\,;:\"]+")
+_LONGEST = 254
+_STRUCTURE = re.compile(
+    r"(?:content-.*|mime-version|from|sender|to|cc|bcc|subject|reply-to|return-path|received|date)",
+    re.IGNORECASE,
+)
+# RFC 3463: bad mailbox, bad system, bad syntax, moved away, null MX (RFC 7505), disabled. Not 5.7.x: our fault.
+_DEAD = {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"}
+_ENHANCED = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
+
+
+class MailApi(HttpApi):
+    """An e-mail provider's API that is given a mail in its parts."""
+
+    def objection(self, message: Outgoing) -> Refused | None:
+        """Return why a message cannot be put to the provider at all, or None."""
+        if ascii_domain(message.to) is None:
+            return Refused("The recipient is not one plain e-mail address.")
+        return Refused("The message is no e-mail.") if message.mail is None else None
+
+
+def ascii_domain(address: str) -> str | None:
+    """Return an address with its domain in ASCII (IDNA 2008), or None where it is not one plain address."""
+    if len(address) > _LONGEST or not _ADDRESS.fullmatch(address):
+        return None
+    if address.isascii():
+        return address
+    import idna
+
+    local, _, domain = address.partition("@")
+    try:
+        return f"{local}@{idna.encode(domain, uts46=True).decode()}"
+    except idna.IDNAError:
+        return None
+
+
+def mail_of(message: Outgoing) -> Mail:
+    """Return the mail of a message that `objection` has let pass."""
+    assert message.mail is not None
+    return message.mail
+
+
+def recipient(message: Outgoing) -> Mailbox:
+    """Return whom a message goes to: the name from the mail, the address from the envelope."""
+    return Mailbox(mail_of(message).to.name, ascii_domain(message.to) or "")
+
+
+def written(box: Mailbox) -> str:
+    """Return a mailbox as `"Name" <address>`, for APIs that take it as one text."""
+    name = box.name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{name}" <{box.address}>' if name else box.address
+
+
+def own_headers(mail: Mail) -> list[tuple[str, str]]:
+    """Return the headers that go to the provider: those that it does not make itself."""
+    return [(name, value) for name, value in mail.headers if not _STRUCTURE.fullmatch(name)]
+
+
+def encoded(attachment: Attachment) -> str:
+    """Return an attachment's content in base64."""
+    return b64encode(attachment.content).decode()
+
+
+def tags(mail: Mail, names: Iterable[str] = ("journey", "template", "category")) -> dict[str, str]:
+    """Return a mail's tags that are there."""
+    return {name: mail.tags[name] for name in names if mail.tags.get(name)}
+
+
+def enhanced_status(text: str) -> str:
+    """Return the first enhanced status code (RFC 3463) in a text, such as 5.1.1, or nothing."""
+    found = _ENHANCED.search(text)
+    return found[1] if found else ""
+
+
+def is_dead(status: str, usually: bool) -> bool:
+    """Whether a bounce means that the address is dead: by its enhanced status, else by what the provider `usually` means."""
+    return status in _DEAD if status else usually

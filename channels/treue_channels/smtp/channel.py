@@ -1,0 +1,84 @@
+"""The adapter: one recipient a message, a few connections for many messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from treue.channel import Capabilities, Kind, Outgoing, Progress, Receipt
+from treue.errors import ChannelError
+from treue_channels.smtp.desk import BatchDesk
+from treue_channels.smtp.envelope import Envelope
+from treue_channels.smtp.line import Line, converse
+from treue_channels.smtp.opening import Opener
+from treue_channels.smtp.relay import read_url
+
+BATCH = 500
+_A_LINE = 50
+"""Messages that are worth one more connection."""
+
+
+class Smtp:
+    """Sends e-mail through a relay.
+
+    `url` is `smtp://user:password@host:port` (STARTTLS where offered) or `smtps://…` (TLS from the first
+    byte). Off this machine certificates are verified and no password goes over an open line. Options
+    follow a `?`: `starttls=required`, `timeout=SECONDS`, `ca=FILE` (PEM of a private authority),
+    `ehlo=NAME` and `sessions=N`, how many connections are open at a time at most: after a crash no more
+    messages than that are in doubt. Raises ChannelError where the URL cannot be read.
+    """
+
+    capabilities = Capabilities(
+        kind="email", batch=BATCH, mime=True, eight_bit=True, attachments=True, address="an e-mail address"
+    )
+
+    def __init__(self, url: str, kind: Kind = "email") -> None:
+        if kind != "email":
+            raise ChannelError(
+                f"The smtp adapter sends e-mail, not {kind}; give that channel another adapter."
+            )
+        self._relay = read_url(url)
+        self._opener = Opener(self._relay)
+        self._envelope = Envelope(self._relay.host)
+        self._lines: list[Line] = []
+
+    def send(self, batch: Sequence[Outgoing], progress: Progress) -> list[Receipt]:
+        """Send each message and return its receipt, in order.
+
+        Once the server cannot be reached, the rest of the batch is not tried: each comes back as Retry.
+        """
+        desk = BatchDesk(batch, progress, self._relay, self._envelope)
+        lines, self._lines = self._lines, []  # while they are in use, nobody finds one half-way
+        try:
+            while desk.waiting and desk.down is None:
+                lines = self._enough(lines, desk)
+                converse(lines, desk)
+                lines = [line for line in lines if not line.over]
+            self._lines, lines = lines, []
+        finally:
+            for line in lines:
+                line.drop()
+        return desk.finish()
+
+    def _enough(self, lines: list[Line], desk: BatchDesk) -> list[Line]:
+        """Return as many open lines as the waiting messages are worth; at least one, or the desk is told why not."""
+        kept = [line for line in lines if not line.stale()]
+        for line in lines:
+            if line not in kept:
+                line.drop()
+        # After a doubt, one connection is enough to see whether the server is well.
+        wanted = 1 if desk.shaken else min(self._relay.sessions, 1 + (len(desk.waiting) - 1) // _A_LINE)
+        while len(kept) < wanted:
+            opened = self._opener.open()
+            if isinstance(opened, Line):
+                kept.append(opened)
+                continue
+            if not kept:
+                desk.down = opened
+            break
+        return kept
+
+    def close(self) -> None:
+        """Say goodbye to the server and hang up."""
+        lines, self._lines = self._lines, []
+        for line in lines:
+            line.leave()

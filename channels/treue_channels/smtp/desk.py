@@ -1,0 +1,105 @@
+"""What is still to be sent of one batch, and what became of the rest."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+
+from treue.channel import TAKEN_OVER, Accepted, Outgoing, Progress, Receipt, Retry, Unknown
+from treue_channels.smtp.dialogue import Job, Offers
+from treue_channels.smtp.envelope import Envelope
+from treue_channels.smtp.opening import said
+from treue_channels.smtp.relay import Relay
+from treue_channels.smtp.replies import Reply, rejection
+
+_PATIENCE = 60.0
+"""Seconds after which no more of a batch is begun: a worker has its messages for minutes, not for ever."""
+_LOSSES = 3
+"""Connections in a row that break before they carried a message; then the server is left alone."""
+
+
+class BatchDesk:
+    """The batch being sent. `down` is what the messages not tried get once the server is not to be tried any more;
+    `shaken` says that a connection has left a doubt.
+    """
+
+    def __init__(
+        self, batch: Sequence[Outgoing], progress: Progress, relay: Relay, envelope: Envelope
+    ) -> None:
+        self.receipts: list[Receipt | None] = [None] * len(batch)
+        self.waiting = deque(Job(number, message) for number, message in enumerate(batch))
+        self.down: Retry | None = None
+        self.shaken = self._withdrawn = False
+        self._progress, self._relay, self._envelope = progress, relay, envelope
+        self._losses = 0
+        self._until = time.monotonic() + _PATIENCE
+
+    def take(self, offers: Offers) -> Job | None:
+        """Return the next message, ready for a server that offers this; what cannot be sent is settled here."""
+        while self.waiting and self._open():
+            job = self.waiting.popleft()
+            refusal = self._envelope.fill(job, offers)
+            if refusal is not None:
+                self.settle(job, refusal)
+            elif not self._withdrawn or self.started(job):
+                return job
+        return None
+
+    def _open(self) -> bool:
+        if self.down is None and time.monotonic() > self._until:
+            self.down = Retry(
+                "The server took too long over the messages before this one.", 0.0, everyone=True
+            )
+        return self.down is None
+
+    def started(self, job: Job) -> bool:
+        """Tell the acceptance log, once. Where it says no, it is asked earlier from then on: more will follow."""
+        if not job.announced and not self._progress.started(job.message.key):
+            self._withdrawn = True
+            self.settle(job, TAKEN_OVER)
+            return False
+        job.announced = True
+        return True
+
+    def settle(self, job: Job, receipt: Receipt) -> None:
+        """Tell the acceptance log, and keep the receipt."""
+        self._progress.settled(job.message.key, receipt)
+        self.receipts[job.number] = receipt
+        if isinstance(receipt, Accepted):
+            self._losses = 0
+        self.shaken |= isinstance(receipt, Unknown)
+
+    def put_back(self, job: Job) -> None:
+        """Put a message back at its place: the first of those waiting."""
+        self.waiting.appendleft(job)
+
+    def broke(self, error: Exception, *, fresh: bool) -> str:
+        """Return the reason; too many fresh connections lost in a row end the batch."""
+        reason = self._relay.redacted(f"The conversation with {self._relay.host} broke off: {said(error)}")
+        self._losses += fresh
+        if self._losses >= _LOSSES:
+            self.down = Retry(reason, everyone=True)
+        return reason
+
+    def rejected(self, what: str, reply: Reply) -> Receipt:
+        """Return the receipt for a no; one that is about the settings ends the batch."""
+        receipt = rejection(self._relay.host, what, reply)
+        receipt = replace(receipt, reason=self._relay.redacted(receipt.reason))
+        if isinstance(receipt, Retry) and receipt.everyone:
+            self.down = receipt
+        return receipt
+
+    def shut(self, reply: Reply) -> Receipt:
+        """End the batch: the server takes no mail for now."""
+        reason = f"{self._relay.host} answered {reply.code} {reply.line}"
+        self.down = Retry(self._relay.redacted(reason), everyone=True)
+        return self.down
+
+    def finish(self) -> list[Receipt]:
+        """Return a receipt for each message of the batch; those not tried come back for another time."""
+        for job in self.waiting:
+            self.settle(job, self.down or Retry("The server did not take any more messages."))
+        self.waiting.clear()
+        return [receipt for receipt in self.receipts if receipt is not None]

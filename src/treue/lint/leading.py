@@ -1,0 +1,207 @@
+"""Rules about links: where they lead, and what people see of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+
+from treue.language.problems import Problem
+from treue.lint.rule import Files, Rule
+from treue.lint.sources import DATA, Element, Source
+
+if TYPE_CHECKING:
+    from treue.lint.data import Data
+
+_PLACEHOLDER = re.compile(
+    r"#?|(?:https?:)?//(?:[\w-]+\.)*(?:example\.(?:com|org|net)|localhost|127\.0\.0\.1|0\.0\.0\.0|yourdomain\.\w+)(?:[:/?#].*)?"
+    r"|(?:https?://)?(?:todo|tbd|xxx+|fixme|url|link)(?![\w.-]).*",
+    re.IGNORECASE | re.DOTALL,
+)
+_ADDRESS = re.compile(r"(?:https?://|mailto:|tel:|sms:|#)", re.IGNORECASE)
+
+
+def _constant(link: Element, source: Source) -> str | None:
+    """Return a link's address as written, or None where a tag has a part in it."""
+    address = link.attributes["href"].strip()
+    begin = link.attribute("href")
+    written = source.text[begin : begin + len(link.attributes["href"])]
+    return None if DATA in address or "{%" in written else address
+
+
+class LeadsNowhere(Rule):
+    """A link to nowhere: empty, a `#` with nothing behind it, or an address left over from writing.
+
+    `example.com`, `localhost`, `TODO` and the like are for drafts; a customer gets an error page. A `#name` needs an
+    element with that `id` in the same mail.
+    """
+
+    code = "T603"
+    wrong = '<mj-section><mj-column><mj-button href="https://example.com/sale">Sale</mj-button></mj-column></mj-section>'
+    right = '<mj-section><mj-column><mj-button href="https://shop.example/sale">Sale</mj-button></mj-column></mj-section>'
+
+    def look(self, files: Files, data: Data | None) -> Iterator[Problem]:
+        """Yield each such link."""
+        for source in files.sources:
+            marks = {one.attributes.get(name, "") for one in source.elements for name in ("id", "name")}
+            for link in source.links():
+                address = _constant(link, source)
+                if address is None:
+                    continue
+                if _PLACEHOLDER.fullmatch(address) or (address[:1] == "#" and address[1:] not in marks):
+                    place = source.place(link.attribute("href"), max(1, len(address)))
+                    message = (
+                        f"This link leads nowhere: `{address}`."
+                        if address
+                        else "This link leads nowhere; its address is empty."
+                    )
+                    yield Problem(place, self.code, message, "Put the address there, or take the link out.")
+
+
+class NoAddress(Rule):
+    """An address that means nothing in a mail.
+
+    A mail has no page that `sale.html` could be beside, and programs open only the web, mail, telephone and SMS:
+    `https:`, `http:`, `mailto:`, `tel:`, `sms:`.
+    """
+
+    code = "T604"
+    wrong = '<mj-section><mj-column><mj-button href="/sale">Sale</mj-button></mj-column></mj-section>'
+    right = '<mj-section><mj-column><mj-button href="https://shop.example/sale">Sale</mj-button></mj-column></mj-section>'
+
+    def look(self, files: Files, data: Data | None) -> Iterator[Problem]:
+        """Yield each such link."""
+        for source in files.sources:
+            for link in source.links():
+                address = _constant(link, source)
+                if address and not _ADDRESS.match(address) and not _PLACEHOLDER.fullmatch(address):
+                    place = source.place(link.attribute("href"), len(address))
+                    message = f"`{address[:60]}` leads nowhere from a mail."
+                    yield Problem(place, self.code, message, "Write the whole address, from `https://` on.")
+
+
+class WithoutWords(Rule):
+    """A link in which there is nothing to read.
+
+    Neither words nor a picture with an `alt`: while pictures are blocked, as they are at first in most programs, nobody can
+    see it, and who listens to the mail never can.
+    """
+
+    code = "T605"
+    wrong = '<mj-section><mj-column><mj-image href="https://shop.example" src="https://shop.example/a.png" alt="" /></mj-column></mj-section>'
+    right = '<mj-section><mj-column><mj-image href="https://shop.example" src="https://shop.example/a.png" alt="Our shop" /></mj-column></mj-section>'
+
+    def look(self, files: Files, data: Data | None) -> Iterator[Problem]:
+        """Yield each such link."""
+        for source in files.sources:
+            for link in source.links():
+                if not link.words.strip() and "{%" not in source.text[link.at : link.at + len(link.tag)]:
+                    message = "There is nothing to read in this link."
+                    hint = "Give its picture an `alt`, or write words into it."
+                    yield Problem(source.place(link.at, 1 + len(link.name)), self.code, message, hint)
+
+
+class SameWords(Rule):
+    """The same words for links that lead to different places, in one mail.
+
+    Who hears a list of links, or looks at the text part, cannot tell them apart. `Read more` may stand there twice: say
+    of what.
+    """
+
+    code = "T606"
+    wrong = '<mj-section><mj-column><mj-text><a href="https://shop.example/a">More</a> <a href="https://shop.example/b">More</a></mj-text></mj-column></mj-section>'
+    right = '<mj-section><mj-column><mj-text><a href="https://shop.example/a">More jazz</a> <a href="https://shop.example/b">More soul</a></mj-text></mj-column></mj-section>'
+
+    def look(self, files: Files, data: Data | None) -> Iterator[Problem]:
+        """Yield the second of two such links, as a customer would get them."""
+        for sample in files.samples:
+            source = next((one for one in files.sources if one.name == sample.message.file), None)
+            for words in _ambiguous(sample.full.html) if source else ():
+                assert source is not None
+                links = [one for one in source.links() if " ".join(one.words.split()) == words]
+                if len({one.attributes["href"] for one in links}) > 1:
+                    first, second = (
+                        links[0],
+                        next(one for one in links if one.attributes["href"] != links[0].attributes["href"]),
+                    )
+                    line = source.place(first.at).line
+                    message = f"`{words}` leads somewhere else here than in line {line}."
+                    yield Problem(
+                        source.place(second.at, 1 + len(second.name)),
+                        self.code,
+                        message,
+                        "Say in the words where each leads.",
+                    )
+
+
+class EmptyForSome(Rule):
+    """A link that is empty for customers who lack what its address is made of.
+
+    `href="{% if customer.shop %}{{ customer.shop }}{% endif %}"` leaves a link to nowhere. Put the condition around the whole
+    link, or give the address an `{% else %}`.
+    """
+
+    code = "T607"
+    wrong = '<mj-section><mj-column><mj-button href="{% if customer.city %}https://shop.example/{{ customer.city }}{% endif %}">Shop</mj-button></mj-column></mj-section>'
+    right = '<mj-section><mj-column><mj-button href="https://shop.example/{% if customer.city %}{{ customer.city }}{% endif %}">Shop</mj-button></mj-column></mj-section>'
+
+    def look(self, files: Files, data: Data | None) -> Iterator[Problem]:
+        """Yield each link whose address can vanish, where it does for a made-up customer."""
+        for sample in files.samples:
+            if any(not href.strip() for href, _ in _links(sample.sparse.html)):
+                for source in files.sources:
+                    if source.template in ("", sample.template):
+                        yield from self._vanishing(source)
+
+    def _vanishing(self, source: Source) -> Iterator[Problem]:
+        for link in source.links():
+            begin = link.attribute("href")
+            written = source.text[begin : begin + len(link.attributes["href"])]
+            outside = re.sub(r"\{%-?\s*if\b.*?\{%-?\s*endif\s*-?%\}", "", written, flags=re.DOTALL)
+            if "{%" in written and not outside.strip() and "{% else" not in written:
+                message = "This link is empty for customers who lack what its condition asks for."
+                yield Problem(
+                    source.place(begin, len(written)),
+                    self.code,
+                    message,
+                    "Put the condition around the whole link.",
+                )
+
+
+class _Anchors(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, str]] = []
+        self._href: str | None = None
+        self._words: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag == "a" and "href" in given:
+            self._href, self._words = given["href"] or "", []
+        elif tag == "img":
+            self._words.append(given.get("alt") or "")
+
+    def handle_data(self, data: str) -> None:
+        self._words.append(data)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "a" and self._href is not None:
+            self.found.append((self._href, " ".join(" ".join(self._words).split())))
+            self._href = None
+
+
+def _links(html: str) -> list[tuple[str, str]]:
+    """Return address and words of each link of a page, in order."""
+    parser = _Anchors()
+    parser.feed(html)
+    return parser.found
+
+
+def _ambiguous(html: str) -> list[str]:
+    places: dict[str, set[str]] = {}
+    for href, words in _links(html):
+        if words:
+            places.setdefault(words, set()).add(href)
+    return [words for words, found in places.items() if len(found) > 1]

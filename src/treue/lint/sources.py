@@ -1,0 +1,144 @@
+"""The files of mails as their authors wrote them: elements and CSS, each with its place.
+
+Tags of Jinja are blanked first, so what data will print is a NUL, and every position stays true.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from html.parser import HTMLParser
+from pathlib import Path
+
+from treue.language.problems import Place
+from treue.render import frontmatter
+from treue.render.markup import without_comments
+from treue.render.tags import shadow
+
+DATA = "\0"
+"""What stands where data are printed."""
+LINKS = ("a", "mj-button", "mj-navbar-link", "mj-social-element", "mj-image", "area")
+_VOID = ("img", "mj-image", "area", "br", "hr", "input", "meta", "link", "base", "mj-divider", "mj-spacer")
+_STYLE = re.compile(r"<(style|mj-style)\b[^>]*>(.*?)</\1\s*>", re.IGNORECASE | re.DOTALL)
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_ENHANCES = re.compile(r"@(?:media|supports|-moz-document)\b[^{]*\{", re.IGNORECASE)
+_CONDITIONAL = re.compile(r"<!--.*?-->", re.DOTALL)
+
+
+@dataclass
+class Element:
+    """An element of a file: where it begins, its attributes, and for a link the words people see."""
+
+    name: str
+    at: int
+    attributes: dict[str, str]
+    tag: str
+    words: str = ""
+
+    def attribute(self, name: str) -> int:
+        """Return where the value of an attribute begins; where the element does, if it has none."""
+        found = re.search(rf"(?<![\w-]){name}\s*=\s*[\"']?", self.tag, re.IGNORECASE)
+        return self.at + (found.end() if found else 0)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of a mail, or of a layout. `name` is the file's, `text` all of it, `body` where its markup begins."""
+
+    name: str
+    text: str
+    body: int
+    template: str = ""
+    elements: list[Element] = field(default_factory=list, compare=False)
+
+    @cached_property
+    def shadow(self) -> str:
+        """The file without front matter, comments and tags; every position as in the file."""
+        front = re.sub(r"[^\n]", " ", self.text[: self.body])
+        return front + shadow(without_comments(self.text[self.body :]))
+
+    @cached_property
+    def css(self) -> str:
+        """The CSS of its style sheets alone, without what only adds where a client knows it, such as `@media`."""
+        sheets = [" "] * len(self.text)
+        for found in _STYLE.finditer(self.shadow):
+            css = _without_enhancements(_COMMENT.sub(_blank, found[2]))
+            sheets[found.start(2) : found.end(2)] = css
+        return "".join(sheets)
+
+    def place(self, at: int, length: int = 1) -> Place:
+        """Return the place of an offset into the text."""
+        line = self.text.count("\n", 0, at) + 1
+        return Place(self.name, line, at - self.text.rfind("\n", 0, at), length)
+
+    def links(self) -> Iterator[Element]:
+        """Yield what leads somewhere."""
+        yield from (one for one in self.elements if one.name in LINKS and "href" in one.attributes)
+
+
+def read_source(path: Path, name: str, template: str = "") -> Source | None:
+    """Return a file as its rules look at it, or None where it is no text."""
+    try:
+        text = path.read_text(encoding="utf-8").replace("\r\n", "\n")
+    except (OSError, UnicodeDecodeError):
+        return None
+    body = len(text) - len(frontmatter.read(text, name).body)
+    source = Source(name, text, body, template)
+    reader = _Reader(source)
+    reader.feed(_CONDITIONAL.sub(_blank, source.shadow))
+    reader.close()
+    return source
+
+
+class _Reader(HTMLParser):
+    """Collects the elements; `words` of a link are its text and what its pictures are described as."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(convert_charrefs=True)
+        self._source = source
+        self._lines = [0, *(found.end() for found in re.finditer("\n", source.text))]
+        self._open: list[Element] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        line, column = self.getpos()
+        given = {name: value or "" for name, value in attrs}
+        element = Element(tag, self._lines[line - 1] + column, given, self.get_starttag_text() or "")
+        self._source.elements.append(element)
+        alt = given.get("alt", "")
+        for link in self._open:
+            link.words += f" {alt}"
+        element.words = " ".join(given.get(name, "") for name in ("alt", "title", "aria-label")).strip()
+        if tag in LINKS and tag not in _VOID:
+            self._open.append(element)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        self._open = [one for one in self._open if one is not self._source.elements[-1]]
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._open and any(one.name == tag for one in self._open):
+            if self._open.pop().name == tag:
+                return
+
+    def handle_data(self, data: str) -> None:
+        for link in self._open:
+            link.words += data
+
+
+def _blank(found: re.Match[str]) -> str:
+    return re.sub(r"[^\n]", " ", found[0])
+
+
+def _without_enhancements(css: str) -> str:
+    """Blank `@media` and `@supports` with all that is in them."""
+    at = 0
+    while found := _ENHANCES.search(css, at):
+        end, depth = found.end(), 1
+        while end < len(css) and depth:
+            depth += {"{": 1, "}": -1}.get(css[end], 0)
+            end += 1
+        css = css[: found.start()] + re.sub(r"[^\n]", " ", css[found.start() : end]) + css[end:]
+        at = end
+    return css
