@@ -76,12 +76,16 @@ class PrefectRuntime:
         """
         from treue_flows.ticking import ticking
 
+        if engine.delivery is not None:
+            engine.delivery.slice_seconds = (
+                self.tick_seconds
+            )  # what is urgent meanwhile comes with the next pass
         self._survive(self.warm_up)
         with ticking(wake, self.tick_seconds) as tick:
             while not stop.is_set():
                 if wake.wait(0.5) and not stop.is_set():
                     wake.clear()
-                    self._survive(self._one_pass, engine, tick.taken())
+                    self._survive(self._one_pass, engine, tick.taken(), wake)
 
     def close(self) -> None:
         """Let go of Prefect; the last one in the process ends it."""
@@ -116,10 +120,11 @@ class PrefectRuntime:
         self._host = None
         return TreueError(f"Prefect's server at {url} has gone away; nothing is lost, the next pass goes on.")
 
-    def _one_pass(self, engine: Engine, regular: bool) -> None:
+    def _one_pass(self, engine: Engine, regular: bool, wake: threading.Event) -> None:
         if regular:
             engine.recover(utc_now())
-        self.run_pass(engine, utc_now(), sense=regular)
+        if self.run_pass(engine, utc_now(), sense=regular).delivered.unfinished:
+            wake.set()
 
     def _survive(self, act: Callable[..., None], *values: Any) -> None:
         try:

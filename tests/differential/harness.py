@@ -22,6 +22,7 @@ from treue.engine import draws, routing
 from treue.engine.delivery.dispatcher import Delivery, Unwritable
 from treue.engine.delivery.outbox import Claimed
 from treue.engine.engine import Engine, run_pass
+from treue.engine.pretending import standing_still
 from treue.engine.timekeeping import next_instant
 from treue.engine.versions import publish
 from treue.language.conditions import CONDITION
@@ -101,7 +102,7 @@ def run_engine(case: Case, store: Store) -> Run:
 def _engine(case: Case, store: Store) -> Iterator[Engine]:
     channels = {kind: Everybody(kind) for kind in ("email", "sms", "push")}
     with tempfile.TemporaryDirectory() as state:
-        delivery = Delivery(store, channels, Plainly(), Path(state))
+        delivery = Delivery(store, channels, Plainly(), Path(state), clock=standing_still)
         with store.transaction() as connection:
             zones.ensure(connection, [case.zone])
         yield Engine(store, case.zone, SALT, delivery, Path(state), pressure=_pressure(case))

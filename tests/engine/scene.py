@@ -10,11 +10,14 @@ from typing import Any
 from sqlalchemy import select
 
 from treue.channel import Accepted, Capabilities, Outgoing, Progress, Receipt
+from treue.clock import utc_now
 from treue.engine.applying import Applied, Files, Look, apply, look
 from treue.engine.counts import JourneyCounts, journey_counts
+from treue.engine.delivery import outbox
 from treue.engine.delivery.dispatcher import Delivery, Unwritable
 from treue.engine.delivery.outbox import Claimed
 from treue.engine.engine import Engine, Passed, run_pass
+from treue.engine.pretending import standing_still
 from treue.engine.versions import publish
 from treue.language.grammar import Context, Schema
 from treue.language.journey import JOURNEY
@@ -107,7 +110,7 @@ class Scene:
         self.store = store
         self.now = at(start)
         self.channels = {kind: Sink(kind) for kind in ("email", "sms", "push")}
-        self.delivery = Delivery(store, self.channels, Plainly(), state)
+        self.delivery = Delivery(store, self.channels, Plainly(), state, clock=standing_still)
         self.engine = Engine(store, ZONE, "salt", self.delivery, state, pressure=pressure)
         with store.transaction() as connection:
             zones.ensure(connection, [ZONE])
@@ -117,6 +120,12 @@ class Scene:
         publish(
             self.store, [plan_of(name.replace("_", "-"), text) for name, text in texts.items()], {}, self.now
         )
+
+    def claim(self, channel: str, worker: str) -> list[Claimed]:
+        """Take what is ready into a worker's hands, as a worker would that dies right after."""
+        lane = outbox.Lane(channel, self.engine.versions()[0].journey_id)
+        with self.store.transaction() as connection:
+            return outbox.claim(connection, lane, self.now, utc_now(), worker, 10)
 
     def files(self, *, migrate: bool = False, **texts: str) -> Files:
         """Return these journeys as what the files say."""

@@ -12,11 +12,15 @@ from scene import Scene, Sink, at
 from sqlalchemy import update
 
 from treue.channel import Accepted, Capabilities, Outgoing, Refused, Retry, Unknown
+from treue.clock import utc_now
 from treue.engine.calling import compose_call
 from treue.engine.delivery import outbox
 from treue.engine.delivery.acceptance import AcceptanceLog
-from treue.engine.delivery.dispatcher import MAX_ATTEMPTS, Delivery, Unwritable
+from treue.engine.delivery.dispatcher import Delivery, Unwritable
+from treue.engine.delivery.doubts import doubts
 from treue.engine.delivery.outbox import Claimed
+from treue.engine.delivery.policy import MAX_ATTEMPTS
+from treue.engine.pretending import standing_still
 from treue.model.tables import message
 from treue.plan.stages import Call
 from treue.store.store import Store
@@ -59,7 +63,9 @@ def scene(store: Store, tmp_path: Path) -> Scene:
     sink = Sink("webhook")
     sink.capabilities = Capabilities("webhook", dedup_window=float("inf"))
     made.channels["webhook"] = sink
-    made.delivery = made.engine.delivery = Delivery(store, made.channels, Composing(made), tmp_path / "state")
+    made.delivery = made.engine.delivery = Delivery(
+        store, made.channels, Composing(made), tmp_path / "state", clock=standing_still
+    )
     return made
 
 
@@ -153,7 +159,7 @@ def test_a_call_of_unknown_fate_is_made_again_under_the_same_key(scene: Scene) -
     scene.later(minutes=2)
     assert scene.messages()[0][3:5] == ("sent", None)
     with scene.store.reading() as connection:
-        assert outbox.doubts(connection) == []
+        assert doubts(connection) == []
 
 
 def test_an_address_that_is_not_allowed_is_refused_by_that_reason(scene: Scene) -> None:
@@ -184,9 +190,9 @@ def test_a_worker_killed_between_the_call_and_its_record_loses_nothing(scene: Sc
     delivery, scene.engine.delivery = scene.engine.delivery, None
     _ordered(scene, "ada", "bob", vip=True)
     dead = "here/1/dead"
-    journey_id = scene.engine.versions()[0].journey_id
-    claimed = outbox.claim(scene.store, journey_id, "webhook", scene.now, dead, 10)
+    claimed = scene.claim("webhook", dead)
     log = AcceptanceLog(tmp_path / "state", dead)
+    log.lease = utc_now() + outbox.LEASE
     log.started(claimed[0].key)  # on the wire at the kill; the other was not touched yet
     with scene.store.transaction() as connection:
         connection.execute(update(message).values(lease_until=at("2020-01-01 00:00")))

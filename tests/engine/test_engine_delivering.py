@@ -15,6 +15,7 @@ from scene import Plainly, Scene, Sink
 from treue.channel import Accepted, Outgoing, Progress, Receipt, Refused, Retry, Unknown
 from treue.engine.delivery import outbox
 from treue.engine.delivery.dispatcher import Delivery
+from treue.engine.delivery.doubts import doubts
 from treue.engine.engine import Engine, run_pass
 from treue.store.store import Store
 
@@ -59,7 +60,7 @@ def test_what_may_have_been_sent_is_never_sent_again_by_itself(scene: Scene) -> 
     scene.later(hours=1)
     assert scene.sent() == []
     with scene.store.reading() as connection:
-        assert [doubt["customer"] for doubt in outbox.doubts(connection)] == ["ada"]
+        assert [doubt["customer"] for doubt in doubts(connection)] == ["ada"]
 
 
 def test_the_last_look_sees_a_withdrawal_that_no_pass_has_noticed(scene: Scene) -> None:
@@ -104,12 +105,12 @@ def test_a_worker_past_its_lease_may_record_nothing(scene: Scene) -> None:
     _ordered(scene, "ada")
     delivery, scene.engine.delivery = scene.engine.delivery, None
     scene.run()
-    journey_id = scene.engine.versions()[0].journey_id
-    slept = outbox.claim(scene.store, journey_id, "email", scene.now, "elsewhere/1/x", 10)
+    slept = scene.claim("email", "elsewhere/1/x")
     _let_leases_run_out(scene)
     recovered = scene.engine.recover(scene.now)
     assert recovered.in_doubt == 1, "nobody knows what a worker elsewhere did"
-    assert outbox.settle(scene.store, [Settled(slept[0], MessageState.sent)], scene.now) == 0
+    with scene.store.transaction() as connection:
+        assert outbox.record(connection, [Settled(slept[0], MessageState.sent)], scene.now) == []
     assert delivery is not None
 
 
@@ -131,8 +132,7 @@ def test_a_slow_worker_that_is_alive_keeps_what_it_has(scene: Scene) -> None:
     delivery, scene.engine.delivery = scene.engine.delivery, None
     scene.run()
     assert delivery is not None
-    journey_id = scene.engine.versions()[0].journey_id
-    outbox.claim(scene.store, journey_id, "email", scene.now, delivery.log.worker, 10)
+    scene.claim("email", delivery.log.worker)
     _let_leases_run_out(scene)
     recovered = scene.engine.recover(scene.now)
     assert (recovered.queued, recovered.in_doubt) == (0, 0)
@@ -244,7 +244,7 @@ def test_killed_in_the_middle_again_and_again_nobody_gets_two_and_nobody_is_lost
     sent = path.read_text().split()
     assert len(sent) == len(set(sent)), "somebody got it twice"
     with store.reading() as connection:
-        listed = {f"{doubt['customer']}@example.com" for doubt in outbox.doubts(connection)}
+        listed = {f"{doubt['customer']}@example.com" for doubt in doubts(connection)}
     assert set(sent) | listed == {f"{key}@example.com" for key in keys}
     assert len(listed) <= kills, "only what was on the wire at a kill is in doubt"
     store.close()

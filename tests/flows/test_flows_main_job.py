@@ -20,7 +20,7 @@ import pytest
 from sqlalchemy import select
 
 from treue.engine.assembly import Assembly, assembled
-from treue.engine.delivery.outbox import doubts
+from treue.engine.delivery.doubts import doubts
 from treue.engine.runtimes import InProcess, Runtime, load_runtime
 from treue.model.tables import enrollment, message, step, trace
 from treue.store import consents, customers, events

@@ -52,9 +52,12 @@ def schema_of(store: Store) -> list[tuple[str, ...]]:
     """
     with store.reading() as connection:
         rows = connection.execute(text(sqlite_sql if store.dialect == "sqlite" else postgres_sql))
-        return sorted(
-            (kind, name, *foreign_keys_last(re.sub(r'["\s]', "", str(sql)))) for kind, name, sql in rows
-        )
+        return sorted((kind, name, *foreign_keys_last(_plain(str(sql)))) for kind, name, sql in rows)
+
+
+def _plain(sql: str) -> str:
+    """Without blanks, quotes, and the brackets that SQLite's reflection puts around a default it has read."""
+    return re.sub(r"DEFAULT\((\d+)\)", r"DEFAULT\1", re.sub(r'["\s]', "", sql))
 
 
 def foreign_keys_last(sql: str) -> list[str]:

@@ -27,7 +27,7 @@ VERBS = {
     "init": "init", "demo": "demo", "check": "check", "schema": "schema", "test": "test", "compile": "compile", "graph": "graph",
     "preview": "preview", "simulate": "simulate", "import": "import_", "customer": "customer", "segment": "segment", "enroll": "enroll",
     "plan": "plan", "apply": "plan", "run": "run", "web": "serve", "up": "serve", "status": "status", "why": "why", "pause": "pause",
-    "resume": "pause", "stop": "pause", "bounce": "bounce", "db": "db",
+    "resume": "pause", "stop": "pause", "doubts": "doubts", "retry": "doubts", "bounce": "bounce", "db": "db",
 }  # fmt: skip
 """Each verb and the module of this package that adds it, in the order of the help page."""
 

@@ -14,6 +14,7 @@ from treue.channel import Channel, Kind, channel_factory, served_kinds, service_
 from treue.engine.applying import Applied, Files, Look, apply, look
 from treue.engine.composing import Writer
 from treue.engine.delivery.dispatcher import Delivery
+from treue.engine.delivery.gates import rate_per_second
 from treue.engine.engine import Engine
 from treue.engine.personal import Personal
 from treue.engine.rehearsing import Forecast, forecast
@@ -210,11 +211,17 @@ def assembled(workspace: Workspace, *, deliver: bool = True) -> Iterator[Assembl
             for channel in channels.values():
                 stack.callback(channel.close)
             writer = Writer(store, renderer, links, settings.sender, settings.workspace, stages)
-            delivery = Delivery(store, channels, writer, state)
+            delivery = Delivery(store, channels, writer, state, _rates(settings, channels))
             stack.callback(delivery.close)
         engine = make_engine(settings, store, delivery, state)
         stages.engine = engine
         yield Assembly(workspace, store, renderer, links, engine, state)
+
+
+def _rates(settings: Settings, channels: Mapping[str, Channel]) -> dict[str, float]:
+    """Return each channel's messages a second: the settings', else what its provider names."""
+    declared = {name: rate_per_second(one.rate) for name, one in settings.channels.items()}
+    return {name: declared.get(name, 0.0) or channel.capabilities.rate for name, channel in channels.items()}
 
 
 def _require_secrets(workspace: Workspace) -> None:

@@ -85,7 +85,7 @@ class Engine:
     def recover(self, now: datetime) -> recovery.Recovered:
         """Settle what dead workers left behind."""
         assert self.state is not None
-        return recovery.recover(self.store, self.state, now)
+        return recovery.recover(self.store, self.state, now, self.delivery.windows if self.delivery else None)
 
     def route(self, versions: Sequence[Version], now: datetime) -> int:
         """Show new events to the journeys that react to them; return how many."""
@@ -164,18 +164,20 @@ class Engine:
         if self.delivery is None:
             return Delivered()
         released = self._release(journey_id, now)
-        look, judged = partial(self._last_look, journey_id, now), self.judge is not None
-        delivered = self.delivery.deliver(journey_id, now, progress, look, reserved_only=judged)
+        judged = self.judge is not None
+        delivered = self.delivery.deliver(journey_id, now, progress, self._last_look, reserved_only=judged)
         delivered.add(Delivered(postponed=released.held, refused=released.refused))
         return delivered
 
     def _release(self, journey_id: int, now: datetime) -> Released:
         return release(self.store, self.judge, journey_id, now) if self.judge else Released()
 
-    def _last_look(self, journey_id: int, now: datetime) -> None:
+    def _last_look(self, journey_ids: Sequence[int], now: datetime) -> None:
         """Let events that have come in since the pass began end the stays they end, before more is sent."""
         versions = self.versions()
-        if routing.route_events(self.store, versions, now):
+        if not routing.route_events(self.store, versions, now):
+            return
+        for journey_id in dict.fromkeys(journey_ids):
             mine = [version for version in versions if version.journey_id == journey_id]
             if mine:
                 entering.take_in(self.store, mine, now, self.zone, self.salt)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from treue.channel import Accepted, Capabilities, Kind, Outgoing, Progress, Receipt
+from treue.clock import EPOCH
 from treue.engine.delivery.dispatcher import Unwritable
 from treue.engine.delivery.outbox import Claimed
 from treue.engine.local_time import absolute
@@ -13,6 +14,11 @@ from treue.plan.stages import Call, Plan, Send
 
 NEVER_UNDER = timedelta(minutes=5)
 """What the time between passes is never shortened below."""
+
+
+def standing_still() -> datetime:
+    """Return always the same time: the real clock of a world whose time is told."""
+    return EPOCH
 
 
 class Accepting:

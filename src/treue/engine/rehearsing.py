@@ -14,7 +14,7 @@ from treue.channel import Kind
 from treue.engine.counts import JourneyCounts, journey_counts
 from treue.engine.delivery.dispatcher import Delivery
 from treue.engine.engine import Engine, run_pass
-from treue.engine.pretending import Accepting, Blank, pace
+from treue.engine.pretending import Accepting, Blank, pace, standing_still
 from treue.engine.versions import Versions
 from treue.store.rehearsals import rehearsal
 from treue.store.store import Store
@@ -60,7 +60,9 @@ def forecast(
     with rehearsal(engine.store) as store, TemporaryDirectory(prefix="treue-") as folder:
         prepare(store)
         before = _counts(store)
-        delivery = Delivery(store, {kind: Accepting(kind) for kind in channels}, Blank(), Path(folder))
+        delivery = Delivery(
+            store, {kind: Accepting(kind) for kind in channels}, Blank(), Path(folder), clock=standing_still
+        )
         try:
             twin = _twin(engine, store, delivery, Path(folder))
             every = pace([version.plan for version in twin.versions()], EVERY)

@@ -16,7 +16,7 @@ from treue.channel import Channel, Kind
 from treue.engine.assembly import make_engine, plans
 from treue.engine.delivery.dispatcher import Delivery
 from treue.engine.engine import Engine
-from treue.engine.pretending import Accepting, Blank, pace
+from treue.engine.pretending import Accepting, Blank, pace, standing_still
 from treue.engine.replay import Tick, replay
 from treue.engine.tally import Tally, tally
 from treue.engine.timekeeping import next_appointment, next_end
@@ -67,7 +67,7 @@ def simulate(
     store.forgo_syncing()
     attach(store.engine, history.path)
     channels: dict[str, Channel] = {kind: Accepting(kind) for kind in KINDS}
-    delivery = Delivery(store, channels, Blank(), folder)
+    delivery = Delivery(store, channels, Blank(), folder, clock=standing_still)
     try:
         engine = make_engine(workspace.settings, store, delivery, folder)
         clock, live = Clock(engine, Past(period.start), period), _wanted(workspace, names)

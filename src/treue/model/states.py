@@ -77,6 +77,9 @@ class Reason(Sentence):
     not_allowed = "not_allowed", "it may not go to that address"
     in_doubt = "in_doubt", "a worker died while sending; it is not sent again by itself"
     paused = "paused", "the journey is paused"
+    channel_down = "channel_down", "the channel's provider takes nothing at the moment"
+    poison = "poison", "workers died with it in their hands again and again; it is set aside"
+    dropped = "dropped", "an operator decided that it is not sent"
 
 
 class DeliveryEventKind(Sentence):

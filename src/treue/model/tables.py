@@ -1,7 +1,8 @@
 """The tables. Times are UTC; `Instant` columns are microseconds since 1970 in the database.
 
 Read from the top: who there is (customer, consent, suppression, event), what is written (journey,
-journey_version, step), what happens (arrival, membership, enrollment, draw, message, trace).
+journey_version, step), what happens (arrival, membership, enrollment, draw, message, trace), what is heard of it (delivery_event, channel_gate,
+channel_hour).
 """
 
 from __future__ import annotations
@@ -92,7 +93,10 @@ class Consent(SQLModel, table=True):
 
 
 class Suppression(SQLModel, table=True):
-    """An address nothing is sent to any more, and on what evidence."""
+    """An address nothing is sent to any more, on what evidence, and until when.
+
+    `purpose` is `all`, or `marketing` where transactional messages still go there.
+    """
 
     __tablename__ = "suppression"
     __table_args__ = (Index("suppression_address", "channel", "address", unique=True),)
@@ -102,6 +106,8 @@ class Suppression(SQLModel, table=True):
     reason: str = _text()
     since: datetime = _time()
     evidence: dict[str, Any] = _json()
+    purpose: str = Field(default="all", sa_column=Column(Text, nullable=False, server_default=text("'all'")))
+    expires_at: datetime | None = _time(null=True)
 
 
 class Event(SQLModel, table=True):
@@ -278,7 +284,8 @@ class Message(SQLModel, table=True):
     `due_at` is when it should go, `send_by` when it goes stale, `ready_at` the earliest next attempt.
     `fence` counts claims: a worker whose fence is old may not record anything. `reserved_at` is when it took its
     place among what the limits allow (none for transactional messages): a marketing message that is queued
-    without one is held, for the `reason` it carries, until `ready_at`. `priority` is its journey's.
+    without one is held, for the `reason` it carries, until `ready_at`. `priority` is its journey's. `tried_at` is
+    the first attempt; `crashes` counts the workers that died with it in their hands.
     """
 
     __tablename__ = "message"
@@ -286,10 +293,26 @@ class Message(SQLModel, table=True):
         Index("message_once", "enrollment_id", "step_id", "channel", unique=True),
         Index(
             "message_outbox",
+            "journey_id",
+            "channel",
             "ready_at",
             "id",
             sqlite_where=text("state = 'queued'"),
             postgresql_where=text("state = 'queued'"),
+        ),
+        Index(
+            "message_express",
+            "channel",
+            "ready_at",
+            "id",
+            sqlite_where=text("state = 'queued' AND category = 'transactional'"),
+            postgresql_where=text("state = 'queued' AND category = 'transactional'"),
+        ),
+        Index(
+            "message_provider",
+            "provider_id",
+            sqlite_where=text("provider_id IS NOT NULL"),
+            postgresql_where=text("provider_id IS NOT NULL"),
         ),
         Index(
             "message_claimed",
@@ -334,6 +357,58 @@ class Message(SQLModel, table=True):
         default=50, sa_column=Column(SmallInteger, nullable=False, server_default=text("50"))
     )
     reserved_at: datetime | None = _time(null=True)
+    tried_at: datetime | None = _time(null=True)
+    crashes: int = Field(default=0, sa_column=Column(SmallInteger, nullable=False, server_default=text("0")))
+
+
+class DeliveryEvent(SQLModel, table=True):
+    """What a provider, or a bounce mail, told of a message or an address, its words kept. `key` deduplicates."""
+
+    __tablename__ = "delivery_event"
+    __table_args__ = (
+        Index("delivery_event_key", "channel", "key", unique=True),
+        Index("delivery_event_customer", "customer_id", "channel", "at"),
+    )
+    id: int = _id()
+    channel: str = _text()
+    key: str = _text()
+    message_id: int | None = _ref("message.id", null=True, index=True)
+    customer_id: int | None = _ref("customer.id", null=True)
+    kind: str = _text()
+    at: datetime = _time()
+    hard: bool = Field(default=False)
+    status: str = _text()
+    reason: str = _text()
+    url: str = _text()
+    raw: dict[str, Any] = _json()
+    received_at: datetime = _time()
+
+
+class ChannelGate(SQLModel, table=True):
+    """Whether and how fast a channel may send, for all workers together.
+
+    `next_at` is when the next messages may go under the channel's rate. After a failure of the provider nothing
+    goes before `paused_until`; `failures` counts those in a row since `since`, `reason` is the last one's.
+    """
+
+    __tablename__ = "channel_gate"
+    channel: str = Field(sa_column=Column(Text, primary_key=True))
+    next_at: datetime | None = _time(null=True)
+    paused_until: datetime | None = _time(null=True)
+    failures: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default=text("0")))
+    since: datetime | None = _time(null=True)
+    reason: str | None = _text(null=True)
+
+
+class ChannelHour(SQLModel, table=True):
+    """How many messages a channel sent in an hour, and how many hard bounces and complaints were heard in it."""
+
+    __tablename__ = "channel_hour"
+    channel: str = Field(sa_column=Column(Text, primary_key=True))
+    hour: datetime = Field(sa_column=Column(Instant, primary_key=True))
+    sent: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default=text("0")))
+    bounced: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default=text("0")))
+    complained: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default=text("0")))
 
 
 class Trace(SQLModel, table=True):
@@ -398,6 +473,9 @@ membership: Table = metadata.tables["membership"]
 enrollment: Table = metadata.tables["enrollment"]
 draw: Table = metadata.tables["draw"]
 message: Table = metadata.tables["message"]
+delivery_event: Table = metadata.tables["delivery_event"]
+channel_gate: Table = metadata.tables["channel_gate"]
+channel_hour: Table = metadata.tables["channel_hour"]
 trace: Table = metadata.tables["trace"]
 timezone_offset: Table = metadata.tables["timezone_offset"]
 receiving: Table = metadata.tables["receiving"]

@@ -95,6 +95,22 @@ def insert_unless_there(connection: Connection, table: Table, row: Mapping[str, 
     connection.execute(statement.values(row).on_conflict_do_nothing())
 
 
+def upsert(connection: Connection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Write `values` on the row whose primary or unique columns are `key`; insert it where there is none."""
+    kind = postgresql.insert if is_postgresql(connection) else sqlite.insert
+    statement = kind(table).values({**key, **values})
+    statement = statement.on_conflict_do_update(index_elements=list(key), set_=dict(values))
+    connection.execute(statement)
+
+
+def add_up(connection: Connection, table: Table, key: Mapping[str, Any], added: Mapping[str, int]) -> None:
+    """Add numbers to the row whose primary key is `key`; insert it where there is none."""
+    kind = postgresql.insert if is_postgresql(connection) else sqlite.insert
+    statement = kind(table).values({**key, **added})
+    sums = {name: table.c[name] + statement.excluded[name] for name in added}
+    connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=sums))
+
+
 def among(connection: Connection, column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
     """Return `column IN values` with one parameter for any number of texts or integers."""
     return _in(connection.dialect.name, column, None, listed(connection, values))

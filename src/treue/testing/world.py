@@ -16,6 +16,7 @@ from treue.channel import Accepted, Capabilities, Kind, Outgoing, Progress, Rece
 from treue.engine.assembly import make_engine
 from treue.engine.composing import Writer
 from treue.engine.delivery.dispatcher import Delivery
+from treue.engine.pretending import standing_still
 from treue.engine.versions import Version, publish
 from treue.language.journey import Journey
 from treue.model.states import CHANNELS, WEBHOOK
@@ -139,7 +140,7 @@ class World:
             self.settings.workspace,
             self._stages(),
         )
-        self._delivery = Delivery(self.store, self.channels, writer, self._state)
+        self._delivery = Delivery(self.store, self.channels, writer, self._state, clock=standing_still)
         self.engine.delivery = self._delivery
 
     def _stages(self) -> dict[tuple[int, int], Send | Call]:

@@ -11,10 +11,13 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from dataclasses import dataclass
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 from treue.channel import Accepted, Receipt, Refused, Retry, Unknown
+from treue.clock import EPOCH as LONG_AGO
+from treue.clock import utc_now
 
 _FOLDER = "acceptances"
 
@@ -56,31 +59,28 @@ def _path(state: Path, worker: str) -> Path:
 
 
 class AcceptanceLog:
-    """One worker's log. Also the `Progress` that channel adapters report to."""
+    """One worker's log. Also the `Progress` that channel adapters report to.
 
-    def __init__(self, state: Path, worker: str) -> None:
-        self.worker = worker
+    `lease` is when, by the real clock, what the worker has in its hands may become another's.
+    """
+
+    def __init__(self, state: Path, worker: str, clock: Callable[[], datetime] = utc_now) -> None:
+        self.worker, self.lease = worker, LONG_AGO
+        self._clock = clock
         self._path = _path(state, worker)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def started(self, key: str) -> bool:
         """Note that a message is about to go on the wire; a worker that slept past its lease lets none go."""
+        if self._clock() >= self.lease:
+            return False
         os.write(self._file, f"> {key}\n".encode())
         return True
 
     def settled(self, key: str, receipt: Receipt) -> None:
         """Note what the provider said, before the database hears of it."""
-        match receipt:
-            case Accepted(provider_id):
-                line = f"+ {key} {provider_id}"
-            case Refused(reason):
-                line = f"- {key} {reason}"
-            case Retry(reason):
-                line = f"~ {key} {reason}"
-            case Unknown(reason):
-                line = f"? {key} {reason}"
-        os.write(self._file, (" ".join(line.split()) + "\n").encode())
+        os.write(self._file, (" ".join(_line(key, receipt).split()) + "\n").encode())
 
     def forget(self) -> None:
         """Empty the log: everything in it is in the database."""
@@ -92,26 +92,48 @@ class AcceptanceLog:
         self._path.unlink(missing_ok=True)
 
 
-@dataclass(frozen=True)
-class Fate:
-    """What a log says of one message: `sign` is `>` (on the wire), `+`, `-`, `~` or `?`."""
+def _line(key: str, receipt: Receipt) -> str:
+    match receipt:
+        case Accepted(provider_id):
+            return f"+ {key} {provider_id}"
+        case Refused(reason, suppress, forbidden):
+            return f"{'x' if forbidden else '!' if suppress else '-'} {key} {reason}"
+        case Retry(reason, after, everyone):
+            return f"{'=' if everyone else '~'} {key} {after:.0f} {reason}"
+        case Unknown(reason):
+            return f"? {key} {reason}"
+    raise AssertionError(receipt)
 
-    sign: str
-    text: str = ""
+
+_SIGNS: dict[str, Callable[[str], Receipt]] = {
+    ">": lambda _: Unknown("It was on the wire when its worker died."),
+    "+": Accepted,
+    "-": Refused,
+    "!": lambda text: Refused(text, suppress=True),
+    "x": lambda text: Refused(text, forbidden=True),
+    "~": lambda text: _retry(text, everyone=False),
+    "=": lambda text: _retry(text, everyone=True),
+    "?": Unknown,
+}
 
 
-def read_log(state: Path, worker: str) -> dict[str, Fate] | None:
+def _retry(text: str, *, everyone: bool) -> Retry:
+    after, _, reason = text.partition(" ")
+    return Retry(reason, float(after) if after.isdigit() else Retry.after, everyone)
+
+
+def read_log(state: Path, worker: str) -> dict[str, Receipt] | None:
     """Return the last word on each message in a worker's log, or None where there is no log."""
     try:
         lines = _path(state, worker).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return None
-    fates: dict[str, Fate] = {}
+    fates: dict[str, Receipt] = {}
     for line in lines:
         sign, _, rest = line.partition(" ")
         key, _, text = rest.partition(" ")
-        if sign in (">", "+", "-", "~", "?") and key:
-            fates[key] = Fate(sign, text)
+        if sign in _SIGNS and key:
+            fates[key] = _SIGNS[sign](text)
     return fates
 
 

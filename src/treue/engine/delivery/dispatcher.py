@@ -1,6 +1,7 @@
 """From the outbox to the providers: claim, last look, write, send, record — each message by itself.
 
-One failing template, one refused address costs one message; its batch goes on.
+One failing template, one refused address costs one message; its batch goes on. A provider that fails pauses its
+channel, for all workers, and no message is charged for it. Transactional messages go first, whatever waits.
 """
 
 from __future__ import annotations
@@ -8,21 +9,30 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from treue.channel import Accepted, Channel, Outgoing, Receipt, Refused, Retry, Unknown
-from treue.engine.delivery import outbox
+from sqlalchemy import Connection
+
+from treue.channel import Accepted, Channel, Outgoing, Receipt, Retry, Unknown
+from treue.clock import utc_now
+from treue.engine.delivery import gates, outbox, policy
 from treue.engine.delivery.acceptance import AcceptanceLog, worker_name
-from treue.engine.delivery.outbox import Claimed, Settled
+from treue.engine.delivery.consequences import follow
+from treue.engine.delivery.outbox import Claimed, Lane, Settled
 from treue.model.states import MessageState, Reason
 from treue.store.store import Store
 
 MESSAGES_A_BATCH = 500
-MAX_ATTEMPTS = 8
 RENEW_AFTER = outbox.LEASE.total_seconds() / 5
 """Seconds of sending after which a worker makes sure that its messages are still its own."""
+
+LONGEST_WAIT = 1.0
+"""Seconds that are slept through at once for a channel's rate, so that what is urgent is seen in time."""
+
+LastLook = Callable[[Sequence[int], datetime], None]
+"""Called before each claim with the journeys that are claimed from, and the time."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,8 @@ class Composer(Protocol):
 class Delivered:
     """How many messages were sent, held for another attempt, refused by reason, failed, and left in doubt.
 
-    `postponed` are those that limits and quiet hours hold once more.
+    `postponed` are those that limits and quiet hours hold once more. `unfinished` says that the time was over
+    before the outbox was empty.
     """
 
     sent: int = 0
@@ -53,6 +64,7 @@ class Delivered:
     failed: int = 0
     in_doubt: int = 0
     postponed: int = 0
+    unfinished: bool = False
 
     def add(self, other: Delivered) -> None:
         """Add another count to this one."""
@@ -61,124 +73,199 @@ class Delivered:
         self.postponed += other.postponed
         self.failed += other.failed
         self.in_doubt += other.in_doubt
+        self.unfinished |= other.unfinished
         for reason, n in other.refused.items():
             self.refused[reason] = self.refused.get(reason, 0) + n
 
 
 class Delivery:
-    """One worker's way from the outbox to the providers. Use from one thread; close it at the end."""
+    """One worker's way from the outbox to the providers. Use from one thread; close it at the end.
+
+    `rates` are messages a second by channel. With `slice_seconds`, a call to `deliver` ends after so many seconds, so
+    that a pass can bring in what has become urgent meanwhile. `clock` and `sleep` are real time.
+    """
 
     def __init__(
-        self, store: Store, channels: Mapping[str, Channel], composer: Composer, state: Path
+        self,
+        store: Store,
+        channels: Mapping[str, Channel],
+        composer: Composer,
+        state: Path,
+        rates: Mapping[str, float] | None = None,
+        clock: Callable[[], datetime] = utc_now,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.store, self.channels, self.composer = store, channels, composer
-        self.log = AcceptanceLog(state, worker_name())
+        self.rates, self.clock, self.sleep = rates or {}, clock, sleep
+        self.slice_seconds: float | None = None
+        self.log = AcceptanceLog(state, worker_name(), clock)
+
+    @property
+    def windows(self) -> dict[str, float]:
+        """How long each channel's provider knows a key, in seconds."""
+        return {name: channel.capabilities.dedup_window for name, channel in self.channels.items()}
 
     def deliver(
         self,
         journey_id: int,
         now: datetime,
         progress: Callable[[int], None] | None = None,
-        last_look: Callable[[], None] | None = None,
+        last_look: LastLook | None = None,
         *,
         reserved_only: bool = False,
     ) -> Delivered:
         """Send everything of one journey that is ready; return what became of it.
 
-        `last_look` is called before each claim: what it finds to have ended is not claimed any more. With
-        `reserved_only`, marketing messages that limits and quiet hours have not let go stay where they are.
+        What `last_look` finds to have ended is not claimed any more. With `reserved_only`, marketing messages
+        that limits and quiet hours have not let go stay where they are.
         """
-        total = Delivered()
         with self.store.reading() as connection:
-            channels = sorted(
-                channel for id_, channel in outbox.waiting(connection, now) if id_ == journey_id
-            )
-        for channel in channels:
-            while claimed := self._claim(journey_id, channel, now, last_look, reserved_only):
-                total.add(self._batch(channel, claimed, now))
-                if progress:
-                    progress(len(claimed))
-                if len(claimed) < MESSAGES_A_BATCH:
-                    break  # that was all; what is ready again by now can wait for the next pass
+            waiting = outbox.waiting(connection, now)
+        total, began = Delivered(), self.clock()
+        for channel in sorted(channel for id_, channel in waiting if id_ == journey_id):
+            run = _Run(self, Lane(channel, journey_id, reserved_only), now, began, last_look, progress)
+            total.add(run.through())
         return total
-
-    def _claim(
-        self,
-        journey_id: int,
-        channel: str,
-        now: datetime,
-        last_look: Callable[[], None] | None,
-        reserved_only: bool,
-    ) -> list[Claimed]:
-        if last_look:
-            last_look()
-        worker = self.log.worker
-        return outbox.claim(self.store, journey_id, channel, now, worker, MESSAGES_A_BATCH, reserved_only)
 
     def close(self) -> None:
         """Let go of the log. Channels belong to whoever made them."""
         self.log.close()
 
-    def _batch(self, channel: str, claimed: Sequence[Claimed], now: datetime) -> Delivered:
-        settled: list[Settled] = []
-        wanted = []
-        for message in claimed:
-            if message.against is not None:
-                settled.append(Settled(message, MessageState.refused, Reason(message.against)))
-            elif channel not in self.channels:
-                settled.append(Settled(message, MessageState.refused, Reason.channel_off))
+
+class _Run:
+    """One journey's messages on one channel, from the first claim to the last."""
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        lane: Lane,
+        now: datetime,
+        began: datetime,
+        last_look: LastLook | None,
+        progress: Callable[[int], None] | None,
+    ) -> None:
+        self._of, self._lane, self._now, self._began = delivery, lane, now, began
+        self._look, self._progress = last_look, progress
+        self._rate = delivery.rates.get(lane.channel, 0.0)
+
+    @property
+    def _moment(self) -> datetime:
+        """The pass's time, gone on by as much as has really gone by."""
+        return self._now + (self._of.clock() - self._began)
+
+    def through(self) -> Delivered:
+        total = Delivered()
+        while not total.unfinished:
+            admission, claimed = self._claim()
+            if admission.closed or (admission.limit and not claimed):
+                break
+            if claimed:
+                total.add(self._batch(claimed))
+                if self._progress:
+                    self._progress(len(claimed))
             else:
-                wanted.append(message)
+                self._of.sleep(min(admission.wait.total_seconds(), LONGEST_WAIT))
+            total.unfinished = self._time_is_over()
+        return total
+
+    def _time_is_over(self) -> bool:
+        longest = self._of.slice_seconds
+        return longest is not None and (self._of.clock() - self._began).total_seconds() > longest
+
+    def _claim(self) -> tuple[gates.Admission, list[Claimed]]:
+        """Take transactional messages of any journey first, then this journey's own. A place unused is given back."""
+        channel, moment, wall = self._lane.channel, self._moment, self._of.clock()
+        assert self._lane.journey_id is not None
+        with self._of.store.reading() as connection:
+            urgent = outbox.express(connection, channel, moment)
+        if self._look:
+            self._look([*urgent, self._lane.journey_id], moment)
+        with self._of.store.transaction() as connection:
+            admission = gates.admit(connection, channel, moment, wall, MESSAGES_A_BATCH, self._rate)
+            claimed: list[Claimed] = []
+            for lane in (Lane(channel), self._lane) if urgent else (self._lane,):
+                if admission.limit and not claimed:
+                    claimed = outbox.claim(
+                        connection, lane, moment, wall, self._of.log.worker, admission.limit
+                    )
+            gates.give_back(connection, channel, admission.limit - len(claimed), self._rate)
+        self._of.log.lease = wall + outbox.LEASE
+        return admission, claimed
+
+    def _batch(self, claimed: Sequence[Claimed]) -> Delivered:
+        settled, wanted = self._looked_at(claimed)
         ready: list[tuple[Claimed, Outgoing]] = []
-        for message, written in zip(wanted, self.composer.compose(wanted, now), strict=True):
+        for message, written in zip(wanted, self._of.composer.compose(wanted, self._moment), strict=True):
             if isinstance(written, Unwritable):
                 settled.append(Settled(message, MessageState.failed, written.reason, written.detail))
             else:
                 ready.append((message, written))
-        for some in self._portions(channel, ready):
-            receipts = self.channels[channel].send([written for _, written in some], self.log)
-            settled += [
-                _from_receipt(message, receipt, now, self.channels[channel].capabilities.dedup_window)
-                for (message, _), receipt in zip(some, receipts, strict=True)
-            ]
-        outbox.settle(self.store, settled, now)
-        self.log.forget()
+        receipts = self._sent(ready)
+        window = self._of.windows.get(self._lane.channel, 0.0)
+        moment = self._moment
+        settled += [policy.settled(message, receipt, moment, window) for message, receipt in receipts]
+        with self._of.store.transaction() as connection:
+            kept = outbox.record(connection, settled, moment)
+            follow(connection, kept, moment)
+            self._hear([receipt for _, receipt in receipts], moment, connection)
+        self._of.log.forget()
         return _counted(settled)
 
+    def _looked_at(self, claimed: Sequence[Claimed]) -> tuple[list[Settled], list[Claimed]]:
+        """Tell apart what the last look, or the settings, speak against."""
+        settled, wanted = [], []
+        for message in claimed:
+            if message.against is not None:
+                settled.append(Settled(message, MessageState.refused, Reason(message.against)))
+            elif message.channel not in self._of.channels:
+                settled.append(Settled(message, MessageState.refused, Reason.channel_off))
+            else:
+                wanted.append(message)
+        return settled, wanted
+
+    def _sent(self, ready: Sequence[tuple[Claimed, Outgoing]]) -> list[tuple[Claimed, Receipt]]:
+        """Send in the adapter's batches; once the provider fails, what is left is not tried."""
+        found: list[tuple[Claimed, Receipt]] = []
+        for some in self._portions(ready):
+            receipts = self._of.channels[self._lane.channel].send(
+                [written for _, written in some], self._of.log
+            )
+            found += [(message, receipt) for (message, _), receipt in zip(some, receipts, strict=True)]
+            outage = next((one for one in receipts if isinstance(one, Retry) and one.everyone), None)
+            if outage:
+                tried = {message.id for message, _ in found}
+                found += [(message, outage) for message, _ in ready if message.id not in tried]
+                break
+        return found
+
     def _portions(
-        self, channel: str, ready: Sequence[tuple[Claimed, Outgoing]]
+        self, ready: Sequence[tuple[Claimed, Outgoing]]
     ) -> Iterator[Sequence[tuple[Claimed, Outgoing]]]:
         """Yield what goes out at once; where sending is slow, only what is still this worker's by then."""
-        can = self.channels[channel].capabilities
-        size, renewed = max(can.batch * can.at_once, 1), time.monotonic()
+        if not ready:
+            return
+        can = self._of.channels[self._lane.channel].capabilities
+        size = max(can.batch * can.at_once, 1)
+        renewed = self._of.clock()
         for start in range(0, len(ready), size):
-            some = ready[start : start + size]
-            if time.monotonic() - renewed > RENEW_AFTER:
-                mine = outbox.renew(self.store, [message for message, _ in ready[start:]])
-                some, renewed = [pair for pair in some if pair[0].id in mine], time.monotonic()
+            some, wall = ready[start : start + size], self._of.clock()
+            if (wall - renewed).total_seconds() > RENEW_AFTER:
+                mine = outbox.renew(self._of.store, [message for message, _ in ready[start:]], wall)
+                some, renewed = [pair for pair in some if pair[0].id in mine], wall
+                self._of.log.lease = wall + outbox.LEASE
             if some:
                 yield some
 
-
-def _from_receipt(message: Claimed, receipt: Receipt, now: datetime, dedup_window: float) -> Settled:
-    """Return what became of a message; one of unknown fate may go again while the provider still knows its key."""
-    if isinstance(receipt, Unknown) and (now - message.due_at).total_seconds() < dedup_window:
-        receipt = Retry(receipt.reason)
-    match receipt:
-        case Accepted(provider_id):
-            return Settled(message, MessageState.sent, provider_id=provider_id or None)
-        case Refused(reason, forbidden=True):
-            return Settled(message, MessageState.refused, Reason.not_allowed, reason)
-        case Refused(reason):
-            return Settled(message, MessageState.refused, Reason.rejected_by_provider, reason)
-        case Unknown(reason):
-            return Settled(message, MessageState.in_doubt, Reason.in_doubt, reason)
-        case Retry(reason, after):
-            if message.attempts >= MAX_ATTEMPTS:
-                return Settled(message, MessageState.failed, Reason.rejected_by_provider, reason)
-            wait = max(after, 30.0 * 2 ** (message.attempts - 1)) if message.attempts > 1 else after
-            return Settled(message, MessageState.queued, None, reason, ready_at=now + timedelta(seconds=wait))
-    raise AssertionError(receipt)
+    def _hear(self, receipts: Sequence[Receipt], moment: datetime, connection: Connection) -> None:
+        """Open or close the channel's gate by what the provider said last."""
+        outage = next((one for one in reversed(receipts) if isinstance(one, Retry) and one.everyone), None)
+        silent = bool(receipts) and all(isinstance(one, Unknown) for one in receipts)
+        if outage:
+            gates.failed(connection, self._lane.channel, moment, outage.after, outage.reason)
+        elif silent:
+            gates.failed(connection, self._lane.channel, moment, 0.0, "It does not answer.")
+        elif any(isinstance(one, Accepted) for one in receipts):
+            gates.worked(connection, self._lane.channel)
 
 
 def _counted(settled: Sequence[Settled]) -> Delivered:

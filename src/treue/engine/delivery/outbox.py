@@ -6,31 +6,32 @@ lease finds its fence outdated and may record nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
+    Integer,
     Row,
     Text,
     and_,
     bindparam,
     case,
     func,
-    insert,
     literal,
     or_,
     select,
-    true,
     update,
 )
 
-from treue.clock import utc_now
 from treue.engine.statements import refusal
 from treue.model.states import ADDRESS, Decision, MessageState, Outcome, Reason
 from treue.model.tables import (
+    BigId,
+    channel_gate,
     consent,
     customer,
     enrollment,
@@ -47,6 +48,9 @@ from treue.store.store import Store
 
 LEASE = timedelta(minutes=5)
 """How long a worker may take over a batch before its messages count as abandoned."""
+
+SUSPECT = (1, 8, 64)
+"""By how much a batch is smaller when the workers before died with its messages, once, twice, more often."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,8 @@ class Claimed:
     template: str
     category: str
     due_at: datetime
+    send_by: datetime
+    tried_at: datetime
     attempts: int
     address: str
     customer: Mapping[str, Any]
@@ -77,78 +83,151 @@ class Claimed:
         return str(self.id)
 
 
+class InHand(Protocol):
+    """What is to be known of a claimed message to record what became of it."""
+
+    @property
+    def id(self) -> int: ...  # noqa: D102
+    @property
+    def fence(self) -> int: ...  # noqa: D102
+    @property
+    def journey_id(self) -> int: ...  # noqa: D102
+    @property
+    def enrollment_id(self) -> int: ...  # noqa: D102
+    @property
+    def step_id(self) -> int: ...  # noqa: D102
+    @property
+    def customer_id(self) -> int: ...  # noqa: D102
+    @property
+    def channel(self) -> str: ...  # noqa: D102
+    @property
+    def template(self) -> str: ...  # noqa: D102
+    @property
+    def category(self) -> str: ...  # noqa: D102
+    @property
+    def tried_at(self) -> datetime: ...  # noqa: D102
+    @property
+    def attempts(self) -> int: ...  # noqa: D102
+    @property
+    def address(self) -> str: ...  # noqa: D102
+
+
 @dataclass(frozen=True)
 class Settled:
-    """What became of one message."""
+    """What became of one message.
 
-    message: Claimed
+    `dead` says that its address is none any more, `charged` that the attempt counts, `crashed` that the worker
+    died with it in its hands.
+    """
+
+    message: InHand
     state: MessageState
     reason: Reason | None = None
     detail: str | None = None
     provider_id: str | None = None
     ready_at: datetime | None = None
+    dead: bool = False
+    charged: bool = True
+    crashed: bool = False
+
+
+@dataclass(frozen=True)
+class Lane:
+    """What one claim may take of a channel: a journey's messages, or every journey's transactional ones.
+
+    With `reserved_only`, no marketing message that has no place among what the limits allow.
+    """
+
+    channel: str
+    journey_id: int | None = None
+    reserved_only: bool = False
+
+
+_QUEUED = message.c.state == MessageState.queued.value
+_TRANSACTIONAL = message.c.category == bindparam(None, "transactional", literal_execute=True)
+"""Written out, so that SQLite sees that the index of what is urgent will do."""
+_MARKETING = message.c.category != "transactional"
 
 
 def waiting(connection: Connection, now: datetime) -> dict[tuple[int, str], int]:
-    """Return how many messages are ready to go by (journey number, channel), paused journeys left out."""
+    """Return how many messages are ready to go by (journey number, channel), paused journeys and channels left out."""
     query = (
         select(message.c.journey_id, message.c.channel, func.count())
         .join(journey, journey.c.id == message.c.journey_id)
+        .outerjoin(channel_gate, channel_gate.c.channel == message.c.channel)
         .where(
-            message.c.state == MessageState.queued.value,
+            _QUEUED,
             message.c.ready_at <= now,
             journey.c.paused_at.is_(None),
+            or_(channel_gate.c.paused_until.is_(None), channel_gate.c.paused_until <= now),
         )
         .group_by(message.c.journey_id, message.c.channel)
     )
     return {(journey_id, channel): n for journey_id, channel, n in connection.execute(query)}
 
 
-def claim(
-    store: Store,
-    journey_id: int,
-    channel: str,
-    now: datetime,
-    worker: str,
-    limit: int,
-    reserved_only: bool = False,
-) -> list[Claimed]:
-    """Take up to `limit` messages that are ready; commit that; return them, each with the last look's verdict.
+def express(connection: Connection, channel: str, now: datetime) -> list[int]:
+    """Return the journeys that have transactional messages ready to go on a channel, paused ones left out."""
+    query = (
+        select(message.c.journey_id)
+        .join(journey, journey.c.id == message.c.journey_id)
+        .where(*_in_lane(Lane(channel), now), journey.c.paused_at.is_(None))
+        .distinct()
+    )
+    return list(connection.scalars(query))
 
-    With `reserved_only`, no marketing message that has no place among what the limits allow.
+
+def claim(
+    connection: Connection, lane: Lane, now: datetime, wall: datetime, worker: str, limit: int
+) -> list[Claimed]:
+    """Take up to `limit` messages that are ready; return them, each with the last look's verdict.
+
+    The caller commits before anything is sent. What workers died with is taken after all else, in ever smaller
+    batches, so that one that kills its worker comes to be alone.
     """
-    marketing = message.c.category != "transactional"
-    with store.transaction() as connection:
-        ready = (
-            select(message.c.id)
-            .where(
-                message.c.state == MessageState.queued.value,
-                message.c.journey_id == journey_id,
-                message.c.channel == channel,
-                message.c.ready_at <= now,
-                or_(~marketing, message.c.reserved_at.is_not(None)) if reserved_only else true(),
-            )
-            .order_by(message.c.ready_at, message.c.id)
-            .limit(limit)
+    ids = _ready(connection, lane, now, limit)
+    if not ids:
+        return []
+    connection.execute(
+        update(message)
+        .where(dialect.among(connection, message.c.id, ids))
+        .values(
+            state=MessageState.claimed.value,
+            worker=worker,
+            lease_until=wall + LEASE,
+            fence=message.c.fence + 1,
+            attempts=message.c.attempts + 1,
+            tried_at=func.coalesce(message.c.tried_at, literal(now, Instant)),
+            reason=None,
+            reserved_at=case((_MARKETING, func.coalesce(message.c.reserved_at, literal(now, Instant)))),
         )
-        ids = list(connection.scalars(dialect.claiming(ready)))
-        if not ids:
-            return []
-        connection.execute(
-            update(message)
-            .where(dialect.among(connection, message.c.id, ids))
-            .values(
-                state=MessageState.claimed.value,
-                worker=worker,
-                lease_until=utc_now() + LEASE,  # a lease is about this machine's time, not the pass's
-                fence=message.c.fence + 1,
-                attempts=message.c.attempts + 1,
-                reason=None,
-                reserved_at=case((marketing, func.coalesce(message.c.reserved_at, literal(now, Instant)))),
-            )
-        )
-        rows = connection.execute(_with_all(connection, channel, ids, now)).all()
-    return [_claimed(row, channel) for row in rows]
+    )
+    rows = connection.execute(_with_all(connection, lane.channel, ids, now)).all()
+    return [_claimed(row, lane.channel) for row in rows]
+
+
+def _ready(connection: Connection, lane: Lane, now: datetime, limit: int) -> list[int]:
+    for crashes in range(len(SUSPECT) + 1):
+        size = limit if not crashes else max(1, limit // 8 // SUSPECT[crashes - 1])
+        exactly = message.c.crashes == crashes if crashes < len(SUSPECT) else message.c.crashes >= crashes
+        query = select(message.c.id).where(*_in_lane(lane, now), exactly)
+        query = query.order_by(message.c.ready_at, message.c.id).limit(size)
+        if ids := list(connection.scalars(dialect.claiming(query))):
+            return ids
+    return []
+
+
+def _in_lane(lane: Lane, now: datetime) -> Iterator[ColumnElement[bool]]:
+    yield _QUEUED
+    yield message.c.channel == lane.channel
+    yield message.c.ready_at <= now
+    if lane.journey_id is None:
+        yield _TRANSACTIONAL
+        yield message.c.journey_id.not_in(select(journey.c.id).where(journey.c.paused_at.is_not(None)))
+    else:
+        yield message.c.journey_id == lane.journey_id
+    if lane.reserved_only:
+        yield or_(~_MARKETING, message.c.reserved_at.is_not(None))
 
 
 def _with_all(connection: Connection, channel: str, ids: Sequence[int], now: datetime) -> Any:
@@ -171,8 +250,9 @@ def _with_all(connection: Connection, channel: str, ids: Sequence[int], now: dat
     )
     columns = [
         message.c.id, message.c.fence, message.c.journey_id, journey.c.name.label("journey"),
-        message.c.enrollment_id, message.c.step_id, message.c.version_id,
-        message.c.customer_id, message.c.template, message.c.category, message.c.due_at, message.c.attempts,
+        message.c.enrollment_id, message.c.step_id, message.c.version_id, message.c.customer_id,
+        message.c.template, message.c.category, message.c.due_at, message.c.send_by, message.c.tried_at,
+        message.c.attempts,
         customer.c.key, customer.c.email, customer.c.phone, customer.c.push_token, customer.c.locale,
         customer.c.timezone, customer.c.attributes, customer.c.created_at, event.c.name.label("event_name"),
         event.c.at.label("event_at"), event.c.properties, against.label("against"), address.label("address"),
@@ -202,6 +282,8 @@ def _claimed(row: Row[Any], channel: str) -> Claimed:
         row.template,
         row.category,
         row.due_at,
+        row.send_by,
+        row.tried_at,
         row.attempts,
         row.address or "",
         {**row.attributes, **built_in},
@@ -210,53 +292,58 @@ def _claimed(row: Row[Any], channel: str) -> Claimed:
     )
 
 
-def settle(store: Store, settled: Sequence[Settled], now: datetime) -> int:
-    """Record what became of messages and note it; return how many were still this worker's to record."""
+_SETTLED: dict[str, Any] = {
+    "id": BigId, "fence": Integer(), "state": Text(), "reason": Text(), "detail": Text(), "provider_id": Text(),
+    "ready_at": Instant(), "sent_at": Instant(), "failed_at": Instant(), "uncharged": Integer(),
+    "crashed": Integer(),
+}  # fmt: skip
+
+
+def record(connection: Connection, settled: Sequence[Settled], now: datetime) -> list[Settled]:
+    """Record what became of messages and note it; return those that were still this worker's to record."""
     if not settled:
-        return 0
-    with store.transaction() as connection:
-        mine = _still_mine(connection, settled)
-        kept = [item for item in settled if item.message.id in mine]
-        if kept:
-            connection.execute(_settling(), [_values(item, now) for item in kept])
-            noted = [_noted(item, now) for item in kept if item.state is not MessageState.queued]
-            if noted:
-                connection.execute(insert(trace), noted)
-    return len(kept)
-
-
-def _still_mine(connection: Connection, settled: Sequence[Settled]) -> set[int]:
-    return _with_fence(connection, {item.message.id: item.message.fence for item in settled})
-
-
-def _with_fence(connection: Connection, fences: Mapping[int, int]) -> set[int]:
-    """Return the messages that are still claimed under these fences."""
-    query = select(message.c.id, message.c.fence).where(
-        dialect.among(connection, message.c.id, list(fences)), message.c.state == MessageState.claimed.value
+        return []
+    given = dialect.rows_as_table(connection, _SETTLED, [_values(item, now) for item in settled])
+    written = ("state", "reason", "detail", "provider_id", "sent_at", "failed_at")
+    statement = (
+        update(message)
+        .where(
+            message.c.id == given.c.id,
+            message.c.fence == given.c.fence,
+            message.c.state == MessageState.claimed.value,
+        )
+        .values(
+            {name: given.c[name] for name in written}
+            | {
+                "lease_until": None,
+                "ready_at": func.coalesce(given.c.ready_at, message.c.ready_at),
+                "attempts": message.c.attempts - given.c.uncharged,
+                "crashes": message.c.crashes + given.c.crashed,
+            }
+        )
+        .returning(message.c.id)
     )
-    return {id_ for id_, fence in connection.execute(query.with_for_update()) if fences[id_] == fence}
-
-
-def _settling() -> Any:
-    given = {
-        "state": Text, "reason": Text, "detail": Text, "provider_id": Text,
-        "sent_at": Instant, "failed_at": Instant,
-    }  # fmt: skip
-    values: dict[str, Any] = {name: bindparam(f"new_{name}", type_=type_()) for name, type_ in given.items()}
-    values["ready_at"] = func.coalesce(bindparam("new_ready_at", type_=Instant()), message.c.ready_at)
-    return update(message).where(message.c.id == bindparam("which")).values(lease_until=None, **values)
+    mine = set(connection.scalars(statement))
+    kept = [item for item in settled if item.message.id in mine]
+    noted = [_noted(item, now) for item in kept if item.state is not MessageState.queued]
+    if noted:
+        connection.execute(dialect.insert_rows(connection, trace, noted))
+    return kept
 
 
 def _values(item: Settled, now: datetime) -> dict[str, Any]:
     return {
-        "which": item.message.id,
-        "new_state": item.state.value,
-        "new_reason": item.reason.value if item.reason else None,
-        "new_detail": item.detail[:500] if item.detail else None,
-        "new_provider_id": item.provider_id,
-        "new_sent_at": now if item.state is MessageState.sent else None,
-        "new_failed_at": now if item.state is MessageState.failed else None,
-        "new_ready_at": item.ready_at,
+        "id": item.message.id,
+        "fence": item.message.fence,
+        "state": item.state.value,
+        "reason": item.reason.value if item.reason else None,
+        "detail": item.detail[:500] if item.detail else None,
+        "provider_id": item.provider_id,
+        "ready_at": item.ready_at,
+        "sent_at": now if item.state is MessageState.sent else None,
+        "failed_at": now if item.state is MessageState.failed else None,
+        "uncharged": 0 if item.charged else 1,
+        "crashed": 1 if item.crashed else 0,
     }
 
 
@@ -283,16 +370,24 @@ def _noted(item: Settled, now: datetime) -> dict[str, Any]:
     }
 
 
-def renew(store: Store, messages: Sequence[Claimed]) -> set[int]:
+def renew(store: Store, messages: Sequence[Claimed], wall: datetime) -> set[int]:
     """Lengthen the lease of messages about to be sent; return those that are still this worker's."""
     with store.transaction() as connection:
         mine = _with_fence(connection, {item.id: item.fence for item in messages})
         connection.execute(
             update(message)
             .where(dialect.among(connection, message.c.id, sorted(mine)))
-            .values(lease_until=utc_now() + LEASE)
+            .values(lease_until=wall + LEASE)
         )
     return mine
+
+
+def _with_fence(connection: Connection, fences: Mapping[int, int]) -> set[int]:
+    """Return the messages that are still claimed under these fences."""
+    query = select(message.c.id, message.c.fence).where(
+        dialect.among(connection, message.c.id, list(fences)), message.c.state == MessageState.claimed.value
+    )
+    return {id_ for id_, fence in connection.execute(query.with_for_update()) if fences[id_] == fence}
 
 
 def abandoned(
@@ -304,32 +399,16 @@ def abandoned(
     """
     dead = message.c.worker.in_(dead_workers)
     late = and_(message.c.lease_until < literal(wall, Instant), message.c.worker.not_in(living))
-    query = select(message).where(message.c.state == MessageState.claimed.value, dead | late)
-    return list(connection.execute(query.with_for_update(skip_locked=True)))
+    address = case({kind: customer.c[column] for kind, column in ADDRESS.items()}, value=message.c.channel)
+    query = (
+        select(message, func.coalesce(address, "").label("address"))
+        .join(customer, customer.c.id == message.c.customer_id)
+        .where(message.c.state == MessageState.claimed.value, dead | late)
+    )
+    return list(connection.execute(query.with_for_update(skip_locked=True, of=message)))
 
 
 def claiming_workers(connection: Connection) -> list[str]:
     """Return the workers that have messages in their hands."""
     query = select(message.c.worker).where(message.c.state == MessageState.claimed.value).distinct()
     return [worker for worker in connection.scalars(query) if worker]
-
-
-def doubts(connection: Connection, limit: int = 1_000) -> list[dict[str, Any]]:
-    """Return messages that may or may not have been sent, oldest first."""
-    query = (
-        select(
-            message.c.id,
-            customer.c.key,
-            journey.c.name,
-            message.c.channel,
-            message.c.template,
-            message.c.due_at,
-        )
-        .join(customer, customer.c.id == message.c.customer_id)
-        .join(journey, journey.c.id == message.c.journey_id)
-        .where(message.c.state == MessageState.in_doubt.value)
-        .order_by(message.c.id)
-        .limit(limit)
-    )
-    names = ("message", "customer", "journey", "channel", "template", "due_at")
-    return [dict(zip(names, row, strict=True)) for row in connection.execute(query)]

@@ -1,0 +1,112 @@
+"""Whether and how fast a channel may send: its rate, and the pause after its provider failed.
+
+A gate is one row that all workers share, so a rate is the company's and not each worker's, and a pause that a
+provider asks of one worker (Retry-After) is kept by all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Row, literal, select, update
+
+from treue.model.tables import channel_gate
+from treue.model.types import Instant
+from treue.store import dialect
+
+SLICES = 20
+"""Into how many parts a second's messages are cut: within any second no more go than the rate allows."""
+
+FAILURES = 5
+"""How many failures in a row open the breaker: from then on pauses double, and one message goes first to try."""
+
+PAUSE = timedelta(seconds=30)
+LONGEST = timedelta(minutes=10)
+"""The breaker's first pause and its longest; a provider that asks for a longer one gets it."""
+
+
+@dataclass(frozen=True)
+class Admission:
+    """How many messages may be claimed now; none before `wait` is over, none at all where `closed`."""
+
+    limit: int
+    wait: timedelta = timedelta(0)
+    closed: bool = False
+
+
+def rate_per_second(text: str | None) -> float:
+    """Return `500/s`, `30/min` or `1000/h` as messages a second, 0.0 for no rate."""
+    if not text:
+        return 0.0
+    number, _, unit = text.partition("/")
+    return int(number) / {"s": 1, "min": 60, "h": 3600}[unit]
+
+
+def admit(
+    connection: Connection, channel: str, moment: datetime, wall: datetime, most: int, rate: float
+) -> Admission:
+    """Return how many messages the channel takes now. With a rate, their places are taken: call `give_back` for others.
+
+    `moment` is the pass's time, which pauses are measured in, `wall` the real one, which rates are.
+    """
+    gate = _gate(connection, channel, lock=bool(rate))
+    if gate is not None and gate.paused_until is not None and gate.paused_until > moment:
+        return Admission(0, closed=True)
+    trying = gate is not None and gate.failures >= FAILURES
+    limit = 1 if trying else most
+    if not rate:
+        return Admission(limit)
+    limit = min(limit, max(1, int(rate / SLICES)))
+    free = gate.next_at if gate is not None and gate.next_at is not None else wall
+    if free > wall:
+        return Admission(0, wait=free - wall)
+    _write(connection, channel, next_at=wall + timedelta(seconds=limit / rate))
+    return Admission(limit)
+
+
+def give_back(connection: Connection, channel: str, unused: int, rate: float) -> None:
+    """Free the places of messages that were not there."""
+    if rate and unused > 0:
+        gate = _gate(connection, channel, lock=True)
+        if gate is not None and gate.next_at is not None:
+            _write(connection, channel, next_at=gate.next_at - timedelta(seconds=unused / rate))
+
+
+def failed(connection: Connection, channel: str, moment: datetime, after: float, reason: str) -> None:
+    """Note that the provider failed, or asked for a pause of `after` seconds: nothing goes before that."""
+    gate = _gate(connection, channel, lock=True)
+    failures = (gate.failures if gate is not None else 0) + 1
+    pause = timedelta(seconds=after)
+    if failures >= FAILURES:
+        pause = max(pause, min(PAUSE * 2 ** min(failures - FAILURES, 10), LONGEST))
+    until = moment + pause
+    if gate is not None and gate.paused_until is not None:
+        until = max(until, gate.paused_until)
+    since = gate.since if gate is not None and gate.failures else moment
+    _write(connection, channel, paused_until=until, failures=failures, since=since, reason=reason[:300])
+
+
+def worked(connection: Connection, channel: str) -> None:
+    """Note that the provider took a message: the gate is open again."""
+    connection.execute(
+        update(channel_gate)
+        .where(channel_gate.c.channel == channel, channel_gate.c.failures > 0)
+        .values(paused_until=None, failures=0, since=None, reason=None)
+    )
+
+
+def closed(connection: Connection, moment: datetime) -> Mapping[str, Row[tuple[object, ...]]]:
+    """Return the gates that are closed at `moment`, by channel."""
+    query = select(channel_gate).where(channel_gate.c.paused_until > literal(moment, Instant))
+    return {row.channel: row for row in connection.execute(query)}
+
+
+def _gate(connection: Connection, channel: str, *, lock: bool) -> Row[tuple[object, ...]] | None:
+    query = select(channel_gate).where(channel_gate.c.channel == channel)
+    return connection.execute(query.with_for_update() if lock else query).first()
+
+
+def _write(connection: Connection, channel: str, **values: object) -> None:
+    dialect.upsert(connection, channel_gate, {"channel": channel}, values)

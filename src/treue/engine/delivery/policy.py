@@ -1,0 +1,70 @@
+"""From a provider's answer to what becomes of the message: the one place where sending again is decided.
+
+Four outcomes (`treue.channel.outcomes`). What was certainly not sent goes again, later and later. What may have been
+sent goes again only where that cannot become a second copy, or where a second copy is the lesser evil:
+the provider still knows the key, or the message is transactional.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from treue.channel import TAKEN_OVER, Accepted, Receipt, Refused, Retry, Unknown
+from treue.engine.delivery.outbox import InHand, Settled
+from treue.model.states import MessageState, Reason
+
+MAX_ATTEMPTS = 8
+"""Attempts charged to a message before it counts as failed; a provider's outage is charged to nobody."""
+
+BACKOFF = timedelta(seconds=30)
+"""The least wait after a second attempt; it doubles with each further one."""
+
+MAX_CRASHES = 10
+"""Workers that may die with a message in their hands before it is set aside."""
+
+WINDOW_USED = 0.8
+"""The share of a provider's de-duplication window that is relied on."""
+
+
+def settled(message: InHand, receipt: Receipt, moment: datetime, dedup_window: float) -> Settled:
+    """Return what becomes of a message after the provider's answer, or the lack of one."""
+    match receipt:
+        case Accepted(provider_id):
+            return Settled(message, MessageState.sent, provider_id=provider_id or None)
+        case Refused(reason, suppress, forbidden):
+            why = Reason.not_allowed if forbidden else Reason.rejected_by_provider
+            return Settled(message, MessageState.refused, why, reason, dead=suppress)
+        case Unknown(reason):
+            if not _may_go_again(message, moment, dedup_window):
+                return Settled(message, MessageState.in_doubt, Reason.in_doubt, reason)
+            return _again(message, Retry(reason), moment)
+        case Retry():
+            return _again(message, receipt, moment)
+    raise AssertionError(receipt)
+
+
+def abandoned(message: InHand, moment: datetime, crashes: int) -> Settled:
+    """Return what becomes of a message whose worker died before it touched it."""
+    if crashes + 1 >= MAX_CRASHES:
+        detail = f"{crashes + 1} workers died with it in their hands."
+        return Settled(message, MessageState.failed, Reason.poison, detail, crashed=True)
+    return Settled(message, MessageState.queued, ready_at=moment, charged=False, crashed=True)
+
+
+def _may_go_again(message: InHand, moment: datetime, dedup_window: float) -> bool:
+    if message.category == "transactional":
+        return True
+    return (moment - message.tried_at).total_seconds() < WINDOW_USED * dedup_window
+
+
+def _again(message: InHand, retry: Retry, moment: datetime) -> Settled:
+    charged = not retry.everyone and retry != TAKEN_OVER
+    if charged and message.attempts >= MAX_ATTEMPTS:
+        return Settled(message, MessageState.failed, Reason.rejected_by_provider, retry.reason)
+    wait = timedelta(seconds=max(retry.after, 0.0))
+    if charged and message.attempts > 1:
+        wait = max(wait, BACKOFF * 2 ** (message.attempts - 2))
+    reason = Reason.channel_down if retry.everyone else None
+    return Settled(
+        message, MessageState.queued, reason, retry.reason, ready_at=moment + wait, charged=charged
+    )
