@@ -41,12 +41,16 @@ _NEVER_BEGUN = (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.Inval
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """One request to the provider. `path` is appended to the adapter's base URL."""
+    """One request to the provider. `path` is appended to the adapter's base URL.
+
+    One that is `repeatable` is put once more where no answer came: the provider knows it by a key of its own.
+    """
 
     path: str
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     method: str = "POST"
+    repeatable: bool = False
 
 
 def json_request(path: str, document: Any, headers: Mapping[str, str]) -> HttpRequest:
@@ -115,13 +119,19 @@ class HttpApi:
         """Return why a message cannot be put to the provider at all, or None."""
         return None
 
+    def portions(self, batch: Sequence[Outgoing]) -> Iterator[Sequence[Outgoing]]:
+        """Yield the messages of one request after the other, in their order."""
+        size = self.capabilities.batch
+        for start in range(0, len(batch), size):
+            yield batch[start : start + size]
+
     def send(self, batch: Sequence[Outgoing], progress: Progress) -> list[Receipt]:
         """Send each message and return its receipt, in order. Never raises.
 
         Once the provider wants nothing from anybody, the rest is not tried and comes back with the same Retry.
         """
         sending = _Sending(self, progress)
-        for messages in self._portions(batch):
+        for messages in self.portions(batch):
             sending.put(messages)
         return sending.finished()
 
@@ -156,6 +166,8 @@ class HttpApi:
             reason = f"A request to {self.provider} could not be made of it: {type(error).__name__}."
             return [Retry(reason)] * len(messages)
         answer = self._asked(request)
+        if request.repeatable and _is_lost(answer):
+            answer = self._asked(request)
         if not isinstance(answer, HttpAnswer):
             return [answer] * len(messages)
         return self._read(messages, answer)
@@ -165,11 +177,6 @@ class HttpApi:
         self._threads = self._threads or ThreadPoolExecutor(self.capabilities.at_once, "provider")
         self._client = self._client or self._connected()
         return self._threads.submit(self.hand_over, messages)
-
-    def _portions(self, batch: Sequence[Outgoing]) -> Iterator[Sequence[Outgoing]]:
-        size = self.capabilities.batch
-        for start in range(0, len(batch), size):
-            yield batch[start : start + size]
 
     def _read(self, messages: Sequence[Outgoing], answer: HttpAnswer) -> list[Receipt]:
         try:
@@ -327,6 +334,10 @@ def _forms(secrets: Iterable[str], provider: str) -> list[str]:
     raw = [text.encode(errors="surrogateescape") for text in plain]
     forms = {*plain, *(quote(text, safe="") for text in raw), *(b64encode(text).decode() for text in raw)}
     return sorted(forms, key=len, reverse=True)
+
+
+def _is_lost(answer: HttpAnswer | Receipt) -> bool:
+    return answer.status >= 500 if isinstance(answer, HttpAnswer) else isinstance(answer, Unknown)
 
 
 def _body(response: httpx.Response) -> bytes:

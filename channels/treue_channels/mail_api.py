@@ -6,6 +6,8 @@ import re
 from base64 import b64encode
 from collections.abc import Iterable
 
+from treue.bounces.judging import Said, judge
+from treue.bounces.record import Cause
 from treue.channel import Attachment, DeliveryEventKind, Mail, Mailbox, Outgoing, Refused
 from treue_channels.http_api import HttpApi
 
@@ -23,8 +25,7 @@ _STRUCTURE = re.compile(
     r"(?:content-.*|mime-version|from|sender|to|cc|bcc|subject|reply-to|return-path|received|date)",
     re.IGNORECASE,
 )
-# RFC 3463: bad mailbox, bad system, bad syntax, moved away, null MX (RFC 7505), disabled. Not 5.7.x: our fault.
-_DEAD = {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"}
+_VAGUE = (Cause.not_said, Cause.recipient_refused)
 _ENHANCED = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 
 
@@ -91,6 +92,7 @@ def enhanced_status(text: str) -> str:
     return found[1] if found else ""
 
 
-def is_dead(status: str, usually: bool) -> bool:
-    """Whether a bounce means that the address is dead: by its enhanced status, else by what the provider `usually` means."""
-    return status in _DEAD if status else usually
+def is_dead(status: str, said: str, usually: bool) -> bool:
+    """Whether a bounce means that the address is dead: by its status and words, else by what the provider `usually` means."""
+    verdict = judge(Said(status=status, diagnostic=said))
+    return usually if verdict.cause in _VAGUE else verdict.hard

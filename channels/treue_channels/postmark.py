@@ -197,7 +197,7 @@ def _event(found: dict[str, Any], request: Callback) -> DeliveryEvent | None:
         key=text(found, "Metadata", KEY),
         provider_id=provider_id,
         address=text(found, "Recipient") or text(found, "Email"),
-        hard=text(found, "Type") in _HARD and is_dead(status, True),
+        hard=text(found, "Type") in _HARD and is_dead(status, text(found, "Details"), True),
         status=status or text(found, "Type"),
         reason=text(found, "Details") or text(found, "Description"),
         url=url,

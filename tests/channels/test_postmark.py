@@ -9,16 +9,14 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from mails import rich_message, without_reason
 from postmark_server import INACTIVE, TOKEN, PostmarkServer
 
 from treue.channel import (
     Accepted,
-    Attachment,
     Callback,
     DeliveryEvent,
     DeliveryEventKind,
-    Mail,
-    Mailbox,
     Outgoing,
     Receipt,
     Refused,
@@ -119,21 +117,6 @@ def send(postmark: Postmark, *messages: Outgoing) -> list[Receipt]:
     return postmark.send(messages, Log())
 
 
-def rich_message(**changes: Any) -> Outgoing:
-    mail = Mail(
-        sender=Mailbox("Klangladen", "shop@example.com"),
-        to=Mailbox('Ada "Countess" Løvelace', "ada@example.com"),
-        subject="Grüße",
-        text="Hallo\n",
-        html='<p>Hallo <img src="cid:logo"></p>',
-        reply_to=Mailbox("", "answers@example.com"),
-        headers=(("List-Unsubscribe", "<https://example.com/u/1>"), ("MIME-Version", "1.0"), ("Message-ID", "<k1@example.com>")),
-        attachments=(Attachment("terms.pdf", "application/pdf", b"%PDF"), Attachment("l.png", "image/png", b"\x89", "logo")),
-        tags={"journey": "welcome", "template": "hello", "category": "promotional"},
-    )  # fmt: skip
-    return Outgoing("k1", "ada@example.com", mail=replace(mail, **changes))
-
-
 def test_a_mail_is_put_as_the_documentation_says(postmark: Postmark, provider: PostmarkServer) -> None:
     assert send(postmark, rich_message()) == [Accepted("00000000-0000-4000-8000-000000000001")]
     (sent,) = provider.sent
@@ -217,10 +200,10 @@ def test_a_code_means_the_same_of_one_message_and_of_a_whole_request(
     said = {"ErrorCode": code, "Message": message}
     provider.next(Reply.json([said]))
     (of_one,) = send(postmark, rich_message())
-    assert _without_reason(of_one) == _without_reason(expected)
+    assert without_reason(of_one) == without_reason(expected)
     if isinstance(expected, Retry):
         provider.next(Reply.json(said, 422))
-        assert _without_reason(send(postmark, rich_message())[0]) == _without_reason(expected)
+        assert without_reason(send(postmark, rich_message())[0]) == without_reason(expected)
 
 
 def test_a_batch_that_is_refused_as_a_whole_goes_in_halves(
@@ -297,7 +280,3 @@ def test_only_the_customers_own_word_ends_a_subscription(change: dict[str, Any])
 def test_unknown_records_are_left_out() -> None:
     assert read(COMMON | {"RecordType": "Inbound"}) == []
     assert read({}) == []
-
-
-def _without_reason(receipt: Receipt) -> Receipt:
-    return receipt if isinstance(receipt, Accepted) else replace(receipt, reason="")
