@@ -194,6 +194,9 @@ SENDMAIL = """\
         (QMAIL + "192.0.2.1 does not like recipient.\nRemote host said: 550 unknown user", Cause.user_unknown, True),
         (QMAIL + "Connected to 192.0.2.1 but sender was rejected.\nRemote host said: 550 no", Cause.sender_rejected, False),
         (QMAIL + "vdelivermail: account is locked email bounced", Cause.mailbox_disabled, False),
+        (QMAIL + "Remote host said: 550 5.1.1 <ada@example.com>: Recipient address rejected: example.com", Cause.user_unknown, True),
+        (QMAIL + "mail box space not enough", Cause.mailbox_full, False),
+        ("Invalid final delivery userid: ada@example.com", Cause.user_unknown, True),
         (EXIM + "Unrouteable address", Cause.user_unknown, True),
         (EXIM + "SMTP error from remote mail server after RCPT TO:<ada@example.com>:\n    host mx.example.com: 550 unknown user", Cause.user_unknown, True),
         (EXIM + "SMTP error from remote mail server after MAIL FROM:<x@y.example>:\n    553 y.example does not exist", Cause.sender_rejected, False),
@@ -211,6 +214,16 @@ def test_mail_systems_that_say_it_in_their_own_words(told: str, cause: Cause, ha
     assert reading.kind == "bounce"
     assert (reading.verdict.cause, reading.verdict.hard) == (cause, hard)
     assert reading.verdict.recipient == "ada@example.com"
+
+
+def test_a_bounce_may_have_a_sender_of_its_own() -> None:
+    mail = text(
+        "Unable to deliver message to <ada@example.com>\n550 5.1.1 unknown user", sender="imss@example.net"
+    )
+    again = mail.replace(b"Return-Path: <>", b"Return-Path: <imss@example.net>")
+    again = again.replace(b"failure notice", b"Mail could not be delivered")
+    assert (read(again).kind, read(again).verdict.hard) == ("bounce", True)
+    assert read(again.replace(b"Subject: Mail", b"Subject: Re: Mail")).kind == "other"
 
 
 def test_a_text_may_speak_of_several_recipients() -> None:

@@ -18,7 +18,7 @@ _DAEMON = re.compile(
 )
 _FAILED = re.compile(
     r"undeliver|delivery (?:status|fail|report|notif|problem)|returned (?:mail|to sender)|mail (?:delivery|could not|system error|failure)|failure notice|not (?:be )?delivered|non-?delivery"
-    r"|could ?n[o']t be (?:delivered|sent)|delayed|returning message|message status|unzustellbar|nicht zugestellt|zustell|non remis|no (?:se ha )?entreg|impossibile recapitare|配信|送信|エラー|не доставлено|undelivered|user unknown",
+    r"|could ?n[o']t be (?:delivered|sent)|returning message|message status|unzustellbar|nicht zugestellt|zustellung|non remis|no (?:se ha )?entreg|impossibile recapitare|配信できません|送信できません|配信エラー|送信エラー|не доставлено|undelivered|user unknown",
     re.IGNORECASE,
 )
 _AWAY = re.compile(
@@ -148,8 +148,10 @@ def _returns_mail(mail: Mail) -> bool:
     report = mail.first("content-type").lower().startswith("multipart/report")
     if report or "x-failed-recipients" in mail.fields or _DAEMON.search(mail.first("from")):
         return True
-    nobody = mail.first("return-path").strip() in ("", "<>")
-    return nobody and _FAILED.search(f"{mail.first('subject')}\n{reports.told(mail)[:4000]}") is not None
+    subject, sender = mail.first("subject"), mail.first("return-path").strip()
+    if _FAILED.search(subject) and not subject.lower().startswith(("re:", "aw:")):
+        return True
+    return sender in ("", "<>") and _FAILED.search(reports.told(mail)[:4000]) is not None
 
 
 def _ours(mail: Mail) -> set[str]:

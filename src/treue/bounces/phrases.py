@@ -21,7 +21,7 @@ STRONG: tuple[tuple[Cause, str], ...] = (
         |exceed.{0,40}(?:quota|storage|mailbox|disk|space)|out of (?:quota|storage|disk)|(?:not|in)\s?(?:enough|sufficient) (?:storage|disk|space|room|quota).{0,40}
         (?:mailbox|user|recipient|account|message)|mailbox (?:size|storage|quota|has (?:reached|exceeded)|exceed|limit|too large|temporarily full)
         |(?:account|user|recipient|inbox|maildrop|mailfolder|storage|disk|storagequota|folder).{0,25}(?:\bis |\balmost )?full\b|full mailbox|disk quota|quotaexceeded
-        |maildir over|not enough disk space|too (?:many|much) (?:messages|mail|data) (?:in|on) (?:the |this )?(?:mailbox|account|drop)|no (?:more )?space|storage (?:exceeded|limit)
+        |maildir over|not enough disk space|too (?:many|much) (?:messages|mail|data) (?:in|on) (?:the |this )?(?:mailbox|account|drop)|no (?:more )?space|space not enough|storage (?:exceeded|limit)
         |postfach.{0,30}voll|speicherplatz|kontingent|bo[iî]te.{0,40}pleine|quota d[eé]pass|buz[oó]n.{0,20}lleno|casella.{0,30}piena|caixa.{0,30}cheia
         |переполнен|ящик.{0,30}полон|いっぱい|一杯|容量|邮箱.{0,10}满|空间不足|메일함|skrzynka.{0,30}pe[lł]na"""),
     (Cause.message_too_big, r"""
@@ -68,7 +68,7 @@ STRONG: tuple[tuple[Cause, str], ...] = (
         |malformed (?!or unexpected name)|(?:duplicate|missing|invalid|multiple|bad|non-compliant|headers? (?:too|line|not|field)).{0,20}header|headers too|not rfc|rfc ?\d{3,4}.{0,20}(?:complian|conform|violat|format)|(?:violat|complian|conform|according).{0,20}rfc ?\d|message content|8-?bit|line too long|bare (?:lf|cr|newline)|not properly formatted|conversion"""),
     (Cause.spam, r"\bspam(?!haus|cop)|unsolicited|junk|\bbulk mail|mass mail|blacklisted url|considered (?:as )?(?:un|abus)|looks like.{0,20}(?:ad|uce)|\buce\b|bayes|mcspam"),
     (Cause.blocked, r"""
-        black-?\s?list|block(?:ed|ing)?\b|block-?\s?list|den(?:y|ied) ?list|dnsbl|\brbl\b|spamhaus|spamcop|surbl|uribl|sorbs|barracuda(?:central)?|reputation|reverse dns|\brdns\b|\bptr\b|client host|\b(?:ip|host|server|client|connection|network|domain)\b.{0,40}(?:not (?:allowed|accept|permit|authori|welcome)|reject|refus|denied|banned|listed|mismatch)
+        black-?\s?list|block(?:ed|ing)?\b|block-?\s?list|den(?:y|ied) ?list|dnsbl|\brbl\b|spamhaus|spamcop|surbl|uribl|sorbs|barracuda(?:central)?|reputation|reverse dns|\brdns\b|\bptr\b|client host|\b(?:ip|host|server|client|domain)\b[^:]{0,40}(?:not (?:allowed|accept|permit|authori|welcome)|reject|refus|denied|banned|listed|mismatch)|\b(?:connection|network)\b[^:]{0,30}(?:not (?:allowed|accept|permit)|reject|denied|banned)
         |helo|ehlo|mismatch|no (?:reverse|ptr)|dynamic (?:ip|address)|dial-?up|bad dns|smtp server of your isp|access (?:denied|rejected|not)|complaint|banned|\bno smtp service|not rdns"""),
     (Cause.policy, r"polic(?:y|ies)|denied|prohibited|not (?:allowed|authori[sz]ed|permitted)|administrat(?:ive|or)|unauthori[sz]ed|security (?:polic|reason|violat|rule|risk)|violat|forbidden|rejected for|confidential|encrypt|\btls\b"),
 )  # fmt: skip

@@ -179,15 +179,11 @@ def _places(text: str, failed: set[str], ours: set[str]) -> list[tuple[str, int]
         before = text[max(start, match.start() - 120) : match.start()]
         if failed and address.lower() not in failed:
             continue
-        if not failed and (
-            address.lower() in ours
-            or _OTHERS.search(before)
-            or address.lower().startswith(("postmaster@", "mailer-daemon@"))
-        ):
+        leads = start >= match.start() - 120 and _LEAD.fullmatch(before) is not None
+        service = address.lower().startswith(("postmaster@", "mailer-daemon@"))
+        if not failed and (address.lower() in ours or service or (not leads and _OTHERS.search(before))):
             continue
-        (leading if start >= match.start() - 120 and _LEAD.fullmatch(before) else anywhere).append(
-            (address, start)
-        )
+        (leading if leads else anywhere).append((address, start))
     return (leading or anywhere[:1])[:_MANY]
 
 
