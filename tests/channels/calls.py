@@ -40,6 +40,7 @@ class Receiver:
     received: list[Received] = field(default_factory=list)
     answers: list[Answer | Callable[[BaseHTTPRequestHandler], None]] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
+    usual: Answer = (200, {}, b"ok")
 
     @property
     def effects(self) -> int:
@@ -59,7 +60,7 @@ def receiving(trust: tuple[Path, Path]) -> Iterator[Receiver]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
             receiver.received.append(Received(self.command, self.path, headers, body))
-            answer = receiver.answers.pop(0) if receiver.answers else (200, {}, b"ok")
+            answer = receiver.answers.pop(0) if receiver.answers else receiver.usual
             if callable(answer):
                 answer(self)
                 return
@@ -113,17 +114,17 @@ def resolving(*addresses: str) -> Callable[[str], Sequence[str]]:
     return lambda _host: list(addresses)
 
 
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """Make a certificate for HOST that signs itself; return its file and its key's."""
+def certificate(folder: Path, host: str = HOST) -> tuple[Path, Path]:
+    """Make a certificate for a host that signs itself; return its file and its key's."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.x509.oid import NameOID
 
     key, now = ec.generate_private_key(ec.SECP256R1()), dt.datetime.now(dt.UTC)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     names = x509.SubjectAlternativeName(
-        [x509.DNSName(HOST), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        [x509.DNSName(host), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     )
     made = (
         x509.CertificateBuilder()

@@ -195,7 +195,7 @@ class HttpChannelContract(ChannelContract):
         self, channel: Channel, provider: ProviderServer, status: int, body: bytes
     ) -> None:
         """Proxies and load balancers answer for providers, too."""
-        provider.next(Reply(status, {"Content-Type": "application/json"}, body))
+        provider.always(Reply(status, {"Content-Type": "application/json"}, body))
         log, batch = Log(), self.batch(channel, 1)
         receipts = channel.send(batch, log)
         assert len(receipts) == 1
