@@ -30,7 +30,7 @@ Made from what the adapters declare; do not edit it by hand (`python -m treue.ch
 """
 
 LEGEND = """
-- **messages at once**: how many one request, or one conversation, takes.
+- **messages at once**: how many one request, or one conversation, takes, and how many of those go side by side.
 - **same key again**: how long a message with the same key is certain not to be sent twice. A message whose fate is
   unknown is sent again within this time; with –, marketing messages never are.
 - **tells later**: what the provider reports of a message by calling back.
@@ -59,7 +59,7 @@ def _rows(entries: list[EntryPoint]) -> Iterator[str]:
 def _cells(can: Capabilities) -> tuple[str, ...]:
     return (
         can.address,
-        str(can.batch),
+        f"{can.batch} × {can.at_once}" if can.at_once > 1 else str(can.batch),
         _window(can.dedup_window),
         ", ".join(sorted(can.callbacks)) or "–",
         f"{can.rate:g}" if can.rate else "–",
