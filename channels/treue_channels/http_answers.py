@@ -25,8 +25,8 @@ PAUSE = 60.0
 SETTINGS_PAUSE = 300.0
 """Seconds, where only a person can help: a wrong key, an unpaid bill, a sender that is not verified."""
 
-_NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?")
-_UNIX_TIMES = 1e9
+_NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
+_UNIX_TIMES, _MILLISECONDS = 1e9, 1e11
 _SETTINGS = (401, 402, 403, 404, 405, 407)
 _NOT_HEARD = (408, 425)
 
@@ -84,10 +84,11 @@ def asked_pause(headers: Mapping[str, str], now: datetime, *resets: str) -> floa
 
 
 def seconds_until(text: str, now: datetime) -> float | None:
-    """Return the seconds that a text means: a number of them, a Unix time in seconds, or an HTTP date; None where none."""
+    """Return the seconds that a text means: a number of them, a Unix time in seconds or milliseconds, or an HTTP date; None where none."""
     text = text.strip()
     if _NUMBER.fullmatch(text):
         number = float(text)
+        number = number / 1000 if number > _MILLISECONDS else number
         return _capped(number if number < _UNIX_TIMES else number - now.timestamp())
     try:
         return _capped((parsedate_to_datetime(text) - now).total_seconds())

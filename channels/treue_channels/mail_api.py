@@ -19,7 +19,7 @@ KEY = "treue-key"
 EVENTS = frozenset(DeliveryEventKind) - {DeliveryEventKind.accepted}
 """What most e-mail providers tell."""
 
-_ADDRESS = re.compile(r"[^\s\x00-\x20\x7f-\x9f@<>()\[\]\\,;:\"]+@[^\s\x00-\x20\x7f-\x9f@<>()\[\]\\,;:\"]+")
+_ADDRESS = re.compile(r"[^\s\x00-\x20\x7f-\x9f@<>()\[\]\\,;:\"]+@[^\s\x00-\x20\x7f-\x9f@<>()\[\]\\,;:\"/]+")
 _LONGEST = 254
 _STRUCTURE = re.compile(
     r"(?:content-.*|mime-version|from|sender|to|cc|bcc|subject|reply-to|return-path|received|date)",

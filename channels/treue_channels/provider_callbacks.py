@@ -58,11 +58,11 @@ def require_basic(request: Callback, user: str, passwords: Iterable[str]) -> Non
         raise BadCallback("The callback's user and password are missing or wrong.")
 
 
-def require_fresh(seconds: str, now: datetime) -> None:
-    """Raise BadCallback unless a signed Unix time is within five minutes of now."""
+def require_fresh(seconds: str, now: datetime, tolerance: int = TOLERANCE) -> None:
+    """Raise BadCallback unless a signed Unix time is as near to now as it has to be."""
     if not _SECONDS.fullmatch(seconds):
         raise BadCallback("The callback's time is no count of seconds.")
-    if abs(int(now.timestamp()) - int(seconds)) > TOLERANCE:
+    if abs(int(now.timestamp()) - int(seconds)) > tolerance:
         raise BadCallback("The callback's signature is too old, or one of the two clocks is wrong.")
 
 

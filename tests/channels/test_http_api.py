@@ -206,6 +206,7 @@ def test_an_endless_answer_is_not_read_to_its_end(provider: PlainServer) -> None
         ({"retry-after": "-1"}, 60),
         ({"retry-after": "٣"}, 60),
         ({"x-reset": "1795338030"}, 30),
+        ({"x-reset": "1795338030000"}, 30),
         ({"x-reset": "30"}, 30),
         ({"retry-after": "5", "x-reset": "30"}, 5),
         ({"retry-after": "soon", "x-reset": "30"}, 30),
