@@ -1,100 +1,202 @@
 """Messages a second from the outbox to an SMTP sink, beside the plain script everybody writes first.
 
-    python -m benchmarks.delivery            5,000 mails
-    python -m benchmarks.delivery --small    200, to see that it works
+    python -m benchmarks.delivery            20,000 mails
+    python -m benchmarks.delivery --small    400, to see that it works
 
-The sink is the built-in inbox (aiosmtpd in a process of its own), the same for both. The plain script renders
-the same template with Jinja2, builds an `email.message.EmailMessage`, sends it with smtplib over one connection,
-and records nothing; Treue claims, looks once more at consent and suppression, renders in the sandbox, writes the
-mail with its unsubscribe headers, logs, sends, and records each message's fate.
+Every mail is one person's own: HTML with a loop over four products and a dozen names, a text part, a subject; 7 kB.
+Two processes send, a third takes (`benchmarks.sink`). The plain script renders the same template with Jinja2, builds
+an `email.message.EmailMessage`, sends it with smtplib, and records nothing; Treue claims, looks once more at consent
+and suppression, renders in the sandbox, writes the mail with its unsubscribe headers, logs, sends, and records each
+message's fate, every commit synced.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
 import smtplib
+import subprocess
 import sys
+import tempfile
 import time
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.utils import make_msgid
+from pathlib import Path
 
-from benchmarks.shop import START, fill, workspace
-from treue.channel import Outgoing, service_factory
-from treue.engine.assembly import Assembly
-from treue.engine.delivery.outbox import claim
+from benchmarks.segments import postgres
+from treue.channel import installed_adapters
+from treue.engine.assembly import Assembly, assembled
 from treue.engine.engine import run_pass
+from treue.store import consents, customers, events
+from treue.store.inputs import ConsentInput, CustomerInput, EventInput
+from treue.workspace.loading import load
+
+WORKSPACE = Path(__file__).parent / "mailing"
+START = datetime(2026, 3, 2, 9, tzinfo=UTC)
+LATER = START + timedelta(minutes=2)
+SENDERS = 2
+LOADED_AT_ONCE = 5_000
 
 
-def ours(assembly: Assembly, count: int) -> float:
-    """Return messages a second through Treue's own delivery."""
-    fill(assembly, count)
-    delivery, assembly.engine.delivery = assembly.engine.delivery, None
-    run_pass(assembly.engine, START + timedelta(minutes=2), ["welcome"])
-    assembly.engine.delivery = delivery
-    assert delivery is not None
-    version = next(v for v in assembly.engine.versions() if v.name == "welcome")
-    started = time.perf_counter()
-    delivered = delivery.deliver(version.journey_id, START + timedelta(minutes=3))
-    assert delivered.sent > count * 0.9, delivered
-    return delivered.sent / (time.perf_counter() - started)
+def person(n: int) -> dict[str, str]:
+    """Return the attributes of the n-th customer."""
+    first = ("Käthe", "Grace", "Jürgen", "Ada")[n % 4]
+    return {"first_name": first, "last_name": f"Müller-{n}", "country": "Germany", "city": ("Köln", "Hamburg")[n % 2]}
 
 
-def plain(assembly: Assembly, count: int) -> float:
-    """Return messages a second of the plain script: Jinja2, email.message, smtplib."""
+def order(n: int) -> dict[str, object]:
+    """Return the properties of the n-th customer's order, with four products."""
+    products = [
+        {
+            "name": f"Kind of Blue, pressing {n % 97 + k}", "artist": f"Artist {(n + k) % 31} & Söhne",
+            "price": 15 + (n + 7 * k) % 40, "url": f"https://klangladen.example/records/{n % 997}-{k}",
+            "picture": f"https://klangladen.example/covers/{n % 997}-{k}.jpg",
+        }
+        for k in range(4)
+    ]  # fmt: skip
+    return {"order_id": f"o-{n}", "total": 20 + n % 50, "currency": "EUR", "quantity": 1 + n % 3, "products": products}
+
+
+@contextmanager
+def sink() -> Iterator[tuple[int, list[int]]]:
+    """Give the port of a sink and, afterwards, how many messages and bytes it took."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-m", "benchmarks.sink"], stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout
+        taken: list[int] = []
+        yield int(process.stdout.readline()), taken
+        out, _ = process.communicate()
+        taken += map(int, out.split())
+
+
+def fill(assembly: Assembly, count: int) -> None:
+    """Put one mail for each of so many customers into the outbox."""
+    for first in range(0, count, LOADED_AT_ONCE):
+        numbers = range(first, min(first + LOADED_AT_ONCE, count))
+        with assembly.store.transaction() as connection:
+            people = [
+                CustomerInput(f"c{n}", f"c{n}@example.com", None, None, "en", "Europe/Berlin", person(n), START, "import")
+                for n in numbers
+            ]
+            customers.merge(connection, people, START)
+            proof = {"wording": "Yes."}
+            consents.give(connection, [ConsentInput(f"c{n}", "email", START, proof=proof) for n in numbers], START)
+            at = START + timedelta(minutes=1)
+            events.record(connection, [EventInput(f"c{n}", "order.placed", at, order(n), f"o{n}") for n in numbers], at)
+    run_pass(assembly.engine, LATER)
+
+
+def work(root: str) -> None:
+    """Be one of the sending processes: say when ready, begin when told, say how many were sent."""
+    with assembled(load(Path(root), installed_adapters)) as assembly:
+        delivery = assembly.engine.delivery
+        assert delivery is not None
+        (version,) = assembly.engine.versions()
+        print("ready", flush=True)
+        sys.stdin.readline()
+        print(delivery.deliver(version.journey_id, LATER + timedelta(minutes=1)).sent, flush=True)
+
+
+def script(root: str, port: str, half: str, count: str) -> None:
+    """Be one process of the plain script: Jinja2, email.message, smtplib."""
     from jinja2 import Environment
 
-    html, text = _template(assembly)
+    template = Path(root) / "templates" / "mailing"
     environment = Environment(autoescape=True)
-    people = [
-        {"first_name": "Käthe" if n % 2 else "Grace", "email": f"p{n}@example.com"} for n in range(count)
-    ]
-    with service_factory("inbox")(assembly.state / "plain.db") as inbox:
-        host, port = inbox.smtp_url.removeprefix("smtp://").split(":")
-        started = time.perf_counter()
-        page, words = environment.from_string(html), environment.from_string(text)
-        with smtplib.SMTP(host, int(port)) as smtp:
-            for person in people:
-                mail = EmailMessage()
-                mail["Subject"], mail["From"], mail["To"] = (
-                    "Danke",
-                    "hallo@klangladen.example",
-                    person["email"],
-                )
-                mail["Message-ID"] = make_msgid(domain="klangladen.example")
-                mail.set_content(words.render(customer=person))
-                mail.add_alternative(page.render(customer=person), subtype="html")
-                smtp.send_message(mail)
-        return count / (time.perf_counter() - started)
+    environment.filters["money"] = lambda amount, currency: f"{amount:.2f} {currency}"
+    page = environment.from_string((template / "email.html").read_text(encoding="utf-8").split("---\n", 2)[2])
+    words = environment.from_string((template / "email.txt").read_text(encoding="utf-8"))
+    print("ready", flush=True)
+    sys.stdin.readline()
+    with smtplib.SMTP("127.0.0.1", int(port)) as smtp:
+        for n in range(int(half), int(count), SENDERS):
+            names = {
+                "customer": person(n), "event": order(n), "links": {"unsubscribe": "https://x.example/u/" + "x" * 40},
+                "sender": {"name": "Klangladen", "postal_address": "Hafenstr. 1"}, "subject": "x",
+            }  # fmt: skip
+            mail = EmailMessage()
+            mail["Subject"] = f"{person(n)['first_name']}, four records for {person(n)['city']}"
+            mail["From"], mail["To"] = "hallo@klangladen.example", f"c{n}@example.com"
+            mail["Message-ID"] = make_msgid(domain="klangladen.example")
+            mail.set_content(words.render(names))
+            mail.add_alternative(page.render(names), subtype="html")
+            smtp.send_message(mail)
+    print(len(range(int(half), int(count), SENDERS)), flush=True)
 
 
-def _template(assembly: Assembly) -> tuple[str, str]:
-    """Return the bodies of a real mail of ours, with the customer's name as a variable."""
-    fill(assembly, 2)
-    delivery, assembly.engine.delivery = assembly.engine.delivery, None
-    run_pass(assembly.engine, START + timedelta(minutes=2), ["welcome"])
-    version = next(v for v in assembly.engine.versions() if v.name == "welcome")
-    claimed = claim(assembly.store, version.journey_id, "email", START + timedelta(minutes=3), "bench", 1)
-    assert delivery is not None
-    written = delivery.composer.compose(claimed, START)[0]
-    assert isinstance(written, Outgoing)
-    rendered = assembly.renderer.render("email", "welcome", delivery.composer.context(claimed[0], [], START))  # type: ignore[attr-defined]
-    name = str(claimed[0].customer["first_name"])
-    return rendered.html.replace(name, "{{ customer.first_name }}"), rendered.text.replace(
-        name, "{{ customer.first_name }}"
-    )  # type: ignore[union-attr]
+def timed(commands: Sequence[Sequence[str]]) -> tuple[int, float]:
+    """Run the sending processes side by side; return how many mails they sent, and the seconds from the start signal."""
+    pipe = subprocess.PIPE
+    me = [sys.executable, "-m", "benchmarks.delivery"]
+    processes = [subprocess.Popen([*me, *command], stdin=pipe, stdout=pipe, text=True) for command in commands]
+    for process in processes:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+    started = time.perf_counter()
+    for process in processes:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    sent = sum(int(process.stdout.readline()) for process in processes if process.stdout)
+    seconds = time.perf_counter() - started
+    for process in processes:
+        process.communicate()
+    return sent, seconds
+
+
+@contextmanager
+def workspace(database: str, port: int) -> Iterator[Path]:
+    """Give a copy of the workspace whose settings name this database and the sink."""
+    with tempfile.TemporaryDirectory(prefix="treue-bench-") as folder:
+        root = Path(folder) / "mailing"
+        shutil.copytree(WORKSPACE, root)
+        os.environ.update(BENCH_DATABASE=database, BENCH_SMTP=f"smtp://127.0.0.1:{port}")
+        yield root
+
+
+def ours(database: str, count: int) -> tuple[float, float]:
+    """Return messages a second through Treue's own delivery, and the mean size of a mail."""
+    with sink() as (port, taken), workspace(database, port) as root:
+        with assembled(load(root, installed_adapters), deliver=False) as assembly:
+            assembly.publish(START)
+            fill(assembly, count)
+        sent, seconds = timed([["--work", str(root)]] * SENDERS)
+        assert sent == count, f"{sent} of {count} were sent"
+    assert taken[0] == count, f"{taken[0]} of {count} came"
+    return sent / seconds, taken[1] / count
+
+
+def plain(count: int) -> float:
+    """Return messages a second of the plain script."""
+    with sink() as (port, taken):
+        sent, seconds = timed(
+            [["--script", str(WORKSPACE), str(port), str(half), str(count)] for half in range(SENDERS)]
+        )
+    assert taken[0] == sent == count
+    return sent / seconds
 
 
 def run(small: bool = False) -> None:
-    """Print both figures and their ratio."""
-    count = 200 if small else 5_000
-    with workspace(deliver=True) as assembly:
-        script = plain(assembly, count)
-    with workspace(deliver=True) as assembly:
-        treue = ours(assembly, count)
-    print(f"\nDelivery of {count:,} mails to an SMTP sink in another process")
-    print(f"  plain script  {script:8.0f} messages/s")
-    print(f"  treue         {treue:8.0f} messages/s, {treue / script:.2f} times the plain script")
+    """Print the figures, and what they are in times of the plain script."""
+    count = 400 if small else 20_000
+    script_rate = plain(count // 5)
+    print(f"\nDelivery of {count:,} mails to an SMTP sink: two sending processes, and the sink")
+    print(f"  plain script, recording nothing  {script_rate:7.0f} messages/s")
+    rate, size = ours("sqlite:///bench.db", count)
+    print(f"  treue, SQLite                    {rate:7.0f} messages/s, {rate / script_rate:.1f} times; {size:.0f} bytes each")
+    with postgres() as found:
+        if found is not None:
+            rate, _ = ours(found.url.render_as_string(hide_password=False), count)
+            print(f"  treue, PostgreSQL                {rate:7.0f} messages/s, {rate / script_rate:.1f} times")
 
 
 if __name__ == "__main__":
-    run("--small" in sys.argv)
+    if sys.argv[1:2] == ["--work"]:
+        work(sys.argv[2])
+    elif sys.argv[1:2] == ["--script"]:
+        script(*sys.argv[2:6])
+    else:
+        run("--small" in sys.argv)

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from treue.render import headers
-from treue.render.mail import Letter, Sender, compose
+from treue.render.mail import Letter, Sender, compose, parts
 from treue.render.problem import Fault, RenderFailure
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
@@ -111,7 +111,7 @@ PIECES = (
     "a" * 80, "ä" * 80, "😀" * 30, " ", "  ", ".", "Ada", "Müller", "e\u0301", "\u200f", "\u00a0", "=", "?", "==??", "=\u202e?",
     EXPLOIT, "x@y.de", "\x7f", "İ", "ß", "\ufeff", "\ue000", "group: a@b.de;", "a" * 30, "Zoë ", "?", "q", "b", "utf-8",
 )  # fmt: skip
-MAILS = int(os.environ.get("TREUE_FUZZ", "1500"))
+MAILS = 13_500 if os.environ.get("TREUE_TORTURE") else 1_500
 
 
 def hostile_values(seed: int, count: int) -> list[str]:
@@ -129,7 +129,7 @@ def hostile_values(seed: int, count: int) -> list[str]:
 
 
 def test_no_name_and_no_subject_changes_the_list_of_headers() -> None:
-    """Three hostile values a mail; TREUE_FUZZ=13500 makes it the full 40,000."""
+    """Three hostile values a mail; `make torture` tries the full 40,000."""
     values = hostile_values(42, 3 * MAILS)
     for subject, to_name, from_name in zip(values[::3], values[1::3], values[2::3], strict=True):
         sender = Sender(from_name, "hallo@klangladen.example.com", "w", reply_to="re@example.com")
@@ -244,9 +244,14 @@ def test_an_umlaut_subject_is_read_back_and_its_lines_are_short() -> None:
 @given(
     text=st.text(st.characters(codec="utf-8"), max_size=3000),
     html=st.text(st.characters(codec="utf-8"), min_size=1, max_size=3000),
+    eight_bit=st.booleans(),
 )
-def test_bodies_arrive_as_they_were_but_for_line_ends(text: str, html: str) -> None:
-    message, _ = both(written(SENDER, letter(text=text, html=html)))
+def test_bodies_arrive_as_they_were_but_for_line_ends(text: str, html: str, eight_bit: bool) -> None:
+    raw = compose(SENDER, letter(text=text, html=html), NOW, eight_bit=eight_bit)
+    assert isinstance(raw, bytes)
+    assert eight_bit or raw.isascii()
+    message = cast(EmailMessage, email.message_from_bytes(raw, policy=default))
+    assert [key for key in message.keys() if key != "Content-Transfer-Encoding"] == EXPECTED  # noqa: SIM118
     plain_part, html_part = cast(list[EmailMessage], message.get_payload())
     assert (plain_part.get_content_type(), html_part.get_content_type()) == ("text/plain", "text/html")
     for part, source in ((plain_part, text), (html_part, html)):
@@ -270,6 +275,40 @@ def test_a_sender_s_wrong_address_is_refused_too() -> None:
     result = compose(Sender("A", "a@b@c", "w"), letter(), NOW)
     assert isinstance(result, RenderFailure)
     assert result.code == "bad-address"
+
+
+def test_the_parts_of_a_mail_are_as_safe_as_its_bytes() -> None:
+    values = hostile_values(11, 900)
+    for subject, to_name, from_name in zip(values[::3], values[1::3], values[2::3], strict=True):
+        mail = parts(Sender(from_name, "a@example.com", "w"), letter(subject=subject, to_name=to_name), {})
+        if isinstance(mail, RenderFailure):
+            assert not headers.clean(subject, 250)
+            continue
+        shown = [mail.subject, mail.sender.name, mail.to.name, *(value for _, value in mail.headers)]
+        assert [one for one in shown if "=?" in one or headers.clean(one, 1000) != one] == []
+        assert max(len(mail.sender.name), len(mail.to.name)) <= headers.LONGEST_NAME
+
+
+def test_the_parts_of_a_mail_have_the_headers_that_providers_ask_for() -> None:
+    one = letter(unsubscribe_mailto="mailto:unsub@u.example.com")
+    mail = parts(SENDER, one, {"journey": "welcome"})
+    assert not isinstance(mail, RenderFailure)
+    assert mail.headers == (
+        ("List-Unsubscribe", f"<{URL}>, <mailto:unsub@u.example.com>"),
+        ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
+        ("List-Id", "<welcome.klangladen.klangladen.example.com>"),
+        ("Auto-Submitted", "auto-generated"),
+        ("Feedback-ID", "welcome:klangladen:marketing:klangladen"),
+    )
+    assert mail.sender == ("Klangladen Hamburg", "hallo@klangladen.example.com")
+    assert mail.reply_to == ("", "re@example.com")
+    assert (mail.text, mail.html, mail.tags) == ("Text", "<p>Text</p>", {"journey": "welcome"})
+
+
+def test_the_parts_for_an_address_that_is_none_are_refused() -> None:
+    refused = parts(SENDER, letter(to_address="a@b.de, c@d.de"), {})
+    assert isinstance(refused, RenderFailure)
+    assert refused.code == "bad-address"
 
 
 def test_the_guard_stops_a_header_that_slipped_through(monkeypatch: pytest.MonkeyPatch) -> None:

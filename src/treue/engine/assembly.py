@@ -210,7 +210,8 @@ def assembled(workspace: Workspace, *, deliver: bool = True) -> Iterator[Assembl
                 channels[WEBHOOK] = channel_factory(CALLS)(kind=WEBHOOK, hosts=settings.calls)
             for channel in channels.values():
                 stack.callback(channel.close)
-            writer = Writer(store, renderer, links, settings.sender, settings.workspace, stages)
+            abilities = {name: channel.capabilities for name, channel in channels.items()}
+            writer = Writer(store, renderer, links, settings.sender, settings.workspace, stages, abilities)
             delivery = Delivery(store, channels, writer, state, _rates(settings, channels))
             stack.callback(delivery.close)
         engine = make_engine(settings, store, delivery, state)

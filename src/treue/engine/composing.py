@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from treue.channel import Outgoing
+from treue.channel import Capabilities, Mail, Outgoing
 from treue.engine.calling import compose_call
 from treue.engine.delivery.dispatcher import Unwritable
 from treue.engine.delivery.outbox import Claimed
@@ -31,9 +31,15 @@ StageOf = Mapping[tuple[int, int], Send | Call]
 """The stage of (version number, step number) that put a message in the outbox."""
 
 
+_ANY_MAIL = Capabilities("email", mime=True, attachments=True)
+
+
 @dataclass(frozen=True)
 class Writer:
-    """Writes messages of one workspace: the `Composer` of delivery."""
+    """Writes messages of one workspace: the `Composer` of delivery.
+
+    `capabilities` are those of the channels by name; where nothing is known of one, its mail is written whole.
+    """
 
     store: Store
     renderer: Renderer
@@ -41,6 +47,7 @@ class Writer:
     sender: Sender
     workspace: str
     stages: StageOf
+    capabilities: Mapping[str, Capabilities] = field(default_factory=dict)
 
     def compose(self, messages: Sequence[Claimed], now: datetime) -> list[Outgoing | Unwritable]:
         """Return each message ready for the wire, or why it cannot be written. Never raises."""
@@ -102,32 +109,32 @@ class Writer:
                 title=rendered.title,
                 link=rendered.link,
             )
-        raw = self._mail(message, rendered, context["links"]["unsubscribe"], now)
-        if isinstance(raw, RenderFailure):
-            reason = Reason.no_address if raw.code == "bad-address" else Reason.render_failed
-            return Unwritable(reason, raw.message)
-        return Outgoing(message.key, message.address, self.sender.email, raw)
+        return self._mail(message, rendered, context["links"]["unsubscribe"], now)
 
     def _mail(
         self, message: Claimed, rendered: Rendered, unsubscribe: str, now: datetime
-    ) -> bytes | RenderFailure:
+    ) -> Outgoing | Unwritable:
+        """Return a mail whole or in its parts, as its channel wants it."""
+        can = self.capabilities.get(message.channel, _ANY_MAIL)
+        if rendered.attachments and not can.attachments:
+            return Unwritable(Reason.render_failed, "This mail has attachments, and its channel carries none.")
+        sender, letter = self._sender(message, rendered), _letter(message, rendered, unsubscribe)
+        made: bytes | Mail | RenderFailure
+        if can.mime:
+            made = mail.compose(sender, letter, now, eight_bit=can.eight_bit)
+        else:
+            made = mail.parts(sender, letter, _tags(message))
+        if isinstance(made, RenderFailure):
+            reason = Reason.no_address if made.code == "bad-address" else Reason.render_failed
+            return Unwritable(reason, made.message)
+        ready = Outgoing(message.key, message.address, self.sender.email)
+        return replace(ready, mail=made) if isinstance(made, Mail) else replace(ready, raw=made)
+
+    def _sender(self, message: Claimed, rendered: Rendered) -> mail.Sender:
         stage = self._send(message)
         name = rendered.from_name or (stage.sender if stage and stage.sender else self.sender.name)
         address = rendered.from_address or self.sender.email
-        sender = mail.Sender(name, address, self.workspace, message.journey, message.category)
-        full_name = " ".join(
-            str(message.customer[part]) for part in ("first_name", "last_name") if message.customer.get(part)
-        )
-        letter = mail.Letter(
-            message.key,
-            message.address,
-            rendered.subject,
-            rendered.text,
-            rendered.html,
-            full_name,
-            "" if message.category == "transactional" else unsubscribe,
-        )
-        return mail.compose(sender, letter, now)
+        return mail.Sender(name, address, self.workspace, message.journey, message.category)
 
     def _orders(self, messages: Sequence[Claimed], now: datetime) -> dict[int, list[dict[str, Any]]]:
         wanting = [
@@ -140,6 +147,25 @@ class Writer:
             return {}
         with self.store.reading() as connection:
             return recent_orders(connection, wanting, now)
+
+
+def _letter(message: Claimed, rendered: Rendered, unsubscribe: str) -> mail.Letter:
+    names = (message.customer.get(part) for part in ("first_name", "last_name"))
+    return mail.Letter(
+        message.key,
+        message.address,
+        rendered.subject,
+        rendered.text,
+        rendered.html,
+        " ".join(str(name) for name in names if name),
+        "" if message.category == "transactional" else unsubscribe,
+        attachments=rendered.attachments,
+    )
+
+
+def _tags(message: Claimed) -> dict[str, str]:
+    """Return what a provider's statistics may know of a message: nothing about the person."""
+    return {"journey": message.journey, "template": message.template, "category": message.category}
 
 
 def recent_orders(

@@ -1,30 +1,22 @@
-"""A rendered message as the bytes of an e-mail (RFC 5322, MIME), ready for SMTP.
+"""A rendered message as an e-mail: the bytes (RFC 5322, MIME) for SMTP, or its parts for those who build the MIME.
 
 What does not change from customer to customer is written once for each sender; a mail is then a join of byte
-strings. Bodies are base64, so every line is short ASCII and no server on the way has to change one.
+strings. Every header block is held against the fields it must have, byte by byte, before it is let go.
 """
 
 from __future__ import annotations
 
-import binascii
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
 from functools import lru_cache
 
-from treue.render import headers
+from treue.channel import Attachment, Mail, Mailbox
+from treue.render import headers, mime
 from treue.render.problem import Fault, RenderFailure
 
-_BOUNDARY = b"=_treue"  # `_` is not in base64's alphabet, so no body can hold it
-_PART = (
-    b"--"
-    + _BOUNDARY
-    + b"\r\nContent-Type: text/%s; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
-)
-_TEXT_PART = _PART % b"plain"
-_HTML_PART = _PART % b"html"
-_END = b"--" + _BOUNDARY + b"--\r\n"
 _UNSUBSCRIBE: tuple[tuple[str, ...], ...] = (
     (), ("List-Unsubscribe",), ("List-Unsubscribe", "List-Unsubscribe-Post"),
 )  # fmt: skip
@@ -52,7 +44,8 @@ class Sender:
 class Letter:
     """One mail to one person. `key` is the message's own and the same on every attempt.
 
-    `unsubscribe` is the one-click link (RFC 8058); only a transactional mail goes without.
+    `unsubscribe` is the one-click link (RFC 8058); only a transactional mail goes without. Attachments with a
+    `content_id` are pictures that the HTML shows.
     """
 
     key: str
@@ -63,15 +56,42 @@ class Letter:
     to_name: str = ""
     unsubscribe: str = ""
     unsubscribe_mailto: str = ""
+    attachments: tuple[Attachment, ...] = ()
 
 
-def compose(sender: Sender, letter: Letter, now: datetime) -> bytes | RenderFailure:
+def compose(
+    sender: Sender, letter: Letter, now: datetime, *, eight_bit: bool = False
+) -> bytes | RenderFailure:
     """Return the mail with CRLF line ends, or why it must not be sent. Never raises.
 
-    `now` is an aware datetime and becomes Date.
+    `now` is an aware datetime and becomes Date. With `eight_bit` (RFC 6152) bodies are UTF-8 as they are, else
+    every byte is ASCII.
     """
     try:
-        return _compose(_skeleton(sender), letter, now)
+        return _compose(_skeleton(sender), letter, now, eight_bit)
+    except Fault as fault:
+        return RenderFailure(fault.code, fault.message)
+
+
+def parts(sender: Sender, letter: Letter, tags: Mapping[str, str]) -> Mail | RenderFailure:
+    """Return the mail in its parts, each value safe to be put in a header, or why it must not be sent. Never raises."""
+    try:
+        subject = headers.clean(letter.subject, headers.LONGEST_SUBJECT)
+        if not subject:
+            raise Fault("bad-header", "The subject of this mail would be empty; it is not sent.")
+        return Mail(
+            Mailbox(headers.clean(sender.name, headers.LONGEST_NAME), headers.address(sender.address)),
+            Mailbox(headers.clean(letter.to_name, headers.LONGEST_NAME), headers.address(letter.to_address)),
+            subject,
+            letter.text,
+            letter.html,
+            Mailbox("", headers.address(sender.reply_to)) if sender.reply_to else None,
+            tuple(
+                (name, value.replace("\r\n", "")) for name, value in (*_unsubscribe(letter), *_about(sender))
+            ),
+            letter.attachments,
+            tags,
+        )
     except Fault as fault:
         return RenderFailure(fault.code, fault.message)
 
@@ -84,42 +104,41 @@ class _Skeleton:
     bottom: bytes
     suffix: str
     shapes: tuple[re.Pattern[bytes], ...]
-    multipart: bytes = (
-        b'MIME-Version: 1.0\r\nContent-Type: multipart/alternative; boundary="' + _BOUNDARY + b'"\r\n\r\n'
-    )
-    plain: bytes = (
-        b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
-        b"Content-Transfer-Encoding: base64\r\n\r\n"
-    )
 
 
 @lru_cache(maxsize=256)
 def _skeleton(sender: Sender) -> _Skeleton:
     addr = headers.address(sender.address)
-    domain = _domain(sender.domain) if sender.domain else addr.rpartition("@")[2]
-    workspace, journey = headers.label(sender.workspace), headers.label(sender.journey or "none")
-    top = [f"From: {headers.mailbox(sender.name, addr, 'From')}"]
+    top = [("From", headers.mailbox(sender.name, addr, "From"))]
     if sender.reply_to:
-        top.append(f"Reply-To: {headers.address(sender.reply_to)}")
-    bottom = [
-        f"List-Id: <{journey}.{workspace}.{domain}>",
-        "Auto-Submitted: auto-generated",
-        f"Feedback-ID: {journey}:{workspace}:{headers.label(sender.category)}:{workspace}",
-    ]
-    first = [line.split(":")[0] for line in top] + ["To", "Subject", "Date", "Message-ID"]
-    last = [line.split(":")[0] for line in bottom]
+        top.append(("Reply-To", headers.address(sender.reply_to)))
+    bottom = _about(sender)
+    first = [name for name, _ in top] + ["To", "Subject", "Date", "Message-ID"]
+    last = [name for name, _ in bottom]
     return _Skeleton(
-        _lines(top), _lines(bottom), f".{workspace}@{domain}>",
+        _lines(top).encode("ascii"), _lines(bottom).encode("ascii"),
+        f".{headers.label(sender.workspace)}@{_domain(sender)}>",
         tuple(_shape([*first, *ours, *last]) for ours in _UNSUBSCRIBE),
     )  # fmt: skip
 
 
-def _domain(name: str) -> str:
-    return headers.address(f"x@{name}").rpartition("@")[2]
+def _about(sender: Sender) -> list[tuple[str, str]]:
+    """Return the headers that say what kind of mail this is (RFC 2919, RFC 3834, Google's Feedback-ID)."""
+    workspace, journey = headers.label(sender.workspace), headers.label(sender.journey or "none")
+    return [
+        ("List-Id", f"<{journey}.{workspace}.{_domain(sender)}>"),
+        ("Auto-Submitted", "auto-generated"),
+        ("Feedback-ID", f"{journey}:{workspace}:{headers.label(sender.category)}:{workspace}"),
+    ]
 
 
-def _lines(fields: list[str]) -> bytes:
-    return "".join(field + "\r\n" for field in fields).encode("ascii")
+def _domain(sender: Sender) -> str:
+    address = headers.address(f"x@{sender.domain}" if sender.domain else sender.address)
+    return address.rpartition("@")[2]
+
+
+def _lines(fields: list[tuple[str, str]]) -> str:
+    return "".join(f"{name}: {value}\r\n" for name, value in fields)
 
 
 def _shape(names: list[str]) -> re.Pattern[bytes]:
@@ -127,45 +146,30 @@ def _shape(names: list[str]) -> re.Pattern[bytes]:
     return re.compile(b"".join(re.escape(name.encode()) + _FIELD for name in names))
 
 
-def _compose(skeleton: _Skeleton, letter: Letter, now: datetime) -> bytes:
+def _compose(skeleton: _Skeleton, letter: Letter, now: datetime, eight_bit: bool) -> bytes:
     to = headers.mailbox(letter.to_name, headers.address(letter.to_address), "To")
     subject = headers.unstructured(letter.subject, "Subject")
     fields = f"To: {to}\r\nSubject: {subject}\r\nDate: {_date(now)}\r\n"
     fields += f"Message-ID: <{headers.label(letter.key, 128)}{skeleton.suffix}\r\n"
     unsubscribe = _unsubscribe(letter)
-    fields += "".join(unsubscribe)
+    fields += _lines(unsubscribe)
     shape = skeleton.shapes[len(unsubscribe)]
     block = skeleton.top + fields.encode("utf-8", "replace") + skeleton.bottom
     if not shape.fullmatch(block):
         raise Fault("bad-header", "The headers of this mail would not be the ones meant; it is not sent.")
-    return block + _body(skeleton, letter)
+    return (
+        block + b"MIME-Version: 1.0\r\n" + mime.body(letter.text, letter.html, letter.attachments, eight_bit)
+    )
 
 
-def _unsubscribe(letter: Letter) -> list[str]:
+def _unsubscribe(letter: Letter) -> list[tuple[str, str]]:
     """One click is for https only (RFC 8058, section 3.1); a local address without TLS gets the link alone."""
     if not letter.unsubscribe:
         return []
-    found = [f"List-Unsubscribe: {headers.unsubscribe(letter.unsubscribe, letter.unsubscribe_mailto)}\r\n"]
+    found = [("List-Unsubscribe", headers.unsubscribe(letter.unsubscribe, letter.unsubscribe_mailto))]
     if letter.unsubscribe.startswith("https://"):
-        found.append("List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n")
+        found.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
     return found
-
-
-def _body(skeleton: _Skeleton, letter: Letter) -> bytes:
-    if not letter.html:
-        return skeleton.plain + _base64(letter.text)
-    return b"".join((
-        skeleton.multipart, _TEXT_PART, _base64(letter.text), _HTML_PART, _base64(letter.html), _END
-    ))  # fmt: skip
-
-
-def _base64(text: str) -> bytes:
-    """Return a text as base64 in lines of 76 (RFC 2045), its own lines ended by CRLF."""
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    data = text.replace("\n", "\r\n").encode("utf-8", "replace")
-    encoded = binascii.b2a_base64(data, newline=False)
-    return b"\r\n".join([encoded[at : at + 76] for at in range(0, len(encoded), 76)]) + b"\r\n"
 
 
 @lru_cache(maxsize=64)
