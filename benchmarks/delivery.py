@@ -44,7 +44,12 @@ LOADED_AT_ONCE = 5_000
 def person(n: int) -> dict[str, str]:
     """Return the attributes of the n-th customer."""
     first = ("Käthe", "Grace", "Jürgen", "Ada")[n % 4]
-    return {"first_name": first, "last_name": f"Müller-{n}", "country": "Germany", "city": ("Köln", "Hamburg")[n % 2]}
+    return {
+        "first_name": first,
+        "last_name": f"Müller-{n}",
+        "country": "Germany",
+        "city": ("Köln", "Hamburg")[n % 2],
+    }
 
 
 def order(n: int) -> dict[str, object]:
@@ -57,14 +62,22 @@ def order(n: int) -> dict[str, object]:
         }
         for k in range(4)
     ]  # fmt: skip
-    return {"order_id": f"o-{n}", "total": 20 + n % 50, "currency": "EUR", "quantity": 1 + n % 3, "products": products}
+    return {
+        "order_id": f"o-{n}",
+        "total": 20 + n % 50,
+        "currency": "EUR",
+        "quantity": 1 + n % 3,
+        "products": products,
+    }
 
 
 @contextmanager
 def sink() -> Iterator[tuple[int, list[int]]]:
     """Give the port of a sink and, afterwards, how many messages and bytes it took."""
     pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-m", "benchmarks.sink"], stdin=pipe, stdout=pipe, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.sink"], stdin=pipe, stdout=pipe, text=True
+    ) as process:
         assert process.stdout
         taken: list[int] = []
         yield int(process.stdout.readline()), taken
@@ -78,14 +91,28 @@ def fill(assembly: Assembly, count: int) -> None:
         numbers = range(first, min(first + LOADED_AT_ONCE, count))
         with assembly.store.transaction() as connection:
             people = [
-                CustomerInput(f"c{n}", f"c{n}@example.com", None, None, "en", "Europe/Berlin", person(n), START, "import")
+                CustomerInput(
+                    f"c{n}",
+                    f"c{n}@example.com",
+                    None,
+                    None,
+                    "en",
+                    "Europe/Berlin",
+                    person(n),
+                    START,
+                    "import",
+                )
                 for n in numbers
             ]
             customers.merge(connection, people, START)
             proof = {"wording": "Yes."}
-            consents.give(connection, [ConsentInput(f"c{n}", "email", START, proof=proof) for n in numbers], START)
+            consents.give(
+                connection, [ConsentInput(f"c{n}", "email", START, proof=proof) for n in numbers], START
+            )
             at = START + timedelta(minutes=1)
-            events.record(connection, [EventInput(f"c{n}", "order.placed", at, order(n), f"o{n}") for n in numbers], at)
+            events.record(
+                connection, [EventInput(f"c{n}", "order.placed", at, order(n), f"o{n}") for n in numbers], at
+            )
     run_pass(assembly.engine, LATER)
 
 
@@ -131,7 +158,9 @@ def timed(commands: Sequence[Sequence[str]]) -> tuple[int, float]:
     """Run the sending processes side by side; return how many mails they sent, and the seconds from the start signal."""
     pipe = subprocess.PIPE
     me = [sys.executable, "-m", "benchmarks.delivery"]
-    processes = [subprocess.Popen([*me, *command], stdin=pipe, stdout=pipe, text=True) for command in commands]
+    processes = [
+        subprocess.Popen([*me, *command], stdin=pipe, stdout=pipe, text=True) for command in commands
+    ]
     for process in processes:
         assert process.stdout
         assert process.stdout.readline() == "ready\n"
@@ -186,11 +215,15 @@ def run(small: bool = False) -> None:
     print(f"\nDelivery of {count:,} mails to an SMTP sink: two sending processes, and the sink")
     print(f"  plain script, recording nothing  {script_rate:7.0f} messages/s")
     rate, size = ours("sqlite:///bench.db", count)
-    print(f"  treue, SQLite                    {rate:7.0f} messages/s, {rate / script_rate:.1f} times; {size:.0f} bytes each")
+    print(
+        f"  treue, SQLite                    {rate:7.0f} messages/s, {rate / script_rate:.1f} times; {size:.0f} bytes each"
+    )
     with postgres() as found:
         if found is not None:
             rate, _ = ours(found.url.render_as_string(hide_password=False), count)
-            print(f"  treue, PostgreSQL                {rate:7.0f} messages/s, {rate / script_rate:.1f} times")
+            print(
+                f"  treue, PostgreSQL                {rate:7.0f} messages/s, {rate / script_rate:.1f} times"
+            )
 
 
 if __name__ == "__main__":

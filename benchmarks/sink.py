@@ -1,6 +1,6 @@
 """An SMTP server that takes everything, keeps nothing and counts: the other end of the delivery benchmark.
 
-    python -m benchmarks.sink       prints its port, then, once its standard input is closed, messages and bytes
+python -m benchmarks.sink       prints its port, then, once its standard input is closed, messages and bytes
 """
 
 from __future__ import annotations

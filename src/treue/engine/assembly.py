@@ -30,6 +30,7 @@ from treue.plan.stages import Call, Plan, Send
 from treue.render.enclosures import Enclosure
 from treue.render.links import Links, workspace_secret
 from treue.render.renderer import Renderer
+from treue.render.return_paths import ReturnPaths
 from treue.render.workspace_check import template_problems, workspace_renderer
 from treue.store import journeys, pictures, zones
 from treue.store.store import Store
@@ -211,7 +212,10 @@ def assembled(workspace: Workspace, *, deliver: bool = True) -> Iterator[Assembl
             for channel in channels.values():
                 stack.callback(channel.close)
             abilities = {name: channel.capabilities for name, channel in channels.items()}
-            writer = Writer(store, renderer, links, settings.sender, settings.workspace, stages, abilities)
+            paths = ReturnPaths(workspace_secret(state))
+            writer = Writer(
+                store, renderer, links, settings.sender, settings.workspace, stages, abilities, paths
+            )
             delivery = Delivery(store, channels, writer, state, _rates(settings, channels))
             stack.callback(delivery.close)
         engine = make_engine(settings, store, delivery, state)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from treue.render import mail
 from treue.render.links import Links
 from treue.render.problem import RenderFailure
 from treue.render.renderer import Rendered, Renderer
+from treue.render.return_paths import ReturnPaths
 from treue.store import dialect
 from treue.store.store import Store
 
@@ -39,6 +40,7 @@ class Writer:
     """Writes messages of one workspace: the `Composer` of delivery.
 
     `capabilities` are those of the channels by name; where nothing is known of one, its mail is written whole.
+    `return_paths` make the addresses that mails come back to, where the settings name a domain for them.
     """
 
     store: Store
@@ -48,6 +50,7 @@ class Writer:
     workspace: str
     stages: StageOf
     capabilities: Mapping[str, Capabilities] = field(default_factory=dict)
+    return_paths: ReturnPaths | None = None
 
     def compose(self, messages: Sequence[Claimed], now: datetime) -> list[Outgoing | Unwritable]:
         """Return each message ready for the wire, or why it cannot be written. Never raises."""
@@ -117,7 +120,9 @@ class Writer:
         """Return a mail whole or in its parts, as its channel wants it."""
         can = self.capabilities.get(message.channel, _ANY_MAIL)
         if rendered.attachments and not can.attachments:
-            return Unwritable(Reason.render_failed, "This mail has attachments, and its channel carries none.")
+            return Unwritable(
+                Reason.render_failed, "This mail has attachments, and its channel carries none."
+            )
         sender, letter = self._sender(message, rendered), _letter(message, rendered, unsubscribe)
         made: bytes | Mail | RenderFailure
         if can.mime:
@@ -127,8 +132,16 @@ class Writer:
         if isinstance(made, RenderFailure):
             reason = Reason.no_address if made.code == "bad-address" else Reason.render_failed
             return Unwritable(reason, made.message)
-        ready = Outgoing(message.key, message.address, self.sender.email)
-        return replace(ready, mail=made) if isinstance(made, Mail) else replace(ready, raw=made)
+        envelope = self._envelope(message)
+        if isinstance(made, Mail):
+            return Outgoing(message.key, message.address, envelope, mail=made)
+        return Outgoing(message.key, message.address, envelope, made)
+
+    def _envelope(self, message: Claimed) -> str:
+        """Return the address that the mail comes back to where it cannot be delivered."""
+        if self.return_paths is None or not self.sender.bounces:
+            return self.sender.email
+        return self.return_paths.address(message.id, self.sender.bounces)
 
     def _sender(self, message: Claimed, rendered: Rendered) -> mail.Sender:
         stage = self._send(message)

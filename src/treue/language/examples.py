@@ -121,6 +121,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "category": "category: promotional",
         "when_over": "when_over: drop",
     },
+    "sender": {"bounces": "bounces: bounces.shop.example"},
     "source": {"map": "map: {customers/create: customer.created}"},
     "journey": {
         "exit": "exit: [{event: consent.withdrawn}]",

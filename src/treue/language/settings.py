@@ -45,6 +45,7 @@ _PLAIN_KEYS = (
 )  # fmt: skip
 _VARIABLE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)(?::-([^}$]*))?\}")
 _SECRET_KEYS = re.compile(r"(secret|token|password|passwd|api_?key|_key|credentials|auth)$", re.IGNORECASE)
+_DOMAIN = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+"
 _EMAIL = r"[^@\s<>\"]+@[^@\s<>\".]+(?:\.[^@\s<>\".]+)+"
 
 
@@ -72,11 +73,12 @@ class Env:
 
 @dataclass(frozen=True)
 class Sender:
-    """Whom mails come from, and the postal address the law wants in them."""
+    """Whom mails come from, the postal address the law wants in them, and the domain they come back to."""
 
     name: str
     email: str
     postal_address: str
+    bounces: str = ""
 
 
 @dataclass(frozen=True)
@@ -289,8 +291,16 @@ SENDER = Shape(
             "The postal address that every marketing message must show.",
             required=True,
         ),
+        Key(
+            "bounces",
+            Text("a domain", _DOMAIN),
+            "The domain that mails which cannot be delivered come back to, each to an address of its own; `treue bounce` "
+            "reads them. Else they come back to `email`.",
+        ),
     ),
-    lambda f: Sender(f.get("name", ""), f.get("email", ""), f.get("postal_address", "")),
+    lambda f: Sender(
+        f.get("name", ""), f.get("email", ""), f.get("postal_address", ""), f.get("bounces", "")
+    ),
 )
 
 SOURCE = Shape(
