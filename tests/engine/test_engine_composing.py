@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import email
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.policy import default
 from pathlib import Path
 from typing import Any, cast
@@ -23,6 +23,7 @@ from treue.store.store import Store
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 EXPLOIT = "=?utf-8?b?SGFsbG8NCkJjYzogdmljdGltQHguZGU=?=\r\nBcc: v@x.de"
+LATER = NOW + timedelta(hours=6)
 SECRET = b"s" * 32
 WHOLE = Capabilities("email", mime=True, eight_bit=True, attachments=True)
 PARTS = Capabilities("email", attachments=True)
@@ -51,7 +52,8 @@ def writer(templates: Path, can: Capabilities, **sender: Any) -> Writer:
 def claimed(name: str = "Ada", channel: str = "email", category: str = "marketing") -> Claimed:
     who = {"first_name": name, "last_name": "Lovelace", "locale": "en", "timezone": "UTC"}
     return Claimed(
-        7, 1, 1, "welcome", 1, 1, 1, 1, channel, "hello", category, NOW, 1, "ada@example.com", who, None, None
+        7, 1, 1, "welcome", 1, 1, 1, 1, channel, "hello", category, NOW, LATER, NOW, 1,
+        "ada@example.com", who, None, None,
     )  # fmt: skip
 
 
@@ -135,3 +137,9 @@ def test_an_address_that_is_none_costs_its_own_message(templates: Path) -> None:
 def test_an_sms_has_a_text_and_no_mail(templates: Path) -> None:
     out = ready(writer(templates, WHOLE), claimed(channel="sms"))
     assert (out.text, out.raw, out.mail) == ("Hallo Ada", b"", None)
+
+
+@pytest.mark.parametrize("channel", ["email", "sms"])
+@pytest.mark.parametrize("can", [WHOLE, PARTS])
+def test_it_says_until_when_it_may_be_shown(templates: Path, channel: str, can: Capabilities) -> None:
+    assert ready(writer(templates, can), claimed(channel=channel)).expires_at == LATER

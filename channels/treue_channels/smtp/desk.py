@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,8 +13,6 @@ from treue_channels.smtp.opening import said
 from treue_channels.smtp.relay import Relay
 from treue_channels.smtp.replies import Reply, rejection
 
-_PATIENCE = 60.0
-"""Seconds after which no more of a batch is begun: a worker has its messages for minutes, not for ever."""
 _LOSSES = 3
 """Connections in a row that break before they carried a message; then the server is left alone."""
 
@@ -34,11 +31,10 @@ class BatchDesk:
         self.shaken = self._withdrawn = False
         self._progress, self._relay, self._envelope = progress, relay, envelope
         self._losses = 0
-        self._until = time.monotonic() + _PATIENCE
 
     def take(self, offers: Offers) -> Job | None:
         """Return the next message, ready for a server that offers this; what cannot be sent is settled here."""
-        while self.waiting and self._open():
+        while self.waiting and self.down is None:
             job = self.waiting.popleft()
             refusal = self._envelope.fill(job, offers)
             if refusal is not None:
@@ -46,13 +42,6 @@ class BatchDesk:
             elif not self._withdrawn or self.started(job):
                 return job
         return None
-
-    def _open(self) -> bool:
-        if self.down is None and time.monotonic() > self._until:
-            self.down = Retry(
-                "The server took too long over the messages before this one.", 0.0, everyone=True
-            )
-        return self.down is None
 
     def started(self, job: Job) -> bool:
         """Tell the acceptance log, once. Where it says no, it is asked earlier from then on: more will follow."""

@@ -111,6 +111,7 @@ class Writer:
                 text=rendered.text,
                 title=rendered.title,
                 link=rendered.link,
+                expires_at=message.send_by,
             )
         return self._mail(message, rendered, context["links"]["unsubscribe"], now)
 
@@ -134,8 +135,8 @@ class Writer:
             return Unwritable(reason, made.message)
         envelope = self._envelope(message)
         if isinstance(made, Mail):
-            return Outgoing(message.key, message.address, envelope, mail=made)
-        return Outgoing(message.key, message.address, envelope, made)
+            return Outgoing(message.key, message.address, envelope, mail=made, expires_at=message.send_by)
+        return Outgoing(message.key, message.address, envelope, made, expires_at=message.send_by)
 
     def _envelope(self, message: Claimed) -> str:
         """Return the address that the mail comes back to where it cannot be delivered."""
