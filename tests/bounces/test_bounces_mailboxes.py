@@ -13,12 +13,12 @@ from calls import certificate
 from imap_server import PASSWORD, USER, Server, dovecot, serving
 from returned_mails import BACK_TO, complaint, status
 
-from treue.bounces.files import letters
+from treue.bounces.files import Letter, letters
 from treue.bounces.imap import Imap
 from treue.bounces.mailboxes import Mailbox, Maildir, Mbox, open_mailbox
 from treue.bounces.mime import READ
 from treue.channel import DeliveryEvent
-from treue.engine.delivery.returns import BATCH, collect
+from treue.engine.delivery.returns import BATCH, collect, event_of
 from treue.errors import MailboxError
 from treue.model.states import DeliveryEventKind
 from treue.render.return_paths import ReturnPaths
@@ -150,6 +150,27 @@ def test_mails_that_came_back_become_events_of_our_messages(tmp_path: Path) -> N
         ("5", kind.unsubscribed, False, "opted_out"),
         ("6", kind.delivered, False, "delivered"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("code", "diagnostic", "status_"),
+    [
+        ("5.0.0", "550 message refused as spam", "5.7.0"),
+        ("5.1.1", "550 5.1.1 blocked using a blacklist", "5.7.0"),
+        ("5.7.26", "550 5.7.26 unauthenticated", "5.7.26"),
+        ("5.0.0", "552 message too large", "5.3.4"),
+        ("4.7.1", "450 4.7.1 greylisted", "4.7.1"),
+        ("5.2.2", "552 5.2.2 mailbox full", "5.2.2"),
+        ("5.0.0", "550 rejected", "5.0.0"),
+    ],
+)
+def test_what_is_not_the_addresss_fault_has_a_code_that_says_so(
+    code: str, diagnostic: str, status_: str
+) -> None:
+    mail = status(code, diagnostic).replace(BACK_TO.encode(), PATHS.address(1, "b.example").encode())
+    event = event_of(Letter("x", mail), PATHS, NOW)
+    assert event is not None
+    assert (event.status, event.hard) == (status_, False)
 
 
 def test_a_forged_bounce_touches_nobody(tmp_path: Path) -> None:

@@ -133,6 +133,12 @@ def test_links_and_addresses_are_not_taken_for_words() -> None:
     assert (verdict.cause, verdict.hard) == (Cause.user_unknown, True)
 
 
+def test_addresses_of_hosts_and_versions_of_programs_are_no_codes() -> None:
+    told = "Postfix 2.5.1, Exim 4.92.3, host 5.7.1.9 [4.4.7.1] said: 550 5.1.1 user unknown"
+    assert read(text(f"<ada@example.com>: {told}")).verdict.status == "5.1.1"
+    assert read(text("<ada@example.com>: Postfix 2.5.1 on 5.1.1.1 gave up")).verdict.status == ""
+
+
 def test_a_delay_is_no_end() -> None:
     verdict = read(status("5.1.1", "450 user unknown", action="delayed")).verdict
     assert (verdict.hard, verdict.given_up) == (False, False)

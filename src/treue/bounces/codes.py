@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from treue.bounces.record import Cause
 
-_STATUS = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
+_STATUS = re.compile(r"(?<![\d.])([245])\.([0-7])\.(\d{1,3})(?![\d.]{0,20}\d)")
 _REPLY = re.compile(r"(?:^|[\s:;,('\"#=<>])([45][0-5]\d)(?=[\s\-.:;,)'\"#]|$)")
 
 BY_STATUS: Mapping[str, Cause] = {
@@ -50,7 +50,7 @@ def meaning(status: str) -> Cause | None:
 
 
 def statuses(text: str) -> list[str]:
-    """Return the enhanced status codes in a text, in order. What looks like an address of a host is none."""
+    """Return the enhanced status codes in a text, in order. Addresses of hosts and most versions of programs are none."""
     return [f"{cls}.{int(subject)}.{int(detail)}" for cls, subject, detail in _STATUS.findall(text)]
 
 

@@ -71,7 +71,8 @@ def _judged(said: Said, text: str) -> Verdict:
 def _heard(said: Said, text: str) -> _Heard:
     """What the other side answered comes before what the reporting side made of it."""
     near = text[:6000]
-    status = max([*codes.statuses(near), *codes.statuses(said.status)], key=codes.telling, default="")
+    found = [one for one in (*codes.statuses(near), *codes.statuses(said.status)) if one[0] != "2"]
+    status = max(found, key=codes.telling, default="")
     reply = next(iter(codes.replies(near)), "")
     named = (
         bool(said.status and said.recipient) and wording.NAMES_RECIPIENT.match(said.diagnostic) is not None

@@ -14,13 +14,26 @@ from itertools import islice
 from treue.bounces.files import Letter
 from treue.bounces.mailboxes import Mailbox
 from treue.bounces.reading import read
-from treue.bounces.record import Cause, Reading
+from treue.bounces.record import Cause, Reading, Verdict
 from treue.channel import DeliveryEvent
 from treue.model.states import DeliveryEventKind
 from treue.render.return_paths import ReturnPaths
 
 BATCH = 100
 """So many mails are read between two commits."""
+
+_CLEARING = {
+    Cause.message_too_big: "5.3.4",
+    Cause.content_rejected: "5.6.0",
+    **dict.fromkeys(
+        (
+            Cause.spam, Cause.policy, Cause.sender_rejected, Cause.authentication_failed, Cause.blocked,
+            Cause.relaying_denied, Cause.rate_limited, Cause.greylisted,
+        ),
+        "5.7.0",
+    ),
+}  # fmt: skip
+"""Causes that are not the address's, and the code (RFC 3463) that says so to whoever counts soft bounces."""
 
 Record = Callable[[Sequence[DeliveryEvent]], None]
 """Keeps delivery events; has committed when it returns, and takes no notice of those it has seen before."""
@@ -65,10 +78,17 @@ def event_of(letter: Letter, paths: ReturnPaths, now: datetime) -> DeliveryEvent
         at=now,
         key=str(message),
         hard=verdict.hard,
-        status=verdict.status or verdict.reply,
+        status=_status(verdict),
         reason=verdict.cause.value,
         raw={"recipient": verdict.recipient, "said": verdict.line},
     )
+
+
+def _status(verdict: Verdict) -> str:
+    """Return the mail's own code, unless the fault is the message's or ours and the code does not say so."""
+    clears = _CLEARING.get(verdict.cause, "")
+    says_so = verdict.status[:1] == "4" or verdict.status[:4] == clears[:4]
+    return clears if clears and not says_so else verdict.status or verdict.reply
 
 
 def _kind(reading: Reading) -> DeliveryEventKind | None:
