@@ -137,8 +137,8 @@ def line_column(text: str, at: int, first_line: int = 1) -> tuple[int, int]:
     return text.count("\n", 0, at) + first_line, at - text.rfind("\n", 0, at)
 
 
-def compile_html(masked: str) -> str:
-    """Move style sheets into `style` attributes, once for each version of a template.
+def compile_html(masked: str, css: str | None = None) -> str:
+    """Move style sheets into `style` attributes, once for each version of a template; with `css`, that one alone.
 
     Raises ValueError where the HTML or its CSS cannot be read.
     """
@@ -146,7 +146,7 @@ def compile_html(masked: str) -> str:
 
     try:
         inlined: str = css_inline.CSSInliner(
-            keep_style_tags=True, load_remote_stylesheets=False, base_url=None
+            inline_style_tags=css is None, extra_css=css, keep_style_tags=True, load_remote_stylesheets=False
         ).inline(masked)
     except Exception as error:
         raise ValueError(str(error)) from error

@@ -319,7 +319,7 @@ class _Builder:
         if lost:
             return None
         html = _with_preheader(html, mask, values.get("preheader"))
-        html = html.replace('<html lang="und"', f'<html lang="{locale or self._locale}"', 1)
+        html = html.replace('lang="und"', f'lang="{locale or self._locale}"')
         text = mask.unmask(markup.derive_text(html, mask))
         return mask.unmask(markup.guard_links(html, mask)), Source(tidy_lines(text.text), text.tags)
 

@@ -1,0 +1,36 @@
+"""A mail as a browser shows it here: with its pictures in it, and in the colour scheme asked for."""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+from typing import Literal
+
+from treue.render.renderer import Rendered
+
+Scheme = Literal["light", "dark"]
+_ASKED = re.compile(r"\(\s*prefers-color-scheme\s*:\s*(dark|light)\s*\)", re.IGNORECASE)
+_KNOWS_DARK = re.compile(r"color-scheme[^;>]*\bdark\b", re.IGNORECASE)
+_HEAD_END = re.compile(r"</head>", re.IGNORECASE)
+
+
+def self_contained(rendered: Rendered) -> str:
+    """Return the HTML with each hosted or attached picture as a `data:` address, so that nothing has to be loaded."""
+    page = rendered.html
+    for address, picture in rendered.pictures:
+        data = f"data:{picture.media_type};base64,{base64.b64encode(picture.content).decode()}"
+        page = page.replace(html.escape(address), data).replace(address, data)
+    return page
+
+
+def in_scheme(page: str, scheme: Scheme) -> str:
+    """Return a page as readers with this colour scheme see it, whatever the browser's own is.
+
+    `@media (prefers-color-scheme: …)` holds or not by what it asks for; a page that says it knows dark mode gets the
+    browser's colours for it, too.
+    """
+    page = _ASKED.sub(lambda asked: "(min-width: 0)" if asked[1].lower() == scheme else "(max-width: 0)", page)
+    own = scheme if _KNOWS_DARK.search(page) else "light"
+    style = f"<style>:root {{ color-scheme: {own} !important; }}</style>"
+    return _HEAD_END.sub(lambda end: style + end[0], page, count=1) if _HEAD_END.search(page) else style + page

@@ -1,0 +1,59 @@
+"""The reference workspace's mails in a real browser: nothing runs out of a telephone, everything can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from pictures import SCHEMES, Mail, browser, mails, measure
+
+from treue.render.on_screen import Scheme, in_scheme
+from treue.workspace.files import reference_workspace
+from treue.workspace.loading import load
+
+needs_browser = pytest.mark.skipif(
+    browser() is None, reason="no Chromium on the PATH: apt-get install chromium"
+)
+READABLE = 4.5
+"""The least contrast of text to its ground (WCAG 2.2, 1.4.3, AA)."""
+SMALLEST = 13.0
+"""Pixels of the smallest text."""
+
+
+@pytest.fixture(scope="module")
+def all_mails() -> list[Mail]:
+    return list(mails(load(reference_workspace())))
+
+
+@needs_browser
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("width", [360, 800])
+def test_every_mail_fits_and_can_be_read(all_mails: Sequence[Mail], scheme: Scheme, width: int) -> None:
+    assert len(all_mails) > 80
+    found = measure([in_scheme(mail.page, scheme) for mail in all_mails], width)
+    for mail, page in zip(all_mails, found, strict=True):
+        who = f"{mail.template} {mail.locale} {mail.person}"
+        assert page["wide"] <= page["room"] == width, who
+        assert len(page["texts"]) > 5, who
+        for text in page["texts"]:
+            assert text["right"] <= width, (who, text)
+            assert text["contrast"] >= READABLE, (who, text)
+            assert text["size"] >= SMALLEST, (who, text)
+
+
+@needs_browser
+def test_what_is_measured_is_what_is_there() -> None:
+    """A page that is too wide, one that nobody can read, one that knows dark mode and one that does not."""
+    style = "<style>p { color: #999; } @media (prefers-color-scheme: dark) { body { background: #000; } p { color: #eee; } }</style>"
+    pages = [
+        "<html><head></head><body style='margin:0'><div style='width:500px'>wide</div></body></html>",
+        f"<html><head>{style}</head><body><p>grey<span style='display:none'>unseen</span></p></body></html>",
+        "<html><head><meta name='color-scheme' content='light dark'></head><body><p>own</p></body></html>",
+    ]
+    light = measure([in_scheme(page, "light") for page in pages], 360)
+    dark = measure([in_scheme(page, "dark") for page in pages], 360)
+    assert (light[0]["wide"], light[0]["room"]) == (500, 360)
+    assert [text["words"] for text in light[1]["texts"]] == ["grey"]
+    assert light[1]["texts"][0]["contrast"] == pytest.approx(2.85, abs=0.01)
+    assert dark[1]["texts"][0]["contrast"] == pytest.approx(18.1, abs=0.1)
+    assert min(page[2]["texts"][0]["contrast"] for page in (light, dark)) > 15
