@@ -187,6 +187,29 @@ subject: s
     assert "@media" in html
 
 
+def test_mjml_s_inline_styles_move_into_the_elements_and_the_others_stay(make: Make) -> None:
+    source = """---
+subject: s
+---
+<mjml><mj-head>
+<mj-style inline="inline">p { margin: 0 0 9px } .a b { color: #010203 } a { color: #0a0b0c }</mj-style>
+<mj-style>@media (max-width: 1px) { p { color: blue } }</mj-style>
+</mj-head><mj-body><mj-section><mj-column>
+<mj-text css-class="a">{% for n in range(2) %}<p>{% if n < 1 %}<b>{{ n }}</b>{% endif %}</p>{% endfor %}</mj-text>
+<mj-button href="https://shop.example.com" color="#ffffff">Buy</mj-button>
+</mj-column></mj-section></mj-body></mjml>"""
+    renderer = make({"x/email.mjml": source})
+    assert renderer.problems("x") == ()
+    html = rendered(renderer.render("email", "x", context())).html
+    assert html.count('<p style="margin: 0 0 9px;">') == 2
+    assert '<b style="color: #010203;">0</b>' in html
+    assert "color: #ffffff" in html.split("Buy")[0].rsplit("<a", 1)[1]
+    assert "#0a0b0c" not in html
+    assert "@media (max-width: 1px) { p { color: blue } }" in html
+    assert html.count("<!--[if") == html.count("<![endif]-->")
+    assert balanced(html)
+
+
 def test_front_matter_gives_the_fields_of_each_channel(make: Make) -> None:
     renderer = make({
         "_layout/email.mjml": LAYOUT, "order/email.mjml": BODY,

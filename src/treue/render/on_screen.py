@@ -30,7 +30,11 @@ def in_scheme(page: str, scheme: Scheme) -> str:
     `@media (prefers-color-scheme: …)` holds or not by what it asks for; a page that says it knows dark mode gets the
     browser's colours for it, too.
     """
-    page = _ASKED.sub(lambda asked: "(min-width: 0)" if asked[1].lower() == scheme else "(max-width: 0)", page)
+    page = _ASKED.sub(
+        lambda asked: "(min-width: 0)" if asked[1].lower() == scheme else "(max-width: 0)", page
+    )
     own = scheme if _KNOWS_DARK.search(page) else "light"
     style = f"<style>:root {{ color-scheme: {own} !important; }}</style>"
-    return _HEAD_END.sub(lambda end: style + end[0], page, count=1) if _HEAD_END.search(page) else style + page
+    return (
+        _HEAD_END.sub(lambda end: style + end[0], page, count=1) if _HEAD_END.search(page) else style + page
+    )
