@@ -31,6 +31,7 @@ from treue.clock import utc_now
 from treue.errors import ChannelError
 from treue_channels.http2 import Answer, Fate, Http2, Lost, Post
 from treue_channels.http_answers import SETTINGS_PAUSE, asked_pause, our_fault, printable
+from treue_channels.http_api import checked_timeout
 
 SERVERS = {False: "api.push.apple.com", True: "api.sandbox.push.apple.com"}
 LARGEST = 4096
@@ -81,10 +82,12 @@ class Apns:
         self._topic = _checked(topic, _TOPIC, "topic", "the app's bundle id, such as com.example.shop")
         self._token = ProviderToken(signing_key, key_id, team_id)
         self._clock = clock
-        host, _, port = (server or SERVERS[bool(sandbox)]).partition(":")
+        if not isinstance(sandbox, bool):
+            raise ChannelError("The option `sandbox` of apns is true or false.")
+        host, _, port = (server or SERVERS[sandbox]).partition(":")
         if not host or not (port or "443").isdigit():
             raise ChannelError("The option `server` of apns is a host, or host:port.")
-        self._line = Http2(host, int(port or 443), _trust(ca), float(timeout))
+        self._line = Http2(host, int(port or 443), _trust(ca), checked_timeout(timeout, "apns"))
         self._proven = False
 
     def __repr__(self) -> str:
@@ -181,6 +184,9 @@ class ProviderToken:
         self._key = _private_key(key)
         self._key_id = _checked(key_id, _IDENTIFIER, "key_id", "the ten characters of the key's id")
         self._team_id = _checked(team_id, _IDENTIFIER, "team_id", "the ten characters of the team's id")
+        import jwt
+
+        self._encode = jwt.encode
         self._text, self._issued_at = "", datetime.min.replace(tzinfo=UTC)
 
     def text(self, now: datetime) -> str:
@@ -199,10 +205,8 @@ class ProviderToken:
         return None
 
     def _issue(self, now: datetime) -> None:
-        import jwt
-
         claims = {"iss": self._team_id, "iat": int(now.timestamp())}
-        self._text = jwt.encode(claims, self._key, algorithm="ES256", headers={"kid": self._key_id})
+        self._text = self._encode(claims, self._key, algorithm="ES256", headers={"kid": self._key_id})
         self._issued_at = now
 
 

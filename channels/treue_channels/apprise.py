@@ -27,6 +27,7 @@ from treue.channel import (
     Unknown,
 )
 from treue.errors import ChannelError
+from treue_channels.http_api import checked_timeout
 
 TIMEOUT = 30.0
 """Seconds that all services together have for a message."""
@@ -53,7 +54,7 @@ class Apprise:
     def __init__(self, urls: str, kind: Kind = "push", timeout: float = TIMEOUT) -> None:
         self.capabilities = replace(Apprise.capabilities, kind=kind)
         self._urls = urls.split()
-        self._timeout = float(timeout)
+        self._timeout = checked_timeout(timeout, "apprise")
         self._thread: ThreadPoolExecutor | None = None
         for number, url in enumerate(self._urls, 1):
             _check(number, url)

@@ -121,6 +121,7 @@ class AccessToken:
     """The OAuth token of a service account, fetched when needed and renewed before it ends. Used by several threads."""
 
     def __init__(self, account: Mapping[str, Any], timeout: float) -> None:
+        from google.auth import exceptions, transport  # noqa: F401 - if it is not there, that is told at the start
         from google.oauth2.service_account import Credentials
 
         try:

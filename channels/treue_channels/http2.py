@@ -91,7 +91,7 @@ class Http2:
                 return
             try:
                 line = self._opened()
-            except (OSError, h2.exceptions.H2Error) as error:
+            except Exception as error:
                 yield from _untouched(waiting, f"{self.host}:{self.port} cannot be reached: {_said(error)}")
                 return
             yield from line.exchange(waiting, started)
@@ -159,7 +159,7 @@ class _Line:
         try:
             self._h2.ping(b"treue???")
             self._until(h2.events.PingAckReceived)
-        except (OSError, h2.exceptions.H2Error):
+        except Exception:
             self.usable = False
         return self.usable and not self._goodbye
 
@@ -167,14 +167,15 @@ class _Line:
         """Make the requests on this connection; those it did not take are back in `waiting` at the end."""
         moved = time.monotonic()
         while self._streams or (waiting and not self._goodbye):
+            fates: list[tuple[int, Fate]] = []
             try:
                 opened = self._open_streams(waiting, started)
                 self._flush()
-                events = self._read(moved + self._seconds)
-            except (OSError, h2.exceptions.H2Error) as error:
-                yield from self._broken(error)
+                for event in self._read(moved + self._seconds):
+                    fates += self._fate(event)
+            except Exception as error:  # a server may say anything
+                yield from [*fates, *self._broken(error)]
                 break
-            fates = [fate for event in events if (fate := self._fate(event))]
             moved = time.monotonic() if fates or opened else moved
             yield from fates
             self._give_back(waiting)
@@ -231,13 +232,14 @@ class _Line:
             self._wire.settimeout(self._seconds)
             self._wire.sendall(data)
 
-    def _read(self, deadline: float) -> list[h2.events.Event]:
+    def _read(self, deadline: float) -> Iterator[h2.events.Event]:
         self._wire.settimeout(max(deadline - time.monotonic(), 0.001))
         data = self._wire.recv(_READ)
         if not data:
             raise ConnectionError("it hung up")
         self._unread += data
-        return [event for frame in self._frames() for event in self._heard(frame)]
+        for frame in self._frames():
+            yield from self._heard(frame)
 
     def _frames(self) -> Iterator[bytes]:
         """Yield the whole frames among the bytes read (section 4.1)."""
@@ -267,11 +269,11 @@ class _Line:
         waiting.extendleft(reversed(self._refused))
         self._refused.clear()
 
-    def _fate(self, event: h2.events.Event) -> tuple[int, Fate] | None:
+    def _fate(self, event: h2.events.Event) -> list[tuple[int, Fate]]:
         """Take in an event; return a request's number and fate where it decides that."""
         stream = self._streams.get(getattr(event, "stream_id", None) or 0)
         if stream is None:
-            return None
+            return []
         if isinstance(event, h2.events.ResponseReceived):
             stream.headers = {str(name): str(value) for name, value in event.headers or ()}
             stream.status = int(stream.headers.pop(":status", "0"))
@@ -279,10 +281,10 @@ class _Line:
             self._h2.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id or 0)
             stream.body += (event.data or b"")[: _LARGEST - len(stream.body)]
         elif isinstance(event, h2.events.StreamEnded):
-            return self._ended(event.stream_id, stream.answer)
+            return [self._ended(event.stream_id, stream.answer)]
         elif isinstance(event, h2.events.StreamReset):
-            return self._ended(event.stream_id, _reset(self._host, event))
-        return None
+            return [self._ended(event.stream_id, _reset(self._host, event))]
+        return []
 
     def _ended(self, stream_id: int | None, fate: Fate) -> tuple[int, Fate]:
         return self._streams.pop(stream_id or 0).post.number, fate
@@ -297,9 +299,10 @@ class _Line:
     def _until(self, wanted: type[h2.events.Event]) -> None:
         deadline = time.monotonic() + self._seconds
         self._flush()
-        while not self._goodbye and not any(isinstance(event, wanted) for event in self._read(deadline)):
+        heard: list[bool] = []
+        while not self._goodbye and not any(heard):
+            heard = [isinstance(event, wanted) for event in self._read(deadline)]
             self._flush()
-        self._flush()
 
 
 def _reset(host: str, event: h2.events.StreamReset) -> Fate:

@@ -180,12 +180,9 @@ def _document(message: Outgoing) -> bytes:
 def _library(key: str, contact: str) -> Any:
     """Return the library's object for a key. The errors never quote what was given: it may be the key."""
     from cryptography.hazmat.primitives import serialization as forms
+    from webpush import WebPush as Library
 
     found = _private_key(key)
-    try:
-        from webpush import WebPush as Library
-    except ImportError:
-        raise ChannelError("webpush needs a package more: pip install 'treue[webpush]'.") from None
     private = found.private_bytes(forms.Encoding.PEM, forms.PrivateFormat.PKCS8, forms.NoEncryption())
     public = found.public_key().public_bytes(forms.Encoding.PEM, forms.PublicFormat.SubjectPublicKeyInfo)
     return Library(private, public, subscriber=contact, expiration=_CLAIMED)

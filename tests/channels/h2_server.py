@@ -57,6 +57,13 @@ class GoAway:
     hang_up: bool = True
 
 
+@dataclass
+class Raw:
+    """Bytes of any kind instead of an answer."""
+
+    data: bytes
+
+
 class Silence:
     """No answer."""
 
@@ -65,7 +72,7 @@ class HangUp:
     """The connection is closed."""
 
 
-Happening = Reply | Reset | GoAway | type[Silence] | type[HangUp]
+Happening = Reply | Reset | GoAway | Raw | type[Silence] | type[HangUp]
 
 
 class H2Server:
@@ -184,6 +191,8 @@ class _Conversation:
             self._say(stream_id, happening)
         elif isinstance(happening, Reset):
             self._h2.reset_stream(stream_id, happening.code)
+        elif isinstance(happening, Raw):
+            self._wire.sendall(self._h2.data_to_send() + happening.data)
         elif isinstance(happening, GoAway):
             return self._say_goodbye(stream_id, happening)
         elif happening is HangUp:

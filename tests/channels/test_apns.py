@@ -305,6 +305,8 @@ def test_the_key_may_be_a_file(tmp_path: Path, apple: Apple, files: tuple[Path, 
         ("topic", "com.example/../x", "`topic`"),
         ("server", ":x", "`server`"),
         ("ca", "/nowhere.pem", "`ca`"),
+        ("timeout", "soon", "`timeout`"),
+        ("sandbox", "no", "`sandbox`"),
     ],
 )
 def test_settings_that_cannot_be_used_are_told_by_name(option: str, value: str, said: str) -> None:

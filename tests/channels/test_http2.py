@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from calls import certificate, trusting
 from h2.errors import ErrorCodes
-from h2_server import LAST, Came, GoAway, H2Server, HangUp, Happening, Reply, Reset, Silence
+from h2_server import LAST, Came, GoAway, H2Server, HangUp, Happening, Raw, Reply, Reset, Silence
 
 from treue_channels.http2 import Answer, Fate, Http2, Lost, Post, Untouched
 
@@ -140,6 +140,20 @@ def test_a_connection_that_breaks_leaves_what_is_under_way_in_doubt(http: Http2,
     assert isinstance(found[0], Answer)
     assert isinstance(found[1], Lost)
     assert len(found) == 10
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xff" * 200, b"\0\0\x08\x07\0\0\0\0\0", b"\0\0\0\x01\x05\0\0\0\x03",
+        b"\0\0\x05\x01\x05\0\0\0\x03\x08\x03abc", b"\0\0\x03\x01\x05\0\0\0\x03\x08\x01\xff", b"\0\0\x04\x08\0\0\0\0\0\0\0\0\0",
+    ],
+    ids=["text", "noise", "short goodbye", "no headers", "a status that is no number", "a status that is no text", "no window"],
+)  # fmt: skip
+def test_whatever_a_server_says_is_a_fate(files: tuple[Path, Path], server: Echo, data: bytes) -> None:
+    server.next = [Reply(), Raw(data)]
+    found = fates(client(server, files, seconds=0.5), posts(2))
+    assert kinds(found) == [Answer, Lost]
 
 
 def test_a_silent_server_is_waited_for_so_long(files: tuple[Path, Path], server: Echo) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,6 +38,8 @@ sender: {name: Shop, email: hello@shop.example, postal_address: "Hafenstr. 1, 20
 channels:
   sms: {adapter: pager, number: "4711"}
 """
+
+ACCOUNT = '{"private_key": "x", "private_key_id": "x", "client_email": "x", "token_uri": "x", "project_id": "shop-1"}'
 
 
 @pytest.fixture
@@ -115,6 +118,39 @@ def test_where_there_is_no_such_adapter_all_are_named(root: Path) -> None:
     (root / "channels" / "pager.py").rename(root / "channels" / "horn.py")
     assert "there are" in refusal(root)
     assert "horn" in refusal(root)
+
+
+@pytest.mark.parametrize(
+    ("adapter", "options", "package"),
+    [
+        (
+            "apns",
+            {"signing_key": "x", "key_id": "ABC123DEFG", "team_id": "ABC123DEFG", "topic": "a.b"},
+            "cryptography",
+        ),
+        ("fcm", {"credentials": ACCOUNT}, "google"),
+        ("webpush", {"vapid_key": "x", "contact": "ops@shop.example"}, "webpush"),
+        ("apprise", {"urls": "json://localhost/x"}, "apprise"),
+    ],
+)
+def test_where_an_adapters_package_is_missing_the_extra_is_named(
+    root: Path, adapter: str, options: dict[str, str], package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, package, None)
+    for name, value in options.items():
+        monkeypatch.setenv(f"X_{name.upper()}", value)
+    written = ", ".join(f"{name}: '${{X_{name.upper()}}}'" for name in options)
+    settings = SETTINGS.replace(
+        'sms: {adapter: pager, number: "4711"}', f"push: {{adapter: {adapter}, {written}}}"
+    )
+    (root / "treue.yaml").write_text(settings)
+    with (
+        pytest.raises(ChannelError, match=rf"pip install 'treue\[{adapter}\]'"),
+        assembled(load(root, installed_adapters).require()),
+    ):
+        pass
 
 
 def test_an_adapter_of_another_kind_is_told_from_the_settings(root: Path) -> None:

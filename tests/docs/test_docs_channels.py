@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from treue.channel import Accepted, Channel, Outgoing, Refused, channel_factory
+from treue.channel import Accepted, Channel, Outgoing, Refused, channel_factory, served_kinds
 from treue.channel.__main__ import page
 from treue.testing.channel_contract import Log
+from treue.workspace.loading import load
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "channels"
@@ -30,6 +32,37 @@ def test_every_adapter_is_in_the_matrix_and_has_a_page(adapter: str) -> None:
     text = (PAGES / f"{adapter}.md").read_text(encoding="utf-8")
     assert text.startswith("# ")
     assert f"adapter: {adapter}" in text or adapter == "calls"
+
+
+def _examples() -> list[tuple[str, str]]:
+    """Return (page, text) of every example of settings on a channel's page."""
+    return [
+        (path.stem, text)
+        for path in sorted(PAGES.glob("*.md"))
+        for text in re.findall(
+            r"^```yaml\n(.*?)^```$", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+        )
+    ]
+
+
+@pytest.mark.parametrize(("name", "text"), _examples(), ids=lambda value: value[:20])
+def test_every_example_of_settings_is_read_and_taken_by_its_adapter(
+    name: str, text: str, tmp_path: Path
+) -> None:
+    (tmp_path / "treue.yaml").write_text(
+        "workspace: shop\ntimezone: UTC\nsender: {name: S, email: a@b.example, postal_address: Here}\n"
+        + text,
+        encoding="utf-8",
+    )
+    own = ["pager"] if name == "custom" else []
+    loaded = load(tmp_path, lambda: [*ADAPTERS, *own])
+    assert [problem.message for problem in loaded.problems] == []
+    for kind, channel in loaded.settings.channels.items():
+        if channel.adapter in ADAPTERS:
+            factory = channel_factory(channel.adapter)
+            assert kind in served_kinds(factory)
+            more = {"box": "x"} if channel.adapter == "inbox" else {}
+            inspect.signature(factory).bind(kind=kind, **channel.options, **more)
 
 
 def test_the_adapter_on_the_page_about_own_ones_works(tmp_path: Path) -> None:

@@ -265,4 +265,9 @@ def _channel(kind: Kind, settings: ChannelSettings, root: Path, stack: ExitStack
         raise ChannelError(
             f"The channel `{kind}` in treue.yaml does not fit the adapter {settings.adapter}: {error}."
         ) from error
+    except ImportError as error:
+        extra = f"pip install 'treue[{settings.adapter}]'"
+        raise ChannelError(
+            f"The adapter {settings.adapter} needs the package {error.name}: {extra} brings what ours need."
+        ) from error
     return channel
