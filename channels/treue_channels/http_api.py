@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -286,6 +286,20 @@ class _Sending:
         if self._losses < (_LOSSES if self._api.capabilities.batch == 1 else 1):
             return None
         return Retry(f"{self._api.provider} leaves requests in doubt; the rest was not tried.", everyone=True)
+
+
+def runs(
+    batch: Sequence[Outgoing], size: int, alike: Callable[[Outgoing], Hashable]
+) -> Iterator[Sequence[Outgoing]]:
+    """Yield neighbours that are `alike`, at most `size` at once; a message for which that is None comes alone."""
+    run: list[Outgoing] = []
+    for message in batch:
+        if run and (len(run) == size or alike(message) is None or alike(message) != alike(run[-1])):
+            yield run
+            run = []
+        run.append(message)
+    if run:
+        yield run
 
 
 def pause_in(receipts: Iterable[Receipt]) -> Retry | None:

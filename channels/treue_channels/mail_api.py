@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterable
+from uuid import UUID, uuid5
 
 from treue.bounces.judging import Said, judge
 from treue.bounces.record import Cause
@@ -20,6 +21,7 @@ EVENTS = frozenset(DeliveryEventKind) - {DeliveryEventKind.accepted}
 """What most e-mail providers tell."""
 
 _ADDRESS = re.compile(r"[^\s\x00-\x20\x7f-\x9f@<>()\[\]\\,;:\"]+@[^\s\x00-\x20\x7f-\x9f@<>()\[\]\\,;:\"/]+")
+_NAMESPACE = UUID("6f3a8a0e-7a3b-4d5e-9d6f-3d2f6b1c0a11")
 _LONGEST = 254
 _STRUCTURE = re.compile(
     r"(?:content-.*|mime-version|from|sender|to|cc|bcc|subject|reply-to|return-path|received|date)",
@@ -96,3 +98,22 @@ def is_dead(status: str, said: str, usually: bool) -> bool:
     """Whether a bounce means that the address is dead: by its status and words, else by what the provider `usually` means."""
     verdict = judge(Said(status=status, diagnostic=said))
     return usually if verdict.cause in _VAGUE else verdict.hard
+
+
+def is_dead_for_amazon(type_: str, subtype: str, status: str, said: str) -> bool:
+    """Whether a bounce as Amazon SES classifies it means that the address is dead (dg/notification-contents).
+
+    `Suppressed` is an address that was found dead before, by anybody; what is on the account's own list may be there
+    for a complaint, too.
+    """
+    if type_ != "Permanent" or subtype == "OnAccountSuppressionList":
+        return False
+    return subtype == "Suppressed" or is_dead(status, said, True)
+
+
+def idempotency_key(messages: Iterable[Outgoing]) -> UUID:
+    """Return the key under which a provider knows these messages, the same for the same ones.
+
+    Our keys are numbers of one database; together with the recipients they are no other's.
+    """
+    return uuid5(_NAMESPACE, "\n".join(f"{message.key} {message.to}" for message in messages))

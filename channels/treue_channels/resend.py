@@ -1,0 +1,229 @@
+"""E-mail by Resend (resend.com/docs): one mail a request, each with an idempotency key, or 100 a request.
+
+A key of Resend's is one of a whole request. So a mail of unknown fate can be sent again later only where it went alone;
+one that went with others is asked for again at once, while the very same request is at hand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from treue.channel import (
+    Accepted,
+    Attachment,
+    Callback,
+    Capabilities,
+    DeliveryEvent,
+    DeliveryEventKind,
+    Kind,
+    Outgoing,
+    Receipt,
+    Refused,
+    Retry,
+    Unknown,
+)
+from treue.clock import utc_now
+from treue_channels.http_answers import HttpAnswer, asked_pause, by_status, our_fault
+from treue_channels.http_api import TIMEOUT, HttpRequest, json_request, runs
+from treue_channels.mail_api import (
+    ADDRESS,
+    EVENTS,
+    KEY,
+    MailApi,
+    encoded,
+    enhanced_status,
+    idempotency_key,
+    is_dead_for_amazon,
+    mail_of,
+    own_headers,
+    recipient,
+    tags,
+    written,
+)
+from treue_channels.provider_callbacks import (
+    active_secrets,
+    document,
+    event_id,
+    moment,
+    part,
+    require_standard,
+    required,
+    text,
+)
+
+BATCH = 100
+KEY_WINDOW = 24 * 3600.0
+"""Seconds for which Resend knows a key (docs/dashboard/emails/idempotency-keys)."""
+REQUESTS_A_SECOND = 2.0
+"""What Resend takes by default (docs/api-reference/rate-limit)."""
+_QUOTA_PAUSE = 3600.0
+_UNTAGGABLE = re.compile(r"[^A-Za-z0-9_-]")
+
+_KINDS = {
+    "email.sent": DeliveryEventKind.accepted,
+    "email.delivered": DeliveryEventKind.delivered,
+    "email.delivery_delayed": DeliveryEventKind.deferred,
+    "email.bounced": DeliveryEventKind.bounced,
+    "email.failed": DeliveryEventKind.failed,
+    "email.suppressed": DeliveryEventKind.failed,
+    "email.complained": DeliveryEventKind.complained,
+    "email.opened": DeliveryEventKind.opened,
+    "email.clicked": DeliveryEventKind.clicked,
+}
+
+
+class Resend(MailApi):
+    """Sends with an `api_key`; `webhook_secret` is the signing secret of the webhook.
+
+    With `batches`, up to 100 mails go by one request: many times faster, but a request that gets no answer leaves all of
+    its mails in doubt.
+    """
+
+    provider = "Resend"
+    capabilities = Capabilities(
+        "email",
+        at_once=2,
+        rate=REQUESTS_A_SECOND,
+        dedup_window=KEY_WINDOW,
+        attachments=True,
+        callbacks=(EVENTS | {DeliveryEventKind.accepted}) - {DeliveryEventKind.unsubscribed},
+        address=ADDRESS,
+    )
+
+    def __init__(
+        self,
+        api_key: str,
+        kind: Kind = "email",
+        *,
+        batches: bool = False,
+        webhook_secret: str = "",
+        url: str = "https://api.resend.com",
+        timeout: float = TIMEOUT,
+    ) -> None:
+        self._signing_secrets = active_secrets(webhook_secret)
+        super().__init__(url, [api_key, *self._signing_secrets], timeout)
+        self._key = api_key
+        if batches:
+            rate = BATCH * REQUESTS_A_SECOND
+            self.capabilities = replace(self.capabilities, batch=BATCH, rate=rate, dedup_window=0.0)
+
+    def portions(self, batch: Sequence[Outgoing]) -> Iterator[Sequence[Outgoing]]:
+        """Yield the messages of one request after the other; what has attachments goes alone, Resend's batches have none."""
+        return runs(batch, self.capabilities.batch, lambda m: None if m.mail and m.mail.attachments else "")
+
+    def request(self, messages: Sequence[Outgoing]) -> HttpRequest:
+        """Return the request that hands over these messages (api-reference/emails/send-email, /send-batch-emails)."""
+        headers = {"Authorization": f"Bearer {self._key}", "Idempotency-Key": str(idempotency_key(messages))}
+        mails = [_mail(message) for message in messages]
+        if len(mails) == 1:
+            return json_request("/emails", mails[0], headers)
+        headers["x-batch-validation"] = "permissive"
+        return replace(json_request("/emails/batch", mails, headers), repeatable=True)
+
+    def receipts(self, messages: Sequence[Outgoing], answer: HttpAnswer) -> Sequence[Receipt]:
+        """Return each message's receipt: `errors` names those that were refused, `data` has the ids of the others."""
+        found = answer.json()
+        if "id" in found:
+            return [Accepted(str(found["id"]))]
+        errors = {int(error["index"]): str(error["message"]) for error in found.get("errors") or []}
+        ids = iter([Accepted(str(one["id"])) for one in found["data"]])
+        receipts = [self._refused(errors[n]) if n in errors else next(ids) for n in range(len(messages))]
+        if next(ids, None):
+            raise ValueError("more ids than mails")
+        return receipts
+
+    def problem(self, answer: HttpAnswer) -> Receipt:
+        """Return what an error means (api-reference/errors)."""
+        found, reason = answer.json(), self.reason(answer)
+        name = found.get("name") if isinstance(found, dict) else None
+        if name == "concurrent_idempotent_requests":
+            return Retry(reason)
+        if (
+            name == "invalid_idempotent_request"
+        ):  # a mail with this key and other words was sent, or is being sent
+            return Unknown(reason)
+        if answer.status in (400, 422):
+            return self._refused(reason)
+        return by_status(answer, reason, self.pause(answer))
+
+    def pause(self, answer: HttpAnswer) -> float:
+        """Return for how long to wait: a moment where requests came too fast, an hour where a quota is used up."""
+        wait = asked_pause(answer.headers, utc_now(), "ratelimit-reset")
+        return max(wait, _QUOTA_PAUSE) if b"quota_exceeded" in answer.body else wait
+
+    def read_receipts(self, request: Callback) -> list[DeliveryEvent]:
+        """Return what Resend tells, signed by Standard Webhooks under Svix's names. Raises BadCallback."""
+        secrets = required(self._signing_secrets, "webhook_secret")
+        id_ = require_standard(request, secrets, "svix-")
+        event = _event(document(request), id_, request)
+        return [event] if event else []
+
+    def _refused(self, said: str) -> Receipt:
+        """Return the receipt for a mail that Resend finds wrong; it names the field in backticks."""
+        reason = self.redacted(said)
+        if "`from`" in reason:
+            return our_fault(reason)
+        return Refused(reason, suppress="Invalid `to`" in reason)
+
+
+def _mail(message: Outgoing) -> dict[str, Any]:
+    mail = mail_of(message)
+    named = {KEY: message.key} if not _UNTAGGABLE.search(message.key) else {}
+    named |= {name: _UNTAGGABLE.sub("_", value)[:256] for name, value in tags(mail).items()}
+    return {
+        "from": written(mail.sender),
+        "to": [written(recipient(message))],
+        **({"reply_to": written(mail.reply_to)} if mail.reply_to else {}),
+        "subject": mail.subject,
+        "text": mail.text,
+        **({"html": mail.html} if mail.html else {}),
+        "headers": dict(own_headers(mail)),
+        "tags": [{"name": name, "value": value} for name, value in named.items()],
+        **({"attachments": [_attachment(one) for one in mail.attachments]} if mail.attachments else {}),
+    }
+
+
+def _attachment(attachment: Attachment) -> dict[str, str]:
+    shown = {"content_id": attachment.content_id} if attachment.content_id else {}
+    return {
+        "filename": attachment.name,
+        "content": encoded(attachment),
+        "content_type": attachment.media_type,
+        **shown,
+    }
+
+
+def _event(found: Any, id_: str, request: Callback) -> DeliveryEvent | None:
+    """Return the event a callback tells, or None for one that is none to us (docs/webhooks/event-types)."""
+    kind = _KINDS.get(text(found, "type"))
+    if kind is None:
+        return None
+    data, to = part(found, "data"), part(found, "data", "to")
+    said = (
+        text(data, "bounce", "message")
+        or text(data, "failed", "reason")
+        or text(data, "suppressed", "message")
+    )
+    codes = part(data, "bounce", "diagnosticCode")
+    code = text({"code": codes[0] if isinstance(codes, list) and codes else codes}, "code")
+    type_, subtype, status = (
+        text(data, "bounce", "type"),
+        text(data, "bounce", "subType"),
+        enhanced_status(code),
+    )
+    return DeliveryEvent(
+        id=event_id("resend", id_),
+        kind=kind,
+        at=moment(part(found, "created_at"), request.received_at),
+        key=text(data, "tags", KEY),
+        provider_id=text(data, "email_id"),
+        address=text({"to": to[0]}, "to") if isinstance(to, list) and to else "",
+        hard=kind is DeliveryEventKind.bounced and is_dead_for_amazon(type_, subtype, status, code),
+        status=status or " ".join(filter(None, (type_, subtype))),
+        reason=code or said,
+        url=text(data, "click", "link", longest=2_000),
+        raw=found,
+    )
