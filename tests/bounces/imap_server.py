@@ -92,7 +92,7 @@ log_path = {folder}/log
 protocols = imap
 listen = 127.0.0.1
 ssl = required
-auth_failure_delay = 0
+auth_failure_delay = 0 secs
 ssl_cert = <{files[0]}
 ssl_key = <{files[1]}
 first_valid_uid = 1
@@ -118,5 +118,8 @@ service imap-login {{
 }}
 service anvil {{
   chroot =
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 """

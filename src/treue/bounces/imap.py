@@ -84,19 +84,25 @@ class Imap:
         return self._open
 
     def _connected(self) -> imaplib.IMAP4:
-        if self._from_start:
-            opened: imaplib.IMAP4 = imaplib.IMAP4_SSL(
-                self._host, self._port, ssl_context=self._context, timeout=TIMEOUT
-            )
-        else:
-            opened = imaplib.IMAP4(self._host, self._port, timeout=TIMEOUT)
-            opened.starttls(self._context)
-        opened.login(self._user, self._password)
-        quoted = self._folder.replace("\\", "\\\\").replace('"', '\\"')
-        status, data = opened.select(f'"{quoted}"')
-        if status != "OK":
-            raise MailboxError(f"{self!r} has no such folder: {_said(data)}.")
+        opened = self._greeted()
+        try:
+            if not self._from_start:
+                opened.starttls(self._context)
+            opened.login(self._user, self._password)
+            quoted = self._folder.replace("\\", "\\\\").replace('"', '\\"')
+            status, data = opened.select(f'"{quoted}"')
+            if status != "OK":
+                raise MailboxError(f"{self!r} has no such folder: {_said(data)}.")
+        except BaseException:
+            with suppress(OSError):
+                opened.shutdown()
+            raise
         return opened
+
+    def _greeted(self) -> imaplib.IMAP4:
+        if self._from_start:
+            return imaplib.IMAP4_SSL(self._host, self._port, ssl_context=self._context, timeout=TIMEOUT)
+        return imaplib.IMAP4(self._host, self._port, timeout=TIMEOUT)
 
     def _failed(self, what: str, error: Exception) -> MailboxError:
         said = str(error).replace(self._password, "…") if self._password else str(error)
