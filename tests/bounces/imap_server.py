@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import shutil
@@ -83,7 +84,9 @@ def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
 def _config(folder: Path, files: tuple[Path, Path], secure: int, clear: int) -> str:
     root = os.geteuid() == 0
     me = pwd.getpwuid(os.geteuid()).pw_name
-    own = "" if root else f"default_login_user = {me}\ndefault_internal_user = {me}\n"
+    group = grp.getgrgid(os.getegid()).gr_name
+    users = f"default_login_user = {me}\ndefault_internal_user = {me}\ndefault_internal_group = {group}\n"
+    own = "" if root else users
     uid, gid = ("nobody", "nogroup") if root else (str(os.geteuid()), str(os.getegid()))
     return f"""\
 {own}base_dir = {folder}/run
