@@ -45,6 +45,7 @@ def test_each_mail_is_told_in_the_order_given(treue: Run, folder: Path) -> None:
 
 
 def test_a_folder_an_mbox_and_a_maildir_hold_many(treue: Run, folder: Path, tmp_path: Path) -> None:
+    (folder / "README").write_text("Three mails.", encoding="utf-8")
     mbox = tmp_path / "box.mbox"
     mbox.write_text(f"From a@b now\n{GONE}\nFrom a@b now\n{FULL}\n", encoding="utf-8")
     maildir = tmp_path / "Maildir"

@@ -41,11 +41,13 @@ def is_maildir(path: Path) -> bool:
     return (path / "cur").is_dir() and (path / "new").is_dir()
 
 
-def _within(folder: Path) -> Iterator[Path]:
-    """Yield the files of a folder that are mails: those of a Maildir, else all that are not hidden."""
+def _within(folder: Path) -> list[Path]:
+    """Return the files of a folder that are mails: those of a Maildir, those called so, else all that are not hidden."""
     places = [folder / "cur", folder / "new"] if is_maildir(folder) else [folder]
-    for place in places:
-        yield from (one for one in place.iterdir() if one.is_file() and not one.name.startswith("."))
+    files = [
+        one for place in places for one in place.iterdir() if one.is_file() and not one.name.startswith(".")
+    ]
+    return [one for one in files if one.suffix in MAIL] or files
 
 
 def mbox(file: BinaryIO, name: str, at: int = 0, until: int | None = None) -> Iterator[Letter]:

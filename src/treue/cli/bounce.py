@@ -76,7 +76,7 @@ def _show(found: list[dict[str, Any]]) -> None:
             mail["file"],
             mail["kind"],
             _hard(mail["kind"], one),
-            one["status"],
+            one["status"] or one["reply"],
             one["reason"],
             one["recipient"],
             mail["message"],
