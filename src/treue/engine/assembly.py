@@ -10,20 +10,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from treue.channel import Channel, Kind, channel_factory, served_kinds, service_factory
+from treue.channel import channel_factory
 from treue.engine.applying import Applied, Files, Look, apply, look
 from treue.engine.composing import Writer
+from treue.engine.delivery.adapters import INBOX_FILE, Receivers, make_channel, rates
 from treue.engine.delivery.dispatcher import Delivery
-from treue.engine.delivery.gates import rate_per_second
 from treue.engine.engine import Engine
 from treue.engine.personal import Personal
 from treue.engine.rehearsing import Forecast, forecast
 from treue.engine.versions import Published, Version, publish
-from treue.errors import ChannelError, SettingsError
+from treue.errors import SettingsError
 from treue.language.journey import Call as CallStep
 from treue.language.journey import Moved, walk
 from treue.language.problems import did_you_mean
-from treue.language.settings import ChannelSettings, Settings
+from treue.language.settings import Settings
 from treue.model.states import WEBHOOK
 from treue.plan.build import build
 from treue.plan.stages import Call, Plan, Send
@@ -34,10 +34,9 @@ from treue.render.return_paths import ReturnPaths
 from treue.render.workspace_check import template_problems, workspace_renderer
 from treue.store import journeys, pictures, zones
 from treue.store.store import Store
-from treue.workspace.files import CHANNELS_FOLDER, state_folder
+from treue.workspace.files import state_folder
 from treue.workspace.loading import Workspace
 
-INBOX_FILE = "inbox.db"
 CALLS = "calls"
 """The adapter behind `call` steps."""
 
@@ -52,6 +51,7 @@ class Assembly:
     links: Links
     engine: Engine
     state: Path
+    receivers: Receivers
 
     @property
     def settings(self) -> Settings:
@@ -203,7 +203,7 @@ def assembled(workspace: Workspace, *, deliver: bool = True) -> Iterator[Assembl
         delivery = None
         if deliver:
             channels = {
-                name: _channel(name, channel, workspace.root, stack)  # type: ignore[arg-type]
+                name: make_channel(name, channel, workspace.root, stack)  # type: ignore[arg-type]
                 for name, channel in settings.channels.items()
             }
             if settings.calls:
@@ -216,17 +216,13 @@ def assembled(workspace: Workspace, *, deliver: bool = True) -> Iterator[Assembl
             writer = Writer(
                 store, renderer, links, settings.sender, settings.workspace, stages, abilities, paths
             )
-            delivery = Delivery(store, channels, writer, state, _rates(settings, channels))
+            delivery = Delivery(store, channels, writer, state, rates(settings, channels))
             stack.callback(delivery.close)
         engine = make_engine(settings, store, delivery, state)
         stages.engine = engine
-        yield Assembly(workspace, store, renderer, links, engine, state)
-
-
-def _rates(settings: Settings, channels: Mapping[str, Channel]) -> dict[str, float]:
-    """Return each channel's messages a second: the settings', else what its provider names."""
-    declared = {name: rate_per_second(one.rate) for name, one in settings.channels.items()}
-    return {name: declared.get(name, 0.0) or channel.capabilities.rate for name, channel in channels.items()}
+        receivers = Receivers(settings, workspace.root)
+        stack.callback(receivers.close)
+        yield Assembly(workspace, store, renderer, links, engine, state, receivers)
 
 
 def _require_secrets(workspace: Workspace) -> None:
@@ -236,38 +232,3 @@ def _require_secrets(workspace: Workspace) -> None:
             if isinstance(step, CallStep) and step.secret and not os.environ.get(step.secret):
                 where = f"the call in journeys/{name}.yaml, line {step.place.line}, is signed with it"
                 raise SettingsError(f"The environment variable {step.secret} is not set; {where}.")
-
-
-def _channel(kind: Kind, settings: ChannelSettings, root: Path, stack: ExitStack) -> Channel:
-    state = state_folder(root)
-    options: dict[str, Any] = {
-        name: value if isinstance(value, (bool, int, float)) else value.value()
-        for name, value in settings.options.items()
-    }
-    if settings.adapter == "inbox":
-        options["box"] = state / INBOX_FILE
-    if settings.adapter == "smtp" and not options.get("url"):
-        inbox = service_factory("inbox")(state / INBOX_FILE)
-        inbox.start()
-        stack.callback(inbox.stop)
-        options["url"] = inbox.smtp_url
-    if settings.adapter == "file":
-        options["path"] = Path(options.get("path") or state / "sent")
-    factory = channel_factory(settings.adapter, root / CHANNELS_FOLDER)
-    if kind not in served_kinds(factory):
-        served = " and ".join(served_kinds(factory))
-        raise ChannelError(
-            f"The adapter {settings.adapter} is for {served}; give `{kind}` another in treue.yaml."
-        )
-    try:
-        channel: Channel = factory(kind=kind, **options)
-    except TypeError as error:
-        raise ChannelError(
-            f"The channel `{kind}` in treue.yaml does not fit the adapter {settings.adapter}: {error}."
-        ) from error
-    except ImportError as error:
-        extra = f"pip install 'treue[{settings.adapter}]'"
-        raise ChannelError(
-            f"The adapter {settings.adapter} needs the package {error.name}: {extra} brings what ours need."
-        ) from error
-    return channel

@@ -399,13 +399,13 @@ def refusal(
     """Return the reason against sending to a customer on a channel as SQL, NULL where there is none.
 
     `agreed` and `listed` are the outer-joined rows of consent and suppression. Consent is not asked of
-    transactional messages. `consent` as basis wants an agreement; an existing customer (UWG section 7(3)) is one
+    transactional messages, nor are addresses that are suppressed for marketing alone. `consent` as basis wants an agreement; an existing customer (UWG section 7(3)) is one
     whose consent row says so, and who has not objected.
     """
     asked = category != "transactional"
     return case(
         (address.is_(None), Reason.no_address.value),
-        (listed.c.id.is_not(None), Reason.suppressed.value),
+        (and_(listed.c.id.is_not(None), or_(asked, listed.c.purpose == "all")), Reason.suppressed.value),
         (and_(asked, agreed.c.given.is_(None)), Reason.no_consent.value),
         (and_(asked, agreed.c.given.is_(False)), Reason.unsubscribed.value),
         (and_(asked, basis != "existing_customer", agreed.c.basis != "consent"), Reason.no_consent.value),

@@ -7,7 +7,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func
 
 
+def written(channel: str, address: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return an address as the list has it: e-mail addresses are also kept in small letters."""
+    return func.lower(address) if channel == "email" else address
+
+
 def suppresses(listed: Any, channel: str, address: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Return the join condition of the suppression list, where e-mail addresses are also kept in small letters."""
-    written = func.lower(address) if channel == "email" else address
-    return and_(listed.c.channel == channel, listed.c.address == written)
+    """Return the join condition of the suppression list."""
+    return and_(listed.c.channel == channel, listed.c.address == written(channel, address))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.sql import ColumnElement
 
 from treue.errors import RejectedInput
@@ -35,8 +35,15 @@ def add(
     reason: str,
     now: datetime,
     evidence: Mapping[str, Any] | None = None,
+    *,
+    purpose: str = "all",
+    expires_at: datetime | None = None,
 ) -> int:
-    """Put addresses on the list and return how many were not on it; the first evidence stands."""
+    """Put addresses on the list and return how many were not on it; the first evidence stands.
+
+    With the purpose `marketing`, transactional messages still go there. What is listed for less, or for a shorter
+    time, is listed for more; never the other way round.
+    """
     rows = [
         {
             "channel": channel,
@@ -44,11 +51,36 @@ def add(
             "reason": reason,
             "since": now,
             "evidence": dict(evidence or {}),
+            "purpose": purpose,
+            "expires_at": expires_at,
         }
         for address in sorted({s for given in listed for s in spellings(channel, given)})
     ]
     new = dialect.insert_new(connection, suppression, rows, ("channel", "address"), ("address",))
+    _widen(connection, rows, purpose, expires_at)
     return len({row.address.lower() if channel == "email" else row.address for row in new})
+
+
+def expire(connection: Connection, now: datetime) -> int:
+    """Take off the list what was on it for a time that is over; return how many."""
+    return connection.execute(delete(suppression).where(suppression.c.expires_at <= now)).rowcount
+
+
+def _widen(
+    connection: Connection, rows: list[dict[str, Any]], purpose: str, expires_at: datetime | None
+) -> None:
+    mine = dialect.among(connection, suppression.c.address, [row["address"] for row in rows])
+    listed = (suppression.c.channel == rows[0]["channel"]) & mine if rows else None
+    if listed is None:
+        return
+    if purpose == "all":
+        connection.execute(
+            update(suppression).where(listed, suppression.c.purpose != "all").values(purpose="all")
+        )
+    longer: ColumnElement[bool] = suppression.c.expires_at.is_not(None)
+    if expires_at is not None:
+        longer = longer & (suppression.c.expires_at < expires_at)
+    connection.execute(update(suppression).where(listed, longer).values(expires_at=expires_at))
 
 
 def is_suppressed(connection: Connection, channel: str, address: str) -> bool:

@@ -8,10 +8,13 @@ from typing import Any
 
 from fastapi import APIRouter
 from sqlalchemy import Connection, select
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from treue.channel import BadCallback, Callback
 from treue.engine.assembly import Assembly
+from treue.engine.delivery import receipts
 from treue.engine.routing import enroll
 from treue.language.problems import did_you_mean
 from treue.model.tables import journey
@@ -76,6 +79,22 @@ def router(assembly: Assembly, intake: Intake, key: str, clock: Callable[[], dat
             return JSONResponse({"status": "ignored", "reason": work.reason})
         status = await intake.run(work)
         return JSONResponse({"status": status}, 202 if status == "accepted" else 200)
+
+    @routes.post("/receipts/{channel}", openapi_extra=schemas.RECEIPTS, responses=schemas.REFUSALS)
+    async def post_receipts(channel: str, request: Request) -> Response:
+        """Take in what a channel's provider tells of messages; a repetition changes nothing."""
+        receiver = await run_in_threadpool(assembly.receivers.get, channel)
+        if receiver is None:
+            raise Problem(404, f"There is no channel {shown(channel)} here whose provider calls back.")
+        url = assembly.settings.public_url.value().rstrip("/") + request.url.path
+        url += f"?{request.url.query}" if request.url.query else ""
+        callback = Callback(request.method, url, dict(request.headers), await request.body(), clock())
+        try:
+            told = await run_in_threadpool(receiver.read_receipts, callback)
+        except BadCallback as error:
+            raise Problem(error.status, str(error)) from error
+        new = await intake.run(lambda c, now: receipts.take(c, channel, told, now))
+        return JSONResponse({"status": "accepted", "events": len(told), "new": new})
 
     return routes
 

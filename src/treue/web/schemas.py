@@ -87,6 +87,7 @@ ENROLL = _body(
     }
 )
 HOOK = _body({"type": "object"}, key=False)
+RECEIPTS = {"requestBody": {"required": True, "content": {"*/*": {"schema": {}}}}}
 REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"description": text, "content": {"application/problem+json": {"schema": _PROBLEM}}}
     for status, text in {

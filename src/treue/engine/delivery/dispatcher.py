@@ -19,6 +19,7 @@ from treue.channel import Accepted, Channel, Outgoing, Receipt, Retry, Unknown
 from treue.clock import utc_now
 from treue.engine.delivery import gates, outbox, policy
 from treue.engine.delivery.acceptance import AcceptanceLog, worker_name
+from treue.engine.delivery.brakes import SLOW_RATE, Brake, Pedal, brakes
 from treue.engine.delivery.consequences import follow
 from treue.engine.delivery.outbox import Claimed, Lane, Settled
 from treue.model.states import MessageState, Reason
@@ -120,10 +121,11 @@ class Delivery:
         that limits and quiet hours have not let go stay where they are.
         """
         with self.store.reading() as connection:
-            waiting = outbox.waiting(connection, now)
+            waiting, braked = outbox.waiting(connection, now), brakes(connection, now)
         total, began = Delivered(), self.clock()
         for channel in sorted(channel for id_, channel in waiting if id_ == journey_id):
-            run = _Run(self, Lane(channel, journey_id, reserved_only), now, began, last_look, progress)
+            pedal = braked.get(channel, Brake()).pedal
+            run = _Run(self, Lane(channel, journey_id, reserved_only), pedal, now, began, last_look, progress)
             total.add(run.through())
         return total
 
@@ -139,6 +141,7 @@ class _Run:
         self,
         delivery: Delivery,
         lane: Lane,
+        pedal: Pedal,
         now: datetime,
         began: datetime,
         last_look: LastLook | None,
@@ -146,7 +149,7 @@ class _Run:
     ) -> None:
         self._of, self._lane, self._now, self._began = delivery, lane, now, began
         self._look, self._progress = last_look, progress
-        self._rate = delivery.rates.get(lane.channel, 0.0)
+        self._pedal, self._full_rate = pedal, delivery.rates.get(lane.channel, 0.0)
 
     @property
     def _moment(self) -> datetime:
@@ -180,17 +183,29 @@ class _Run:
             urgent = outbox.express(connection, channel, moment)
         if self._look:
             self._look([*urgent, self._lane.journey_id], moment)
+        rate = self._full_rate if urgent else self._rate
         with self._of.store.transaction() as connection:
-            admission = gates.admit(connection, channel, moment, wall, MESSAGES_A_BATCH, self._rate)
+            admission = gates.admit(connection, channel, moment, wall, MESSAGES_A_BATCH, rate)
             claimed: list[Claimed] = []
-            for lane in (Lane(channel), self._lane) if urgent else (self._lane,):
+            for lane in self._lanes(urgent):
                 if admission.limit and not claimed:
                     claimed = outbox.claim(
                         connection, lane, moment, wall, self._of.log.worker, admission.limit
                     )
-            gates.give_back(connection, channel, admission.limit - len(claimed), self._rate)
+            gates.give_back(connection, channel, admission.limit - len(claimed), rate)
         self._of.log.lease = wall + outbox.LEASE
         return admission, claimed
+
+    @property
+    def _rate(self) -> float:
+        """Messages a second for marketing: the channel's, or less where the brake slows."""
+        if self._pedal is not Pedal.slow:
+            return self._full_rate
+        return min(self._full_rate or SLOW_RATE, SLOW_RATE)
+
+    def _lanes(self, urgent: Sequence[int]) -> list[Lane]:
+        own = [] if self._pedal is Pedal.stop else [self._lane]
+        return [Lane(self._lane.channel), *own] if urgent else own
 
     def _batch(self, claimed: Sequence[Claimed]) -> Delivered:
         settled, wanted = self._looked_at(claimed)

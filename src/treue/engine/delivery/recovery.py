@@ -14,6 +14,7 @@ from treue.engine.delivery.acceptance import is_dead, is_here, read_log, remove_
 from treue.engine.delivery.consequences import follow
 from treue.engine.delivery.outbox import Settled
 from treue.model.states import MessageState
+from treue.store import suppressions
 from treue.store.store import Store
 
 
@@ -37,6 +38,7 @@ def recover(
     again: `windows` are the channels' de-duplication windows in seconds.
     """
     with store.transaction() as connection:
+        suppressions.expire(connection, now)
         workers = outbox.claiming_workers(connection)
         dead = [worker for worker in workers if is_dead(worker)]
         living = [worker for worker in workers if is_here(worker) and worker not in dead]

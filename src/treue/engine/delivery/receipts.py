@@ -1,0 +1,224 @@
+"""What providers and bounce mails tell, put where it belongs: on messages, on the suppression list, on consents.
+
+An event counts once, by its id. It is kept with its own words, also where it is about nobody we know. Only what
+was checked comes here: an adapter verifies callbacks, `returns` takes mails to our signed return paths only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, literal, or_, select, update
+
+from treue.channel import DeliveryEvent, DeliveryEventKind
+from treue.engine.delivery.consequences import PUSH, bury, count
+from treue.model.states import ADDRESS, MessageState, Reason
+from treue.model.tables import customer, delivery_event, message
+from treue.model.types import Instant
+from treue.segments.reach import written
+from treue.store import consents, dialect, suppressions
+from treue.store.inputs import ConsentInput
+
+SOFT_BOUNCES = 5
+SOFT_FOR = timedelta(days=14)
+"""So many soft bounces over so long, and nothing delivered in between: the address is given up for a while."""
+
+GIVEN_UP_FOR = timedelta(days=90)
+
+LARGEST_ID = 2**63 - 1
+_KINDS = DeliveryEventKind
+_COLUMNS = {
+    _KINDS.delivered: "delivered_at",
+    _KINDS.bounced: "bounced_at",
+    _KINDS.failed: "failed_at",
+    _KINDS.complained: "complained_at",
+    _KINDS.opened: "opened_at",
+    _KINDS.clicked: "clicked_at",
+}
+"""The column of a message that has the time of the first such event."""
+
+Told = tuple[DeliveryEvent, Row[Any] | None]
+"""An event, and the message it is about with its customer, where there is one."""
+
+
+def take(connection: Connection, channel: str, events: Sequence[DeliveryEvent], now: datetime) -> int:
+    """Record what a channel's provider tells and draw the consequences; return how many events were new."""
+    given = list({one.id: one for one in events}.values())
+    messages = _Messages(connection, channel, given)
+    rows = [_row(channel, one, messages.of(one), now) for one in given]
+    rows.sort(key=lambda row: row["key"])
+    new = {
+        row.key for row in dialect.insert_new(connection, delivery_event, rows, ("channel", "key"), ("key",))
+    }
+    told = [(one, messages.of(one)) for one in given if _key(one) in new]
+    _mark(connection, told, now)
+    for one, about in told:
+        _follow(connection, channel, one, about, now)
+    hard = sum(one.kind is _KINDS.bounced and one.hard for one, _ in told)
+    complained = sum(one.kind is _KINDS.complained for one, _ in told)
+    if hard or complained:
+        count(connection, channel, now, bounced=hard, complained=complained)
+    return len(new)
+
+
+class _Messages:
+    """The messages that events are about, looked up at once: by our key, else by the provider's number."""
+
+    def __init__(self, connection: Connection, channel: str, events: Sequence[DeliveryEvent]) -> None:
+        keys = [int(one.key) for one in events if _is_number(one.key)]
+        numbers = sorted({one.provider_id for one in events if one.provider_id})
+        query = (
+            select(
+                message.c.id, message.c.provider_id, message.c.customer_id, message.c.state,
+                customer.c.key.label("customer"), customer.c[ADDRESS[channel]].label("address"),
+            )
+            .join(customer, customer.c.id == message.c.customer_id)
+            .where(
+                message.c.channel == channel,
+                or_(
+                    dialect.among(connection, message.c.id, keys),
+                    dialect.among(connection, message.c.provider_id, numbers),
+                ),
+            )
+        )  # fmt: skip
+        known = channel in ADDRESS and (keys or numbers)
+        rows: list[Any] = list(connection.execute(query)) if known else []
+        self._by_id: dict[str, Row[Any]] = {str(row.id): row for row in rows}
+        self._by_number: dict[str, Row[Any]] = {row.provider_id: row for row in rows if row.provider_id}
+
+    def of(self, event: DeliveryEvent) -> Row[Any] | None:
+        return self._by_id.get(event.key) or self._by_number.get(event.provider_id)
+
+
+def _is_number(key: str) -> bool:
+    return key.isascii() and key.isdigit() and len(key) < 20 and int(key) <= LARGEST_ID
+
+
+def _key(event: DeliveryEvent) -> str:
+    return event.id[:200]
+
+
+def _row(channel: str, event: DeliveryEvent, about: Row[Any] | None, now: datetime) -> dict[str, Any]:
+    return {
+        "channel": channel,
+        "key": _key(event),
+        "message_id": about.id if about is not None else None,
+        "customer_id": about.customer_id if about is not None else None,
+        "kind": event.kind.value,
+        "at": min(event.at, now),
+        "hard": event.hard,
+        "status": event.status[:40],
+        "reason": event.reason[:500],
+        "url": event.url[:2_000],
+        "raw": dict(event.raw),
+        "received_at": now,
+    }
+
+
+def _mark(connection: Connection, told: Iterable[Told], now: datetime) -> None:
+    """Write the time of each first event on its message; a message in doubt is in doubt no longer."""
+    for event, about in sorted(told, key=lambda one: (one[0].at, one[0].id)):
+        if about is None:
+            continue
+        at, name = min(event.at, now), _COLUMNS.get(event.kind)
+        values: dict[str, Any] = {name: func.coalesce(message.c[name], literal(at, Instant))} if name else {}
+        if about.state == MessageState.in_doubt.value:
+            values |= _settled(event.kind, at)
+        if values:
+            connection.execute(update(message).where(message.c.id == about.id).values(values))
+
+
+def _settled(kind: DeliveryEventKind, at: datetime) -> Mapping[str, Any]:
+    if kind is _KINDS.failed:
+        return {"state": MessageState.failed.value, "reason": Reason.rejected_by_provider.value}
+    sent = func.coalesce(message.c.sent_at, literal(at, Instant))
+    return {"state": MessageState.sent.value, "reason": None, "detail": None, "sent_at": sent}
+
+
+def _follow(
+    connection: Connection, channel: str, event: DeliveryEvent, about: Row[Any] | None, now: datetime
+) -> None:
+    address = event.address or (about.address if about is not None else None) or ""
+    evidence = {"event": _key(event), "status": event.status[:40], "said": event.reason[:200]}
+    if event.kind is _KINDS.bounced and event.hard and address:
+        _bury(connection, channel, address, about, now, evidence)
+    elif event.kind is _KINDS.bounced and about is not None and address and channel != PUSH:
+        _give_up(connection, channel, address, about.customer_id, now, evidence)
+    elif event.kind is _KINDS.complained:
+        if address and channel != PUSH:
+            suppressions.add(connection, channel, [address], "complained", now, evidence, purpose="marketing")
+        _withdraw(
+            connection, channel, _customers(connection, channel, address, about), "complaint", now, evidence
+        )
+    elif event.kind is _KINDS.unsubscribed:
+        _withdraw(
+            connection, channel, _customers(connection, channel, address, about), "provider", now, evidence
+        )
+
+
+def _bury(
+    connection: Connection,
+    channel: str,
+    address: str,
+    about: Row[Any] | None,
+    now: datetime,
+    evidence: Mapping[str, Any],
+) -> None:
+    if about is not None:
+        bury(connection, channel, address, about.customer_id, now, evidence)
+    elif channel != PUSH:
+        suppressions.add(connection, channel, [address], "bounced", now, evidence)
+
+
+def _give_up(
+    connection: Connection,
+    channel: str,
+    address: str,
+    customer_id: int,
+    now: datetime,
+    evidence: Mapping[str, Any],
+) -> None:
+    """Give an address up for a while after soft bounces over weeks; a delivery in between starts the count anew."""
+    mine = and_(delivery_event.c.customer_id == customer_id, delivery_event.c.channel == channel)
+    delivered = (
+        select(func.max(delivery_event.c.at))
+        .where(mine, delivery_event.c.kind == _KINDS.delivered.value)
+        .scalar_subquery()
+    )
+    soft: ColumnElement[bool] = and_(
+        delivery_event.c.kind == _KINDS.bounced.value,
+        delivery_event.c.hard.is_(False),
+        or_(delivered.is_(None), delivery_event.c.at > delivered),
+    )
+    number, first = connection.execute(
+        select(func.count(case((soft, 1))), func.min(case((soft, delivery_event.c.at)))).where(mine)
+    ).one()
+    if number >= SOFT_BOUNCES and now - first >= SOFT_FOR:
+        until = now + GIVEN_UP_FOR
+        suppressions.add(connection, channel, [address], "soft bounces", now, evidence, expires_at=until)
+
+
+def _customers(connection: Connection, channel: str, address: str, about: Row[Any] | None) -> list[str]:
+    """Return the keys of whom an event is about: the message's customer, else all who have the address."""
+    if about is not None:
+        return [about.customer]
+    if not address or channel not in ADDRESS:
+        return []
+    column = customer.c[ADDRESS[channel]]
+    same = written(channel, column) == (address.lower() if channel == "email" else address)
+    return list(connection.scalars(select(customer.c.key).where(same)))
+
+
+def _withdraw(
+    connection: Connection,
+    channel: str,
+    keys: Sequence[str],
+    source: str,
+    now: datetime,
+    evidence: Mapping[str, Any],
+) -> None:
+    words = [ConsentInput(key, channel, now, source=source, proof=dict(evidence)) for key in keys]
+    if words:
+        consents.withdraw(connection, words, now)

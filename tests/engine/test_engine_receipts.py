@@ -1,0 +1,200 @@
+"""What is heard of messages later: once each, on the right message, with the right consequences."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from scene import Scene
+from sqlalchemy import select
+
+from treue.channel import DeliveryEvent, DeliveryEventKind, Unknown
+from treue.engine.delivery import receipts
+from treue.model.tables import consent, customer, delivery_event, message, suppression
+
+SEND = "enter: {event: order.placed}\nsteps: [{send: hello, on: CHANNEL}, {wait: 9d}]\n"
+KIND = DeliveryEventKind
+
+
+def _sent(scene: Scene, *keys: str, channel: str = "email") -> dict[str, int]:
+    """Send each customer a message; return its number by the customer."""
+    scene.journeys(hello=SEND.replace("CHANNEL", channel))
+    for key in keys:
+        scene.customer(key, consent="email sms push")
+        scene.event(key, "order.placed", total=1)
+    scene.run()
+    query = select(customer.c.key, message.c.id).join(message, message.c.customer_id == customer.c.id)
+    with scene.store.reading() as connection:
+        return {key: number for key, number in connection.execute(query)}  # noqa: C416
+
+
+def _tell(scene: Scene, channel: str, *events: DeliveryEvent) -> int:
+    with scene.store.transaction() as connection:
+        return receipts.take(connection, channel, events, scene.now)
+
+
+def _event(scene: Scene, kind: KIND, number: int | str = "", id_: str = "", **values: Any) -> DeliveryEvent:
+    return DeliveryEvent(id_ or f"{kind}-{number}", kind, scene.now, key=str(number), **values)
+
+
+def _message(scene: Scene, number: int) -> Any:
+    with scene.store.reading() as connection:
+        return connection.execute(select(message).where(message.c.id == number)).one()
+
+
+def _listed(scene: Scene) -> list[Any]:
+    rows = select(suppression.c.channel, suppression.c.address, suppression.c.reason, suppression.c.purpose)
+    with scene.store.reading() as connection:
+        return [tuple(row) for row in connection.execute(rows.order_by(suppression.c.id))]
+
+
+def _agrees(scene: Scene, key: str, channel: str) -> bool | None:
+    query = select(consent.c.given).join(customer, customer.c.id == consent.c.customer_id)
+    with scene.store.reading() as connection:
+        return connection.scalar(query.where(customer.c.key == key, consent.c.channel == channel))
+
+
+def test_the_first_of_each_kind_is_written_on_the_message_and_a_repetition_changes_nothing(
+    scene: Scene,
+) -> None:
+    number = _sent(scene, "ada")["ada"]
+    first = scene.now
+    assert (
+        _tell(scene, "email", _event(scene, KIND.delivered, number), _event(scene, KIND.opened, number, "o1"))
+        == 2
+    )
+    scene.now += timedelta(hours=1)
+    assert _tell(scene, "email", _event(scene, KIND.opened, number, "o2")) == 1
+    assert (
+        _tell(scene, "email", _event(scene, KIND.opened, number, "o2"), _event(scene, KIND.delivered, number))
+        == 0
+    )
+    row = _message(scene, number)
+    assert (row.delivered_at, row.opened_at, row.clicked_at) == (first, first, None)
+
+
+def test_a_message_is_found_by_the_providers_number_too_and_never_on_another_channel(scene: Scene) -> None:
+    number = _sent(scene, "ada")["ada"]
+    by_number = DeliveryEvent("d", KIND.delivered, scene.now, provider_id=f"id-{number}")
+    assert _tell(scene, "sms", by_number, _event(scene, KIND.delivered, number)) == 2, (
+        "kept, but about nobody"
+    )
+    assert _message(scene, number).delivered_at is None
+    assert _tell(scene, "email", by_number) == 1
+    assert _message(scene, number).delivered_at == scene.now
+
+
+def test_whatever_proves_that_it_was_taken_settles_a_doubt(scene: Scene) -> None:
+    scene.channels["email"].answers = [Unknown("no answer")] * 2
+    numbers = _sent(scene, "ada", "bob")
+    assert _message(scene, numbers["ada"]).state == "in_doubt"
+    _tell(
+        scene,
+        "email",
+        _event(scene, KIND.accepted, numbers["ada"]),
+        _event(scene, KIND.failed, numbers["bob"]),
+    )
+    assert [(m.state, m.reason) for m in (_message(scene, n) for n in numbers.values())] == [
+        ("sent", None),
+        ("failed", "rejected_by_provider"),
+    ]
+    assert _message(scene, numbers["ada"]).sent_at == scene.now
+
+
+def test_a_hard_bounce_suppresses_the_address_and_a_soft_one_does_not(scene: Scene) -> None:
+    numbers = _sent(scene, "ada", "bob")
+    _tell(
+        scene,
+        "email",
+        _event(scene, KIND.bounced, numbers["ada"], hard=True, status="5.1.1"),
+        _event(scene, KIND.bounced, numbers["bob"], status="5.7.1", reason="policy"),
+    )
+    assert _listed(scene) == [("email", "ada@example.com", "bounced", "all")]
+    assert _message(scene, numbers["bob"]).bounced_at == scene.now
+
+
+def test_a_dead_push_token_is_forgotten_unless_the_customer_has_a_new_one(scene: Scene) -> None:
+    numbers = _sent(scene, "ada", "bob", channel="push")
+    scene.customer("bob", consent="push", push_token="token-new")
+    dead = [
+        DeliveryEvent(f"b-{key}", KIND.bounced, scene.now, key=str(number), address=f"token-{key}", hard=True)
+        for key, number in numbers.items()
+    ]
+    _tell(scene, "push", *dead)
+    with scene.store.reading() as connection:
+        tokens = dict(connection.execute(select(customer.c.key, customer.c.push_token)).all())  # type: ignore[arg-type]
+    assert tokens == {"ada": None, "bob": "token-new"}
+
+
+def test_soft_bounces_over_weeks_give_an_address_up_for_ninety_days(scene: Scene) -> None:
+    number = _sent(scene, "ada")["ada"]
+    for n in range(5):
+        assert _listed(scene) == []
+        _tell(scene, "email", _event(scene, KIND.bounced, number, f"s{n}", status="4.2.2"))
+        scene.now += timedelta(days=4)
+    assert _listed(scene) == [("email", "ada@example.com", "soft bounces", "all")]
+    scene.now += timedelta(days=90)
+    scene.engine.recover(scene.now)
+    assert _listed(scene) == []
+
+
+def test_a_delivery_between_soft_bounces_starts_the_count_anew(scene: Scene) -> None:
+    number = _sent(scene, "ada")["ada"]
+    for n in range(8):
+        kind = KIND.delivered if n == 4 else KIND.bounced
+        _tell(scene, "email", _event(scene, kind, number, f"s{n}", status="4.2.2"))
+        scene.now += timedelta(days=4)
+    assert _listed(scene) == []
+
+
+def test_a_complaint_ends_marketing_and_leaves_the_way_for_an_orders_papers(scene: Scene) -> None:
+    number = _sent(scene, "ada")["ada"]
+    _tell(scene, "email", _event(scene, KIND.complained, number))
+    assert _listed(scene) == [("email", "ada@example.com", "complained", "marketing")]
+    assert _agrees(scene, "ada", "email") is False
+    paper = "category: transactional\nenter: {event: cart.left}\nsteps: [{send: paper, on: email}]\n"
+    offer = "enter: {event: cart.left}\nsteps: [{send: offer, on: email}]\n"
+    scene.journeys(paper=paper, offer=offer)
+    scene.event("ada", "cart.left")
+    scene.later(minutes=1)
+    assert scene.templates()[1:] == ["paper"]
+
+
+def test_stop_from_a_number_withdraws_the_consent_of_all_who_have_it(scene: Scene) -> None:
+    for key in ("ada", "bob", "cem"):
+        phone = "+447700900999" if key == "cem" else "+447700900123"
+        scene.customer(key, consent="sms email", phone=phone)
+    stop = DeliveryEvent("in-1", KIND.unsubscribed, scene.now, address="+447700900123", reason="STOP")
+    _tell(scene, "sms", stop)
+    assert [_agrees(scene, key, "sms") for key in ("ada", "bob", "cem")] == [False, False, True]
+    assert _agrees(scene, "ada", "email") is True
+
+
+def test_strange_numbers_and_words_are_kept_and_break_nothing(scene: Scene) -> None:
+    _sent(scene, "ada")
+    strange = ["", "abc", "-1", "9" * 19, "9" * 40, "١٢", "1; DROP TABLE message"]
+    events = [
+        DeliveryEvent(f"x{n}", KIND.bounced, scene.now, key=key, hard=True) for n, key in enumerate(strange)
+    ]
+    events.append(DeliveryEvent("y" * 5_000, KIND.opened, scene.now, reason="z" * 9_000, raw={"a": ["<b>"]}))
+    assert _tell(scene, "email", *events) == len(events)
+    assert _listed(scene) == []
+    with scene.store.reading() as connection:
+        kept = connection.execute(select(delivery_event.c.raw, delivery_event.c.message_id)).all()
+    assert (len(kept), [row.message_id for row in kept]) == (len(events), [None] * len(events))
+
+
+def test_a_customer_who_waits_for_a_click_goes_on_when_it_is_heard(scene: Scene) -> None:
+    wait = "{wait: {for: {message: hello, was: clicked}, at_most: 7d}}"
+    sends = "{send: hello, on: email}", "{send: more, on: email}"
+    text = f"enter: {{event: order.placed}}\nsteps: [{sends[0]}, {wait}, {sends[1]}]\n"
+    scene.journeys(hello=text)
+    scene.customer("ada")
+    scene.event("ada", "order.placed", total=1)
+    scene.run()
+    scene.later(hours=1)
+    with scene.store.reading() as connection:
+        number = connection.scalar(select(message.c.id))
+    _tell(scene, "email", _event(scene, KIND.clicked, number or 0))
+    scene.later(minutes=1)
+    assert scene.templates() == ["hello", "more"]
