@@ -165,6 +165,49 @@ def test_an_address_is_one_plain_address_or_refused() -> None:
     assert written_to >= 2
 
 
+def test_an_ordinary_address_is_known_without_being_looked_up_as_the_library_would_know_it() -> None:
+    chance = random.Random(3)
+    signs = (
+        "a",
+        "Z",
+        "0",
+        "-",
+        "--",
+        "_",
+        "+",
+        ".",
+        "@",
+        "de",
+        "test",
+        "x" * 60,
+        "x" * 63,
+        "ü",
+        " ",
+        "=?",
+        "ß",
+    )
+    tails = (
+        "",
+        "@a.de",
+        "@shop.example.com",
+        "@xn--a.de",
+        "@a-b.de",
+        "@a.local",
+        "@-a.de",
+        "@a-.de",
+        "@a.1",
+        "@a.b.arpa",
+    )
+    known = 0
+    for _ in range(20_000):
+        value = "".join(chance.choices(signs, k=chance.randint(1, 6))) + chance.choice(tails)
+        found = headers._ORDINARY.fullmatch(value)
+        if found and len(value) <= 254 and found[1] not in headers._SPECIAL:
+            assert headers._address(value) == value
+            known += 1
+    assert known > 500
+
+
 @pytest.mark.parametrize(
     "address", ["", "ada", "a@b.de, c@d.de", "a@b.de c@d.de", "Ada <a@b.de>", "a@b.de\r\nBcc: c@d.de", "käse@example.com", "a@[127.0.0.1]", "a@b.de\n", "a@-b.de", "a" * 65 + "@b.de", "=??B?DQ?=@b.de", "=?utf-8?b?00?=@b.de"]
 )  # fmt: skip

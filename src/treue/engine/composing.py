@@ -151,12 +151,9 @@ class Writer:
         return mail.Sender(name, address, self.workspace, message.journey, message.category)
 
     def _orders(self, messages: Sequence[Claimed], now: datetime) -> dict[int, list[dict[str, Any]]]:
-        wanting = [
-            message.customer_id
-            for message in messages
-            if message.channel != WEBHOOK
-            and "orders" in self.renderer.names_used(message.template, message.channel)
-        ]
+        kinds = {(message.template, message.channel) for message in messages if message.channel != WEBHOOK}
+        reading = {kind for kind in kinds if "orders" in self.renderer.names_used(*kind)}
+        wanting = [m.customer_id for m in messages if (m.template, m.channel) in reading]
         if not wanting:
             return {}
         with self.store.reading() as connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from jinja2 import Template as JinjaTemplate
@@ -16,6 +17,8 @@ from treue.render.values import missing
 
 HTML = sandbox.Environment(autoescape=True)
 TEXT = sandbox.Environment(autoescape=False)
+_AT_ONCE = 16
+"""Pieces of text made between two looks at how much it is by now."""
 _BROKEN_BY = (ArithmeticError, TypeError, ValueError, LookupError, RecursionError, AttributeError)
 
 
@@ -33,14 +36,13 @@ class Part:
         """Return the text for these variables; raises Fault and Jinja's errors (see `failure`)."""
         if self.template is None:
             return self.constant or ""
-        chunks: list[str] = []
-        length = 0
-        for chunk in self.template.root_render_func(self.template.new_context(variables, shared=True)):
-            length += len(chunk)
-            if length > sandbox.OUTPUT:
+        pieces = self.template.root_render_func(self.template.new_context(variables, shared=True))
+        text = ""
+        while some := list(islice(pieces, _AT_ONCE)):
+            text += "".join(some)
+            if len(text) > sandbox.OUTPUT:
                 raise Fault("too-much", f"A message may have at most {sandbox.OUTPUT // 1024} kB.")
-            chunks.append(chunk)
-        return "".join(chunks)
+        return text
 
     def failure(self, error: Exception) -> RenderFailure:
         """Return what an error of `render` means, with its place in the author's file."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from babel import Locale
 
 LARGEST = Decimal(10) ** 18
+_SIMPLE = frozenset({int, float, str, Decimal})
 _NAMED = ("short", "medium", "long", "full")
 _LINK = re.compile(r"(?:https?://|mailto:|tel:)\S", re.IGNORECASE)
 
@@ -56,12 +57,24 @@ def babel_locale(*names: str) -> Locale:
 
 def money(amount: Any, currency: Any, locales: tuple[str, ...]) -> str:
     """Return an amount with its currency: 1.234,50 €."""
+    if type(amount) in _SIMPLE and type(currency) is str:
+        return _simple_money(amount, currency, locales)
+    return _money(decimal(amount), _currency(currency), locales)
+
+
+def _currency(currency: Any) -> str:
     code = "EUR" if isinstance(currency, Sample) else str(currency).upper()
     if not re.fullmatch(r"[A-Z]{3}", code):
         raise Fault(
             "wrong-type", f"{str(currency)[:20]!r} is not a currency; write its three letters, such as EUR."
         )
-    return _money(decimal(amount), code, locales)
+    return code
+
+
+@lru_cache(maxsize=8192, typed=True)
+def _simple_money(amount: Any, currency: str, locales: tuple[str, ...]) -> str:
+    """Return the same for a plain number: a mailing repeats its prices."""
+    return _money(decimal(amount), _currency(currency), locales)
 
 
 @lru_cache(maxsize=8192)

@@ -21,6 +21,11 @@ _PLAIN = re.compile(r"[\x20-\x7e]*")
 _ATOMS = re.compile(r"[A-Za-z0-9 !#$%&'*+/?^_`{|}~-]*")
 _URL = re.compile(r"https?://[!#-;=?-~]+")
 _MAIL_URL = re.compile(r"mailto:[!#-;=?-~]+")
+# What nearly all addresses look like, of which nothing needs looking up; the last name is the group.
+_ORDINARY = re.compile(
+    r"(?=[^@]{1,64}@)[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?:[a-z0-9](?:[a-z0-9]|-(?!-)){0,60}[a-z0-9]\.)+([a-z]{2,63})"
+)
+_SPECIAL = frozenset({"arpa", "invalid", "local", "localhost", "onion", "test"})
 _CHARSET = Charset("utf-8")
 _CHARSET.header_encoding = BASE64
 # An encoded word has at most 75 characters (RFC 2047, section 2); `=?utf-8?b?` and `?=` take 12 of them.
@@ -32,7 +37,7 @@ def clean(value: str, longest: int) -> str:
 
     Runs of blanks become one. What is cut off ends in an ellipsis.
     """
-    if not value.isprintable() or not value.isascii():
+    if not value.isprintable():  # controls, separators and direction marks are none of them printable
         value = "".join(" " if _is_control(sign) else sign for sign in value if sign not in _BIDI)
     while "=?" in value:
         value = value.replace("=?", "")
@@ -91,13 +96,18 @@ def _phrase(name: str, indent: int) -> str:
     return "\r\n ".join(encoded_words(name, _LINE - indent))
 
 
-@lru_cache(maxsize=16384)
 def address(value: str) -> str:
     """Return the one address that `value` is, its domain in ASCII (IDNA).
 
     Raises Fault where it is none, more than one, or needs SMTPUTF8 before the @: not every server on the way
     takes that, and what it does then is not ours to find out.
     """
+    plain = len(value) <= 254 and _ORDINARY.fullmatch(value)
+    return value if plain and plain[1] not in _SPECIAL else _address(value)
+
+
+@lru_cache(maxsize=16384)
+def _address(value: str) -> str:
     from email_validator import EmailNotValidError, validate_email
 
     try:

@@ -72,7 +72,7 @@ class Links:
         return Signed(_PURPOSES[number], message_id, CHANNELS[channel]) if any(good) else None
 
     def _mac(self, n: int, purpose: Purpose, body: bytes) -> bytes:
-        return hmac.new(self._keys[n, purpose], body, hashlib.sha256).digest()[:_MAC]
+        return hmac.digest(self._keys[n, purpose], body, "sha256")[:_MAC]
 
 
 def _encode(raw: bytes) -> str:

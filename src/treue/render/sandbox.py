@@ -18,6 +18,7 @@ from typing import Any
 from jinja2 import StrictUndefined, nodes, pass_context
 from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
 
 from treue.render import filters
 from treue.render.problem import Fault
@@ -32,6 +33,7 @@ OUTPUT = 512 * 1024
 STATE = "treue state"
 """Where a rendering's state stands among the template's variables; no template can write a name with a blank."""
 
+_TEXTS = frozenset({str, Markup})
 _LOOP = frozenset(
     {"index", "index0", "revindex", "revindex0", "first", "last", "length", "previtem", "nextitem"}
 )
@@ -178,6 +180,8 @@ def member(obj: Any, name: str) -> Any:
 
 def printable(value: Any) -> Any:
     """Let through what reads as text; stop at lists, records and anything else."""
+    if type(value) in _TEXTS:
+        return value
     if isinstance(value, (*PRINTABLE, Missing, StrictUndefined)):
         return value
     if value is None:

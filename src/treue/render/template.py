@@ -78,6 +78,7 @@ class File:
         return bool(_WHOLE.match(self.front.body))
 
 
+@lru_cache(maxsize=1024)
 def chain(locale: str) -> tuple[str, ...]:
     """Return the locales to look for, nearest first: de-AT, de, and none."""
     tag = locale.replace("_", "-")
