@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from treue.channel import Capabilities, Kind, Outgoing, Progress, Receipt
 from treue.errors import ChannelError
 from treue_channels.smtp.desk import BatchDesk
+from treue_channels.smtp.dkim import Signer
 from treue_channels.smtp.envelope import Envelope
 from treue_channels.smtp.line import Line, converse
 from treue_channels.smtp.opening import Opener
@@ -24,21 +26,35 @@ class Smtp:
     byte). Off this machine certificates are verified and no password goes over an open line. Options
     follow a `?`: `starttls=required`, `timeout=SECONDS`, `ca=FILE` (PEM of a private authority),
     `ehlo=NAME` and `sessions=N`, how many connections are open at a time at most: after a crash no more
-    messages than that are in doubt. Raises ChannelError where the URL cannot be read.
+    messages than that are in doubt. With `dkim_domain`, `dkim_selector` and `dkim_key` (a
+    private key as PEM, or the name of its file) mails are signed. Raises ChannelError where the URL cannot be
+    read or the key cannot be used.
     """
 
     capabilities = Capabilities(
         kind="email", batch=BATCH, mime=True, eight_bit=True, attachments=True, address="an e-mail address"
     )
 
-    def __init__(self, url: str, kind: Kind = "email") -> None:
+    def __init__(
+        self,
+        url: str,
+        kind: Kind = "email",
+        dkim_domain: str = "",
+        dkim_selector: str = "",
+        dkim_key: str = "",
+    ) -> None:
         if kind != "email":
             raise ChannelError(
                 f"The smtp adapter sends e-mail, not {kind}; give that channel another adapter."
             )
         self._relay = read_url(url)
+        signer = None
+        if dkim_domain or dkim_selector or dkim_key:
+            signer = Signer(dkim_domain, dkim_selector, dkim_key)
+            # A server on the way that changed 8bit to something else would break the signature (RFC 6376, 5.3).
+            self.capabilities = replace(self.capabilities, eight_bit=False)
         self._opener = Opener(self._relay)
-        self._envelope = Envelope(self._relay.host)
+        self._envelope = Envelope(self._relay.host, signer)
         self._lines: list[Line] = []
 
     def send(self, batch: Sequence[Outgoing], progress: Progress) -> list[Receipt]:

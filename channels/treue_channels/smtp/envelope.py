@@ -6,7 +6,9 @@ import re
 from functools import lru_cache
 
 from treue.channel import Receipt, Refused, Retry
+from treue.clock import utc_now
 from treue_channels.smtp.dialogue import Job, Offers
+from treue_channels.smtp.dkim import Signer
 from treue_channels.smtp.replies import SLOW
 from treue_channels.smtp.seven_bit import seven_bit
 
@@ -14,10 +16,10 @@ _ADDRESS = re.compile(r"[^\s\x00-\x1f\x7f-\x9f@<>()\[\]\\,;:\"]+@[^\s\x00-\x1f\x
 
 
 class Envelope:
-    """Puts messages into envelopes for the relay called `host`."""
+    """Puts messages into envelopes for the relay called `host`, signed where there is a signer."""
 
-    def __init__(self, host: str) -> None:
-        self._host = host
+    def __init__(self, host: str, signer: Signer | None = None) -> None:
+        self._host, self._signer = host, signer
 
     def fill(self, job: Job, offers: Offers) -> Receipt | None:
         """Write the job's commands and content for a server that offers this; return a receipt where that fails."""
@@ -30,6 +32,8 @@ class Envelope:
         if not _crlf_only(message.raw):
             return Refused("The message is empty or has line ends other than CRLF (RFC 5321 2.3.8).")
         raw = message.raw if offers.eight_bit else seven_bit(message.raw)
+        if self._signer is not None:
+            raw = self._signer.signed(raw, utc_now())
         parameters = self._parameters(sender + to, raw, offers)
         if not isinstance(parameters, str):
             return parameters
