@@ -11,11 +11,12 @@ from sqlalchemy import Connection, Select, literal, select, union_all
 
 from treue.clock import hour_after
 from treue.engine.pressure import LOCK, judge_queued
-from treue.engine.statements import Scene, Statement, asks, standing
+from treue.engine.statements import Scene, Statement, asks, conditions, made_once, standing
 from treue.engine.versions import Version
 from treue.engine.waiting import Script, armed, is_constant, scripts
 from treue.model.tables import enrollment
 from treue.plan.stages import Send, Stage
+from treue.segments.sql import Moment
 from treue.store.store import Store
 
 Personal = Callable[[Scene, Stage], None]
@@ -95,20 +96,26 @@ def _batch(
 
 def _end_of_first_hour(connection: Connection, scene: Scene, stage: Stage, script: Script) -> datetime | None:
     """Return the end of the hour in which the first of those at a stage is due, None where nobody is."""
-    due = select(enrollment.c.due_at).where(*standing(scene.version, stage, armed(stage, script)))
-    first = connection.scalar(due.order_by(enrollment.c.due_at).limit(1), {"now": scene.now})
+    key = ("first", script.__name__, stage.id)
+    if key not in scene.version.memo:
+        due = select(enrollment.c.due_at).where(*standing(scene.version, stage, armed(stage, script)))
+        scene.version.memo[key] = due.order_by(enrollment.c.due_at).limit(1)
+    first = connection.scalar(scene.version.memo[key], {"now": scene.now})
     return hour_after(first) if first is not None else None
 
 
-def _script(scene: Scene, stage: Stage, script: Script) -> Iterable[Statement]:
-    """Return a batch's statements; those that look at nothing but the plan are made once for each version."""
+def _statements(scene: Scene, stage: Stage, script: Script) -> tuple[Iterable[Statement], dict[str, Any]]:
+    """Return a batch's statements, made once for each version where that will do, and the values to run them with."""
+    values = {"now": scene.now, "before": scene.before}
     if not is_constant(stage):
-        return script(scene, stage)
+        return script(scene, stage), values
+
+    def make(moment: Moment) -> tuple[Statement, ...]:
+        return tuple(script(replace(scene, asked_at=moment), stage))
+
     key = (script.__name__, stage.id)
-    if key not in scene.version.memo:
-        scene.version.memo[key] = tuple(script(scene, stage))
-    found: tuple[Statement, ...] = scene.version.memo[key]
-    return found
+    found, asked = made_once(scene.version, key, conditions(stage), scene.present, make)
+    return found, values | asked
 
 
 def _perform(
@@ -119,8 +126,9 @@ def _perform(
     personal: Personal | None,
 ) -> int:
     taken = 0
-    for statement in _script(scene, stage, script):
-        result = connection.execute(statement.sql, {"now": scene.now})
+    statements, values = _statements(scene, stage, script)
+    for statement in statements:
+        result = connection.execute(statement.sql, values)
         if statement.takes:
             taken = result.rowcount
             if not taken:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -37,7 +38,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from treue.clock import HOUR, Duration, instant
 from treue.engine.draws import holdout_purpose, place_sql
 from treue.engine.local_time import later
-from treue.engine.statements import NOW, insert_new
+from treue.engine.statements import NOW, insert_new, made_once
 from treue.engine.versions import Version
 from treue.model.states import ArrivalKind, Decision, MessageState, Outcome, Reason
 from treue.model.tables import arrival, caller, customer, enrollment, event, message, trace
@@ -289,26 +290,35 @@ def _judge(connection: Connection, version: Version, moment: Moment) -> None:
     if entry.per:
         _set_per(connection, entry.per)
     if entry.when is not None:
-        _ask(connection, entry.when, moment)
+        _ask(connection, version, entry.when, moment)
     again = lambda: _again(connection, version, entry.again, moment.zone)  # noqa: E731
     _run(connection, _once(version, "again", again, constant=not (entry.again and entry.again.months)))
 
 
-def _ask(connection: Connection, condition: Condition, moment: Moment) -> None:
+_WANTS = caller.c.verdict == "enter"
+_hour = type_coerce(caller.c.at, BigInteger) // literal(HOUR, BigInteger)
+_HOURS = select(_hour).where(_WANTS).distinct()
+_THESE = and_(_WANTS, _hour == bindparam("hour", type_=BigInteger))
+
+
+def _ask(connection: Connection, version: Version, condition: Condition, moment: Moment) -> None:
     """Turn away those for whom the entry's `if` does not hold.
 
     Asked as of the hour in which each of them came: a pass that is days late finds the same people as one in time.
     """
-    wants = caller.c.verdict == "enter"
-    hour = type_coerce(caller.c.at, BigInteger) // literal(HOUR, BigInteger)
-    for found in sorted(connection.scalars(select(hour).where(wants).distinct())):
-        then = Moment(min(moment.now, instant((found + 1) * HOUR)), moment.zone)
-        these = and_(wants, hour == found)
-        stay = (caller.c.at.label("entered_at"), caller.c.event_id)
-        candidates = select(caller.c.customer_id, *stay).where(these)
-        holds = members(condition, then, connection.dialect.name, candidates.subquery("candidates"))
-        outside = caller.c.customer_id.not_in(select(holds.subquery("found").c.customer_id))
-        connection.execute(update(caller).values(verdict="if").where(these, outside))
+    make = partial(_turning_away, condition, connection.dialect.name)
+    for hour in sorted(connection.scalars(_HOURS)):
+        then = Moment(min(moment.now, instant((hour + 1) * HOUR)), moment.zone)
+        statement, values = made_once(version, "if", [condition], then, make)
+        connection.execute(statement, {"hour": hour, **values})
+
+
+def _turning_away(condition: Condition, dialect: str, then: Moment) -> Executable:
+    stay = (caller.c.at.label("entered_at"), caller.c.event_id)
+    candidates = select(caller.c.customer_id, *stay).where(_THESE).subquery("candidates")
+    holds = members(condition, then, dialect, candidates).subquery("found")
+    outside = caller.c.customer_id.not_in(select(holds.c.customer_id))
+    return update(caller).values(verdict="if").where(_THESE, outside)
 
 
 def _set_per(connection: Connection, name: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -32,7 +32,7 @@ from sqlalchemy import (
 )
 
 from treue.engine import dates
-from treue.engine.statements import NOW, insert_new
+from treue.engine.statements import NOW, insert_new, made_once
 from treue.engine.versions import Version
 from treue.engine.waiting import must_be_looked_at, notice, waking, watching
 from treue.model.states import ArrivalKind, MessageState, Outcome
@@ -238,36 +238,44 @@ def _open_days(connection: Connection, version: Version, now: datetime, zone: st
         _has_looked(connection, version, now)
 
 
-def _gather(connection: Connection, condition: Condition, now: datetime, zone: str) -> None:
-    """Put everyone in a segment into the cohort, as their own number twice."""
-    found = members(condition, Moment(now, zone), connection.dialect.name).subquery("found")
-    connection.execute(delete(cohort))
+_CLEAR = delete(cohort)
+_WHICH = bindparam("which", type_=BigInteger())
+_KNOWN = select(membership.c.customer_id).where(membership.c.journey_id == _WHICH)
+_JOINED = select(_WHICH, cohort.c.customer_id).where(cohort.c.customer_id.not_in(_KNOWN))
+_CALL = insert(arrival).from_select(
+    ["journey_id", "customer_id", "kind", "at"],
+    _JOINED.add_columns(literal(ArrivalKind.segment.value), NOW),
+)
+_FORGET = delete(membership).where(
+    membership.c.journey_id == _WHICH, membership.c.customer_id.not_in(select(cohort.c.customer_id))
+)
+_REMEMBER = insert(membership).from_select(["journey_id", "customer_id"], _JOINED)
+_SENSED = select(journey.c.sensed_at).where(journey.c.id == _WHICH)
+_SENSE = update(journey).values(sensed_at=NOW).where(journey.c.id == _WHICH)
+
+
+def _gather(connection: Connection, version: Version, condition: Condition, moment: Moment) -> None:
+    """Put everyone in the segment that lets in into the cohort, as their own number twice."""
+    make = partial(_gathering, condition, connection.dialect.name)
+    statement, values = made_once(version, "segment", [condition], moment, make)
+    connection.execute(_CLEAR)
+    connection.execute(statement, values)
+
+
+def _gathering(condition: Condition, name: str, moment: Moment) -> Executable:
+    found = members(condition, moment, name).subquery("found")
     columns = select(found.c.customer_id, found.c.customer_id)
-    connection.execute(insert(cohort).from_select(["enrollment_id", "customer_id"], columns))
+    return insert(cohort).from_select(["enrollment_id", "customer_id"], columns)
 
 
 def _detect_joins(connection: Connection, version: Version, now: datetime, zone: str) -> None:
     """Record who has joined since the last look. At the first look everybody in the segment was in it before."""
     assert version.plan.entry.segment is not None
-    _gather(connection, version.plan.entry.segment, now, zone)
-    mine = membership.c.journey_id == version.journey_id
-    first = connection.scalar(select(journey.c.sensed_at).where(journey.c.id == version.journey_id)) is None
-    known = select(membership.c.customer_id).where(mine)
-    joined = select(literal(version.journey_id, BigInteger), cohort.c.customer_id).where(
-        cohort.c.customer_id.not_in(known)
-    )
-    if not first:
-        connection.execute(
-            insert(arrival).from_select(
-                ["journey_id", "customer_id", "kind", "at"],
-                joined.add_columns(literal(ArrivalKind.segment.value), literal(now, Instant)),
-            )
-        )
-    connection.execute(
-        delete(membership).where(mine, membership.c.customer_id.not_in(select(cohort.c.customer_id)))
-    )
-    connection.execute(insert(membership).from_select(["journey_id", "customer_id"], joined))
-    connection.execute(update(journey).values(sensed_at=now).where(journey.c.id == version.journey_id))
+    _gather(connection, version, version.plan.entry.segment, Moment(now, zone))
+    values = {"which": version.journey_id, "now": now}
+    first = connection.scalar(_SENSED, values) is None
+    for statement in (_FORGET, _REMEMBER, _SENSE) if first else (_CALL, _FORGET, _REMEMBER, _SENSE):
+        connection.execute(statement, values)
 
 
 def last_occurrence(cron: str, after: datetime, until: datetime, zone: str) -> datetime | None:
@@ -302,7 +310,7 @@ def _open_schedule(connection: Connection, version: Version, now: datetime, zone
     due = last_occurrence(entry.schedule, _looked_until(connection, version), now, zone)
     if due is None:
         return
-    _gather(connection, entry.segment, due, zone)
+    _gather(connection, version, entry.segment, Moment(due, zone))
     query = select(
         literal(version.journey_id, BigInteger),
         cohort.c.customer_id,
@@ -315,21 +323,26 @@ def _open_schedule(connection: Connection, version: Version, now: datetime, zone
 
 def _detect_leavers(connection: Connection, version: Version, now: datetime, zone: str) -> None:
     """Bring to the door, to leave, each stay for which a condition of `exit` holds; the first that does is the reason."""
-    moment = Moment(now, zone)
-    for exit_ in version.plan.exits:
+    for n, exit_ in enumerate(version.plan.exits):
         if exit_.condition is None:
             continue
-        found = stays(exit_.condition, moment, connection.dialect.name, _staying(version)).subquery("leaving")
-        query = select(
-            literal(version.journey_id, BigInteger),
-            found.c.customer_id,
-            found.c.enrollment_id,
-            literal(ArrivalKind.leave.value),
-            literal(now, Instant),
-            literal(exit_.name),
-        )
-        columns = ["journey_id", "customer_id", "enrollment_id", "kind", "at", "detail"]
-        connection.execute(insert(arrival).from_select(columns, query))
+        make = partial(_leaving, version, exit_.condition, exit_.name, connection.dialect.name)
+        statement, values = made_once(version, ("leavers", n), [exit_.condition], Moment(now, zone), make)
+        connection.execute(statement, {"now": now, **values})
+
+
+def _leaving(version: Version, condition: Condition, reason: str, name: str, moment: Moment) -> Executable:
+    found = stays(condition, moment, name, _staying(version)).subquery("leaving")
+    query = select(
+        literal(version.journey_id, BigInteger),
+        found.c.customer_id,
+        found.c.enrollment_id,
+        literal(ArrivalKind.leave.value),
+        NOW,
+        literal(reason),
+    )
+    columns = ["journey_id", "customer_id", "enrollment_id", "kind", "at", "detail"]
+    return insert(arrival).from_select(columns, query)
 
 
 def _staying(version: Version) -> FromClause:

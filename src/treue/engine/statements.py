@@ -8,7 +8,7 @@ at 09:04 happened at 09:00, so waits do not drift and results do not depend on h
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -71,8 +71,10 @@ from treue.model.tables import (
 )
 from treue.model.types import Instant, Json
 from treue.plan.stages import Call, Choose, Emit, Send, Set, Split, Stage, Start, Stop, WaitFor, Way
+from treue.segments.needs import looks_ahead
 from treue.segments.reach import suppresses
-from treue.segments.sql import Moment, branches
+from treue.segments.sql import AnyMoment, Moment, branches
+from treue.segments.tree import Condition
 
 if TYPE_CHECKING:
     from treue.engine.pressure import Judge
@@ -84,6 +86,9 @@ NOW = bindparam("now", type_=Instant())
 
 MICROS = cast(NOW, BigInteger)
 """The pass's time to calculate with."""
+
+BEFORE = bindparam("before", type_=Instant())
+"""The end of the hour of those who are asked conditions; see `Scene.before`."""
 
 
 @dataclass(frozen=True)
@@ -111,12 +116,39 @@ class Scene:
     batch: int = 5_000
     judge: Judge | None = None
     before: datetime | None = None
-    """Only those due before this are taken, the end of an hour; see `moment`."""
+    """Only those due before this are taken, the end of an hour; see `present`."""
+    asked_at: Moment | None = None
+    """What conditions are made into SQL for, where that is not the present."""
 
     @property
     def moment(self) -> Moment:
+        """What conditions are made into SQL for."""
+        return self.asked_at or self.present
+
+    @property
+    def present(self) -> Moment:
         """When and where conditions are looked at: a pass that is late finds what one in time would have found."""
         return Moment(min(self.before or self.now, self.now), self.zone)
+
+
+def made_once(
+    version: Version,
+    key: Hashable,
+    asked: Iterable[Condition],
+    moment: Moment,
+    make: Callable[[Moment], Any],
+) -> tuple[Any, dict[str, Any]]:
+    """Return what `make` makes to ask conditions at a moment, and the values to run it with.
+
+    It is made once for each version, for any moment, unless a condition looks ahead.
+    """
+    if any(map(looks_ahead, asked)):
+        return make(moment), {}
+    if key not in version.memo:
+        then = AnyMoment(zone=moment.zone)
+        version.memo[key] = make(then), then
+    made, then = version.memo[key]
+    return made, then.values(moment)
 
 
 def standing(version: Version, stage: Stage, armed: bool | None = None) -> list[ColumnElement[bool]]:
@@ -150,7 +182,7 @@ def take(scene: Scene, stage: Stage, armed: bool | None = None) -> Statement:
         enrollment.c.deadline_at,
     ).where(*standing(scene.version, stage, armed))
     if scene.before is not None:
-        due = due.where(enrollment.c.due_at < scene.before)
+        due = due.where(enrollment.c.due_at < BEFORE)
     due = due.order_by(enrollment.c.due_at, enrollment.c.id).limit(scene.batch)
     columns = [
         "enrollment_id", "customer_id", "event_id", "held_out", "entered_at", "arrived_at", "at", "deadline_at",
@@ -212,8 +244,16 @@ def go_on(scene: Scene, stage: Stage) -> list[Statement]:
 
 
 def asks(stage: Stage) -> bool:
-    """Whether a stage asks conditions, which is done as of the customers' own time (see `Scene.moment`)."""
+    """Whether a stage asks conditions, which is done as of the customers' own time (see `Scene.present`)."""
     return stage.when is not None or isinstance(stage, (Choose, WaitFor))
+
+
+def conditions(stage: Stage) -> list[Condition]:
+    """Return the conditions a stage asks."""
+    found = [stage.when] if stage.when is not None else []
+    if isinstance(stage, Choose):
+        found += [way.condition for way in stage.ways if way.condition is not None]
+    return [*found, stage.condition] if isinstance(stage, WaitFor) else found
 
 
 def play(scene: Scene, stage: Stage) -> list[Statement]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -30,12 +31,13 @@ from sqlalchemy import (
 from treue.clock import Duration
 from treue.engine.local_time import later, next_time, own_time
 from treue.engine.statements import (
+    NOW,
     SKIP,
     Scene,
     Statement,
-    asks,
     clear,
     json_object,
+    made_once,
     move,
     play,
     skip_unless,
@@ -49,7 +51,7 @@ from treue.model.types import Instant
 from treue.plan.stages import Split, Stage, Wait, WaitDate, WaitFor, Waiting, WaitUntil
 from treue.segments.needs import event_names, leaves, only_events, since_arrival
 from treue.segments.sql import Moment, branches
-from treue.segments.tree import Happened
+from treue.segments.tree import Condition, Happened
 from treue.store import dialect
 
 Script = Callable[[Scene, Any], Iterable[Statement]]
@@ -74,17 +76,18 @@ def armed(stage: Stage, script: Script) -> bool | None:
 
 
 def is_constant(stage: Stage) -> bool:
-    """Whether a stage's statements are the same at every pass: no condition looks back from now, nothing is learnt,
-    no month is to count.
-    """
-    if asks(stage) or (isinstance(stage, Split) and stage.learn):
+    """Whether a stage's statements are the same at every pass: nothing is learnt, no month is to count."""
+    if isinstance(stage, Split) and stage.learn:
         return False
-    return not (isinstance(stage, (Wait, WaitDate)) and _length(stage).months)
+    return not (isinstance(stage, (Wait, WaitFor, WaitDate)) and _length(stage).months)
 
 
-def _length(stage: Wait | WaitDate) -> Duration:
-    if isinstance(stage, Wait):
-        return stage.duration
+def _length(stage: Wait | WaitFor | WaitDate) -> Duration:
+    match stage:
+        case Wait():
+            return stage.duration
+        case WaitFor():
+            return stage.at_most
     return stage.before or stage.after or Duration()
 
 
@@ -260,13 +263,21 @@ def must_be_looked_at(stage: WaitFor) -> bool:
 
 def notice(connection: Connection, version: Version, stage: WaitFor, now: datetime, zone: str) -> None:
     """Have those go on now who wait at a stage and for whom its condition has come to hold."""
+    condition, name = since_arrival(stage.condition), connection.dialect.name
+    make = partial(_noticing, version, stage, condition, name)
+    statement, values = made_once(version, ("notice", stage.id), [condition], Moment(now, zone), make)
+    connection.execute(statement, {"now": now, **values})
+
+
+def _noticing(
+    version: Version, stage: WaitFor, condition: Condition, name: str, moment: Moment
+) -> Executable:
     stay = (enrollment.c.customer_id, enrollment.c.event_id, enrollment.c.entered_at, enrollment.c.arrived_at)
     asked = (
         select(enrollment.c.id.label("enrollment_id"), *stay)
-        .where(*_asleep(version, stage), enrollment.c.due_at > now, enrollment.c.deadline_at > now)
+        .where(*_asleep(version, stage), enrollment.c.due_at > NOW, enrollment.c.deadline_at > NOW)
         .subquery("asked")
     )
-    condition, moment = since_arrival(stage.condition), Moment(now, zone)
-    found = branches([condition], moment, connection.dialect.name, asked).subquery("found")
+    found = branches([condition], moment, name, asked).subquery("found")
     holding = select(found.c.enrollment_id).where(found.c.branch.is_not(None))
-    connection.execute(update(enrollment).values(due_at=now).where(enrollment.c.id.in_(holding)))
+    return update(enrollment).values(due_at=NOW).where(enrollment.c.id.in_(holding))

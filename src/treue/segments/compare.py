@@ -8,6 +8,7 @@ from calendar import isleap
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -33,7 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from treue.segments.functions import matches, month_and_day
-from treue.segments.moment import Moment, Span
+from treue.segments.moment import Moment
 from treue.segments.tree import Ago, Ahead, Op, Scalar
 from treue.segments.typed import storable
 
@@ -138,8 +139,7 @@ def _compared(
         case "number", int() | float():
             return _number(value, name, wanted, dialect)
         case "date" | "time" | "instant", str() | Ago():
-            span = moment.span(wanted)
-            return _time(value, kind, name, span, moment, dialect) if span else false()
+            return _time(value, kind, name, wanted, moment, dialect)
     return false()
 
 
@@ -210,15 +210,26 @@ def _exact(number: int | float) -> ColumnElement[Any]:
 
 
 def _time(
-    value: ColumnElement[Any], kind: str, name: str, span: Span, moment: Moment, dialect: str
+    value: ColumnElement[Any], kind: str, name: str, wanted: str | Ago, moment: Moment, dialect: str
 ) -> ColumnElement[bool]:
+    if moment.span(wanted) is None:
+        return false()
+    type_ = value.type if kind == "instant" else Text()
+    first, last = (
+        moment.value((wanted, kind, end), partial(_end, wanted, kind, end), type_) for end in (0, 1)
+    )
+    return _ordered(value if kind == "instant" else _bytewise(value, dialect), name, first, last)
+
+
+def _end(wanted: str | Ago, kind: str, end: int, moment: Moment) -> datetime | str:
+    """Return where a stretch of time begins (`end` 0) or ends (1), as values of this kind are kept."""
+    span = moment.span(wanted)
+    assert span is not None
     if kind == "instant":
-        return _ordered(value, name, literal(span.first, value.type), literal(span.last, value.type))
+        return span[end]
     if kind == "date":
-        first, last = (moment.local(end).date().isoformat() for end in span)
-    else:
-        first, last = _iso(_whole_second(span.first)), _iso(span.last)
-    return _ordered(_bytewise(value, dialect), name, literal(first, Text), literal(last, Text))
+        return moment.local(span[end]).date().isoformat()
+    return _iso(span.last if end else _whole_second(span.first))
 
 
 def _whole_second(instant: datetime) -> datetime:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import ColumnElement, bindparam, literal
+from sqlalchemy.types import TypeEngine
+
 from treue.clock import Duration, parse_instant, resolve
+from treue.model.types import Instant
 from treue.segments.tree import Ago, Scalar
 
 _DAWN = datetime.min.replace(tzinfo=UTC)
@@ -28,6 +33,25 @@ class Moment:
 
     now: datetime
     zone: str
+
+    @property
+    def present(self) -> ColumnElement[datetime]:
+        """The instant itself, as SQL."""
+        return self.value("now", lambda moment: moment.now, Instant())
+
+    def since(self, *durations: Duration) -> ColumnElement[datetime]:
+        """Return the earliest of the instants these long before now, as SQL."""
+        return self.value(("since", durations), lambda moment: min(map(moment.back, durations)), Instant())
+
+    def value(
+        self, name: Hashable, work_out: Callable[[Moment], Any], type_: TypeEngine[Any]
+    ) -> ColumnElement[Any]:
+        """Return as SQL what is worked out from a moment; `name` tells it from all else that is."""
+        return literal(work_out(self), type_)
+
+    def values(self, moment: Moment) -> dict[str, Any]:
+        """Return the parameters of a statement that was made for this one and is run at another moment."""
+        return {}
 
     def back(self, duration: Duration) -> datetime:
         """Return the instant this long before now; the beginning of time where that is out of range."""
@@ -72,6 +96,33 @@ class Moment:
 
     def _end(self, day: date) -> datetime:
         return self._midnight(day + timedelta(days=1)) - _TICK if day < date.max else _DUSK
+
+
+@dataclass(frozen=True)
+class AnyMoment(Moment):
+    """A moment that is told when a statement is run, so that the statement need not be made again for each.
+
+    Not for conditions that look `ahead`: what they come to in SQL depends on the day.
+    """
+
+    now: datetime = _DAWN
+    zone: str = "UTC"
+    _asked: dict[Hashable, tuple[str, Callable[[Moment], Any]]] = field(default_factory=dict, compare=False)
+
+    def value(
+        self, name: Hashable, work_out: Callable[[Moment], Any], type_: TypeEngine[Any]
+    ) -> ColumnElement[Any]:
+        """Return a parameter, the same for the same name."""
+        parameter, _ = self._asked.setdefault(name, (f"moment_{len(self._asked)}", work_out))
+        return bindparam(parameter, type_=type_)
+
+    def values(self, moment: Moment) -> dict[str, Any]:
+        """Return the values of the parameters at a moment."""
+        return {parameter: work_out(moment) for parameter, work_out in self._asked.values()}
+
+    def ahead(self, duration: Duration) -> tuple[date, date]:
+        """Fail: see the class."""
+        raise TypeError("A condition that looks ahead is asked of one moment.")
 
 
 def _iso_day(text: str) -> date | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from treue.segments.tree import Aggregate, All, AnyOf, Condition, Happened, InSegment, Not, Since
+from treue.segments.tree import Aggregate, Ahead, All, AnyOf, Condition, Happened, InSegment, Not, Op, Since
 
 SINCE: dict[Since, str] = {"entry": "entered_at", "arrival": "arrived_at"}
 """The column of a stay that each `since` counts from."""
@@ -49,11 +49,22 @@ def comparisons(condition: Condition) -> int:
 
 
 def _compared(leaf: Condition) -> int:
+    # A list of texts is one IN; of anything else each is compared by itself.
+    asked = (1 if isinstance(op.values[0], str) else len(op.values) for op in _ops(leaf) if op.values)
+    return max(1, sum(asked))
+
+
+def _ops(leaf: Condition) -> list[Op]:
     ops = [op for where in getattr(leaf, "where", ()) for op in where.ops]
     for name in ("ops", "last", "first"):
         ops += getattr(leaf, name, ())
-    # A list of texts is one IN; of anything else each is compared by itself.
-    return max(1, sum(1 if isinstance(op.values[0], str) else len(op.values) for op in ops if op.values))
+    return ops
+
+
+def looks_ahead(condition: Condition) -> bool:
+    """Return whether a condition asks for the days ahead."""
+    values = (value for leaf in leaves(condition) for op in _ops(leaf) for value in op.values)
+    return any(isinstance(value, Ahead) for value in values)
 
 
 def only_events(condition: Condition) -> bool:

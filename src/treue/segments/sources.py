@@ -131,27 +131,27 @@ class Facts:
         found = select(consent.c.customer_id, consent.c.since.label("n0"))
         given = consent.c.given.is_(True)
         return self._restricted(
-            found.where(exactly(consent.c.channel, channel), given, consent.c.since <= self._moment.now),
+            found.where(exactly(consent.c.channel, channel), given, consent.c.since <= self._moment.present),
             consent.c.customer_id,
         )
 
     def _suppressed(self, channel: str) -> Select[Any]:
         owner = customer.join(suppression, suppresses(suppression, channel, customer.c[ADDRESS[channel]]))
         found = select(customer.c.id.label("customer_id"), suppression.c.since.label("n0")).select_from(owner)
-        return self._restricted(found.where(suppression.c.since <= self._moment.now), customer.c.id)
+        return self._restricted(found.where(suppression.c.since <= self._moment.present), customer.c.id)
 
     def _journey(self, facts: Sequence[JourneyFact]) -> Select[Any]:
         named = _named(facts[0].leaf.journey)
         query = select(enrollment.c.customer_id).where(enrollment.c.journey_id == named)
         query = self._restricted(
-            query.where(enrollment.c.entered_at <= self._moment.now), enrollment.c.customer_id
+            query.where(enrollment.c.entered_at <= self._moment.present), enrollment.c.customer_id
         )
         columns = [Column(fact, *self._stay(fact.leaf.state), repr(fact)) for fact in facts]
         return _grouped(query, columns, [enrollment.c.customer_id])
 
     def _stay(self, state: str) -> tuple[ColumnElement[Any], tuple[ColumnElement[bool], ...]]:
         """Return what is told of a customer's stays, and which of them count."""
-        left = enrollment.c.left_at <= self._moment.now
+        left = enrollment.c.left_at <= self._moment.present
         match state:
             case "inside":
                 return func.max(enrollment.c.entered_at), (func.coalesce(not_(left), true()),)
@@ -164,7 +164,7 @@ class Facts:
         columns = [self._message(fact) for fact in facts]
         query = self._restricted(select(message.c.customer_id), message.c.customer_id)
         used = {fact.leaf.was for fact in facts}
-        query = query.where(or_(*(message.c[f"{was}_at"] <= self._moment.now for was in sorted(used))))
+        query = query.where(or_(*(message.c[f"{was}_at"] <= self._moment.present for was in sorted(used))))
         templates = {fact.leaf.template for fact in facts}
         if len(facts) > 1 and None not in templates:
             query = query.where(or_(*(exactly(message.c.template, one) for one in templates if one)))
@@ -173,9 +173,9 @@ class Facts:
     def _message(self, fact: MessageFact) -> Column:
         leaf = fact.leaf
         at = message.c[f"{leaf.was}_at"]
-        fits = [at <= self._moment.now]
+        fits = [at <= self._moment.present]
         if leaf.within:
-            fits.append(at > self._moment.back(leaf.within))
+            fits.append(at > self._moment.since(leaf.within))
         if leaf.template is not None:
             fits.append(exactly(message.c.template, leaf.template))
         if leaf.channel is not None:
@@ -189,10 +189,10 @@ class Facts:
     def _events(self, facts: Sequence[EventFact]) -> Select[Any]:
         columns = [Column(fact, self._value(fact), self._fits(fact), _filter(fact)) for fact in facts]
         query = select(event.c.customer_id).where(exactly(event.c.name, facts[0].event))
-        query = query.where(event.c.at <= self._moment.now)
+        query = query.where(event.c.at <= self._moment.present)
         windows = [fact.within for fact in facts]
         if len(facts) > 1 and all(windows):
-            query = query.where(event.c.at > min(self._moment.back(one) for one in windows if one))
+            query = query.where(event.c.at > self._moment.since(*(one for one in windows if one)))
         if facts[0].since or facts[0].same:
             return self._of_stays(query, columns, facts[0])
         return _grouped(self._restricted(query, event.c.customer_id), columns, [event.c.customer_id])
@@ -228,7 +228,7 @@ class Facts:
         )
 
     def _fits(self, fact: EventFact) -> tuple[ColumnElement[bool], ...]:
-        window = (event.c.at > self._moment.back(fact.within),) if fact.within else ()
+        window = (event.c.at > self._moment.since(fact.within),) if fact.within else ()
         return window + event_fits_all(fact.where, event.c.properties, self._moment, self._dialect)
 
     def _value(self, fact: EventFact) -> ColumnElement[Any]:

@@ -29,7 +29,7 @@ from treue.model.states import ADDRESS, BUILT_IN_ATTRIBUTES
 from treue.model.tables import customer
 from treue.segments.compare import all_fit, rules_out_zero
 from treue.segments.facts import facts_of, reads_customer
-from treue.segments.moment import Moment
+from treue.segments.moment import AnyMoment, Moment
 from treue.segments.sources import Facts, event_fits_all, shared
 from treue.segments.tree import (
     Aggregate,
@@ -47,7 +47,7 @@ from treue.segments.tree import (
 )
 from treue.segments.typed import typed
 
-__all__ = ["Moment", "Verdicts", "branches", "event_fits", "members", "shared", "stays"]
+__all__ = ["AnyMoment", "Moment", "Verdicts", "branches", "event_fits", "members", "shared", "stays"]
 
 
 def members(
