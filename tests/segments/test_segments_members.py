@@ -12,7 +12,8 @@ from worlds import agree, ids, store
 
 from treue.clock import Duration
 from treue.model import tables
-from treue.segments.sql import Moment, branches, event_fits, members
+from treue.segments.needs import looks_ahead
+from treue.segments.sql import AnyMoment, Moment, branches, event_fits, members
 from treue.segments.tree import (
     Aggregate,
     Ago,
@@ -76,6 +77,13 @@ def test_90_days_count_back_on_the_workspace_clock_across_a_clock_change(connect
     within = Happened("order.placed", within=DAYS_90)
     assert not holds(connection, within, midway)
     assert holds(connection, within, midway, Moment(NOW, "UTC"))
+
+
+def test_what_looks_ahead_is_asked_of_one_moment(connection: Connection) -> None:
+    birthday = attribute("birthday", "date", "anniversary_in", Ahead(Duration(days=3)))
+    assert looks_ahead(birthday)
+    with pytest.raises(TypeError, match="one moment"):
+        members(birthday, AnyMoment(), connection.dialect.name)
 
 
 def test_what_happens_after_now_is_not_known_yet(connection: Connection) -> None:

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, delete, insert
 
 from treue.model import tables
 from treue.segments.explain import explain, explanation
-from treue.segments.needs import needs
-from treue.segments.sql import Moment, branches, members
+from treue.segments.needs import looks_ahead, needs
+from treue.segments.sql import AnyMoment, Moment, branches, members
 from treue.segments.tree import Condition
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
@@ -140,6 +140,10 @@ def agree(
     for condition in conditions:
         wanted = [number for number, person in stored.items() if naive.holds(condition, person)]
         assert ids(connection, members(condition, moment, dialect, tables.cohort)) == wanted
+        if not looks_ahead(condition):
+            then = AnyMoment(zone=moment.zone)
+            query = members(condition, then, dialect, tables.cohort)
+            assert sorted(connection.scalars(query, then.values(moment))) == wanted
         if not needs(condition):
             assert ids(connection, members(condition, moment, dialect)) == wanted
         number = next(iter(stored))
