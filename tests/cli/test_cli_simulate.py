@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import csv
 import gzip
+import os
 import shutil
+import signal
 import subprocess
-from datetime import UTC, datetime
+import sys
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -355,3 +359,24 @@ def test_three_months_of_cdnow_come_to_what_the_file_says(treue: Run, shop: Path
     assert thanks["steps"][0]["sent"] == {"email": len(set(quarter))}
     assert not thanks["refused"]
     assert len(found["days"]) == 91
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_simulation_that_is_ended_leaves_no_copy_of_the_data(
+    shop: Path, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    days = (datetime(2020, 1, 1, tzinfo=UTC) + timedelta(days=n) for n in range(2_000))
+    rows = [f"c{n % 50},{day:%Y-%m-%d},30" for n, day in enumerate(days)]
+    file, temporary = tmp_path / "orders.csv", tmp_path / "temporary"
+    file.write_text("\n".join(["customer,at,total", *rows]))
+    temporary.mkdir()
+    period = ("--from", "2020-01-01", "--to", "2025-06-30", "--history", str(file), "--event", "order.placed")
+    command = [sys.executable, "-m", "treue", "--workspace", str(shop), "simulate", *period]
+    own = {**os.environ, "TMPDIR": str(temporary)}
+    with subprocess.Popen(command, env=own, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        while running.poll() is None and not list(temporary.glob("treue-simulate-*/*/replayed.db")):
+            time.sleep(0.05)
+        running.send_signal(number)
+        _, said = running.communicate(timeout=60)
+    assert running.returncode == code, said
+    assert list(temporary.iterdir()) == []

@@ -36,7 +36,8 @@ def plan(context: typer.Context, migrate: Migrate = False, json: Json = False) -
     with assembled(opening.workspace(context), deliver=False) as assembly:
         files = assembly.files(migrate=migrate)
         found, now = assembly.look(files), utc_now()
-        ahead = assembly.forecast(files, now)
+        with opening.ended_in_order():
+            ahead = assembly.forecast(files, now)
         notes = assembly.strange_moves()
         _remember(assembly, found)
     if json:

@@ -66,7 +66,7 @@ def _create(workspace: Workspace, customer: str, journey: str) -> str:
 def _run(workspace: Workspace, names: list[str], *, json: bool) -> None:
     from treue.testing import scenarios
 
-    with opening.short_lived():
+    with opening.short_lived(), opening.ended_in_order():
         report = scenarios.run(workspace, names, None if json else _Telling())
     if json:
         output.document(

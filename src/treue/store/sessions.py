@@ -104,7 +104,7 @@ def without_foreign_keys(connection: Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        if watched:
+        if watched and not connection.invalidated:  # as Ctrl-C leaves it
             driver.execute("PRAGMA foreign_keys = ON")
 
 

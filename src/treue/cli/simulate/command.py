@@ -74,7 +74,7 @@ def simulate(
     period = _period(from_, to, workspace.settings.timezone)
     if history is None and (map_ or event):
         raise UsageError("`--map` and `--event` say how to read a file; name it with `--history FILE`.")
-    with tempfile.TemporaryDirectory(prefix="treue-simulate-") as folder:
+    with opening.ended_in_order(), tempfile.TemporaryDirectory(prefix="treue-simulate-") as folder:
         past = _past(workspace, history, mapping(map_ or []), event, Path(folder))
         tally = _replayed(workspace, past, period, Path(folder), names, "")
         other = None
