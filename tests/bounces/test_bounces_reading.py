@@ -241,6 +241,24 @@ def test_a_text_may_speak_of_several_recipients() -> None:
     ]
 
 
+def test_a_line_of_a_transcript_speaks_of_one_recipient() -> None:
+    told = """\
+   ----- Transcript of session follows -----
+554 <ada@example.com>... Remote protocol error
+550 <bob@example.org>... Host unknown
+While talking to mx.example.net:
+>>> RCPT To:<eve@example.net>
+<<< 550 <eve@example.net>... User unknown
+550 <eve@example.net>... User unknown
+"""
+    found = [(one.recipient, one.cause) for one in read(text(told)).verdicts]
+    assert found == [
+        ("ada@example.com", Cause.protocol),
+        ("bob@example.org", Cause.domain_unknown),
+        ("eve@example.net", Cause.user_unknown),
+    ]
+
+
 def test_the_failed_recipients_may_be_named_in_the_header() -> None:
     mail = text("Something went wrong.", more="X-Failed-Recipients: ada@example.com, bob@example.com\n")
     assert [one.recipient for one in read(mail).verdicts] == ["ada@example.com", "bob@example.com"]

@@ -148,26 +148,32 @@ def address_in(text: str) -> str:
 
 def from_text(mail: Mail, ours: set[str]) -> list[Said]:
     """Return what the text of a bounce says of each recipient; `ours` are addresses that are none of them."""
-    text = unquoted(told(mail))
-    failed = [
-        a.strip("<> ")
-        for field in mail.fields.get("x-failed-recipients", [])
-        for a in field.split(",")
-        if "@" in a
-    ]
-    if not text and not failed:
-        return []
+    text, failed = unquoted(told(mail)), _failed(mail)
     listed = {one.lower() for one in failed}
     places = _places(text, listed, ours) or _places(text, listed, set())
     if not places:
-        return [Said(recipient=one, text=text) for one in failed or [""]]
-    ends = [start for _, start in places[1:]] + [len(text)]
-    blocks: dict[str, str] = {}
-    for (address, start), end in zip(places, ends, strict=True):
-        blocks[address] = blocks.get(address, "") + "\n" + text[start:end]
+        return [Said(recipient=one, text=text) for one in failed or ([""] if text else [])]
+    blocks = _blocks(text, places)
     if len(blocks) == 1:
         return [Said(recipient=next(iter(blocks)), text=text)]
     return [Said(recipient=address, text=block) for address, block in blocks.items()][:_MANY]
+
+
+def _failed(mail: Mail) -> list[str]:
+    """Return the recipients that Exim and Gmail name in the header."""
+    named = [one for value in mail.fields.get("x-failed-recipients", []) for one in value.split(",")]
+    return [one.strip("<> ") for one in named if "@" in one]
+
+
+def _blocks(text: str, places: list[tuple[str, int]]) -> dict[str, str]:
+    """Return each recipient's part of a text: until the next one begins, or a line where a transcript names several."""
+    blocks = dict[str, str]()
+    ends = [start for _, start in places[1:]] + [len(text)]
+    for (address, start), end in zip(places, ends, strict=True):
+        said = text[start:end]
+        said = said.partition("\n")[0] if said[:3].isdigit() else said
+        blocks[address] = f"{blocks.get(address, '')}\n{said}"
+    return blocks
 
 
 def _places(text: str, failed: set[str], ours: set[str]) -> list[tuple[str, int]]:
