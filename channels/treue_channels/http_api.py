@@ -162,6 +162,8 @@ class HttpApi:
         """Put messages to the provider by one request, or by more where it refuses the whole for the sake of a few."""
         try:
             request = self.request(messages)
+        except ChannelError as error:
+            return [our_fault(self.redacted(str(error)))] * len(messages)
         except Exception as error:
             reason = f"A request to {self.provider} could not be made of it: {type(error).__name__}."
             return [Retry(reason)] * len(messages)

@@ -160,11 +160,16 @@ def text(found: Any, *path: str, longest: int = 500) -> str:
 
 def moment(value: Any, received_at: datetime) -> datetime:
     """Return the instant in UTC that an ISO 8601 text or a Unix time in seconds means; never later than it was received."""
+    at = instant(value)
+    return min(at, received_at) if at and at.year > 1970 else received_at
+
+
+def instant(value: Any) -> datetime | None:
+    """Return the instant in UTC that a value means, None where it means none."""
     try:
-        at = _instant(value)
+        return _instant(value)
     except (ValueError, OverflowError, OSError, TypeError):
-        return received_at
-    return min(at, received_at) if at.year > 1970 else received_at
+        return None
 
 
 def event_id(*parts: object) -> str:
