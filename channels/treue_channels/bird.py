@@ -47,8 +47,6 @@ REMEMBERED = 9_000.0
 KEY = "treue_key"
 """Under this name our key travels with a message, and comes back in callbacks."""
 
-CATEGORIES = ("marketing", "transactional", "service", "authentication")
-
 _REGION = re.compile(r"b[km]_([a-z]{2}[0-9])_")
 _NUMBER_WRONG = {"SMSInvalidRecipient"}
 _SENDER_WRONG = {"SMSSenderNotConfigured", "SMSUnsupportedFeature", "SenderCategoryNotPermitted"}
@@ -73,7 +71,7 @@ class Bird(SmsApi):
     """Sends with a workspace's `api_key`, whose beginning names the region, from `sender`.
 
     `webhook_secret` (`whsec_…`) is that of the endpoint that Bird calls; several, separated by spaces, while one replaces
-    another. `category` is what Bird is told of every message.
+    another.
     """
 
     provider: ClassVar[str] = "Bird"
@@ -86,7 +84,6 @@ class Bird(SmsApi):
         kind: Kind = "sms",
         *,
         webhook_secret: str = "",
-        category: str = "marketing",
         smart_encoding: bool = False,
         url: str = "",
         timeout: float = TIMEOUT,
@@ -94,9 +91,7 @@ class Bird(SmsApi):
         secrets = active_secrets(webhook_secret)
         super().__init__(url or _home(api_key), [api_key, *secrets], timeout)
         self._webhook_secrets = _checked(secrets)
-        if category not in CATEGORIES:
-            raise ChannelError(f"The option `category` of Bird is one of {', '.join(CATEGORIES)}.")
-        self._sender, self._category = sender_id(sender), category
+        self._sender = sender_id(sender)
         self._smart = yes_or_no(smart_encoding, "smart_encoding")
         self._key = api_key
 
@@ -107,7 +102,7 @@ class Bird(SmsApi):
             "to": message.to,
             "from": self._sender,
             "text": message.text,
-            "category": self._category,
+            "category": "transactional" if message.category == "transactional" else "marketing",
             "metadata": {KEY: message.key},
             **({"options": {"smart_encoding": True}} if self._smart else {}),
         }

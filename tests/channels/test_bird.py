@@ -196,11 +196,28 @@ def test_a_sender_that_is_not_ours_stops_the_channel(provider: BirdServer) -> No
     bird.close()
 
 
-def test_category_and_smart_encoding_are_settings(provider: BirdServer) -> None:
-    bird = Bird(KEY, "Klangladen", category="transactional", smart_encoding=True, url=provider.url)
+@pytest.mark.parametrize(
+    ("category", "said"),
+    [
+        ("transactional", "transactional"),
+        ("relational", "marketing"),
+        ("promotional", "marketing"),
+        ("", "marketing"),
+    ],
+)
+def test_bird_is_told_what_a_message_is_for(
+    bird: Bird, provider: BirdServer, category: str, said: str
+) -> None:
+    one(bird, replace(example_message("sms", 1), category=category))
+    (sent,) = provider.sent.values()
+    assert sent["category"] == said
+
+
+def test_smart_encoding_is_asked_for(provider: BirdServer) -> None:
+    bird = Bird(KEY, "Klangladen", smart_encoding=True, url=provider.url)
     one(bird, example_message("sms", 1))
     (sent,) = provider.sent.values()
-    assert (sent["category"], sent["options"]) == ("transactional", {"smart_encoding": True})
+    assert sent["options"] == {"smart_encoding": True}
     bird.close()
 
 
@@ -216,7 +233,6 @@ def test_the_key_names_where_bird_lives() -> None:
         ({"api_key": "live_abc"}, "begins with its region"),
         ({"api_key": ""}, "begins with its region"),
         ({"webhook_secret": "whsec_ä"}, "`webhook_secret` of Bird is no secret"),
-        ({"category": "promotional"}, "one of marketing, transactional"),
         ({"smart_encoding": 1}, "true or false"),
     ],
 )

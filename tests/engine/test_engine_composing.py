@@ -139,6 +139,12 @@ def test_an_sms_has_a_text_and_no_mail(templates: Path) -> None:
     assert (out.text, out.raw, out.mail) == ("Hallo Ada", b"", None)
 
 
+def test_an_sms_says_what_it_is_for(templates: Path) -> None:
+    for category in ("marketing", "transactional"):
+        out = ready(writer(templates, WHOLE), claimed(channel="sms", category=category))
+        assert out.category == category
+
+
 @pytest.mark.parametrize("channel", ["email", "sms"])
 @pytest.mark.parametrize("can", [WHOLE, PARTS])
 def test_it_says_until_when_it_may_be_shown(templates: Path, channel: str, can: Capabilities) -> None:

@@ -50,8 +50,8 @@ class Outgoing:
 
     `key` is the idempotency key, the same on every attempt, and what a provider hands back in its callbacks. For
     e-mail, `sender` is the envelope's; a channel that declares `mime` gets `raw`, the whole RFC 5322 message with
-    CRLF line ends, all others get `mail`. For SMS and push `text` is the body and `title` and `link` what push
-    adds. `expires_at` is when it may not be shown to anybody any more, for providers that can be told so. For a
+    CRLF line ends, all others get `mail`. For SMS and push `text` is the body, `category` says what it is for
+    (promotional, relational, transactional), and `title` and `link` are what push adds. `expires_at` is when it may not be shown to anybody any more, for providers that can be told so. For a
     webhook `to` is the address, `raw` the document, and `data` has its `method` and the name of the environment
     variable with its `secret`.
     """
@@ -66,3 +66,4 @@ class Outgoing:
     data: Mapping[str, str] = field(default_factory=dict)
     mail: Mail | None = None
     expires_at: datetime | None = None
+    category: str = ""

@@ -112,6 +112,7 @@ class Writer:
                 title=rendered.title,
                 link=rendered.link,
                 expires_at=message.send_by,
+                category=message.category,
             )
         return self._mail(message, rendered, context["links"]["unsubscribe"], now)
 
