@@ -152,7 +152,7 @@ class Apns:
     def _receipt(self, fate: Fate) -> Receipt:
         if isinstance(fate, Answer):
             return self._read(fate)
-        return Unknown(fate.reason) if isinstance(fate, Lost) else Retry(fate.reason, everyone=True)
+        return Unknown(fate.reason) if isinstance(fate, Lost) else Retry(fate.reason, everyone=fate.everyone)
 
     def _read(self, answer: Answer) -> Receipt:
         reason = _reason(answer)

@@ -29,7 +29,7 @@ class Calls(PublicCalls):
     """Makes calls to the listed `hosts`. `resolve`, `network` and `trust` are seams: no setting reaches them."""
 
     capabilities = Capabilities(
-        "webhook", batch=AT_ONCE, dedup_window=float("inf"), address="the URL of the `call` step"
+        "webhook", at_once=AT_ONCE, dedup_window=float("inf"), address="the URL of the `call` step"
     )
 
     def __init__(

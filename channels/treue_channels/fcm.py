@@ -85,9 +85,11 @@ class Fcm(HttpApi):
 
     def request(self, messages: Sequence[Outgoing]) -> HttpRequest:
         """Return the request that sends one message."""
-        return json_request(
-            self._path, {"message": _message(messages[0])}, {"Authorization": f"Bearer {self._access.text()}"}
-        )
+        token = self._access.text()
+        if isinstance(token, Retry):
+            raise ChannelError(token.reason)
+        message = {"message": _message(messages[0])}
+        return json_request(self._path, message, {"Authorization": f"Bearer {token}"})
 
     def receipts(self, messages: Sequence[Outgoing], answer: HttpAnswer) -> Sequence[Receipt]:
         """Return the receipt of a yes: it names the message."""

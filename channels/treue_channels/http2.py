@@ -56,9 +56,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Untouched:
-    """The request was certainly not processed, nor will be."""
+    """The request was certainly not processed, nor will be. `everyone`: nor would any other have been."""
 
     reason: str
+    everyone: bool = True
 
 
 @dataclass(frozen=True)
@@ -308,7 +309,7 @@ class _Line:
 def _reset(host: str, event: h2.events.StreamReset) -> Fate:
     """Return what a reset means: only a refused stream was certainly not processed (section 8.7)."""
     if event.error_code == ErrorCodes.REFUSED_STREAM:
-        return Untouched(f"{host} refused the stream")
+        return Untouched(f"{host} refused the stream", everyone=False)
     return Lost(f"{host} broke the request off with code {event.error_code}")
 
 

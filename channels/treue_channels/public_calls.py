@@ -1,13 +1,16 @@
 """Requests to addresses that come from customers' data: several side by side, to the open internet and nothing else.
 
 By https, on port 443, to hosts that are allowed by name and have public addresses (`public_network`). There is no
-redirect, no proxy, no cookie, and no credential of ours. An exchange has five seconds, an answer a megabyte.
+redirect, no proxy, no cookie, and no credential of ours. An exchange has five seconds, an answer a megabyte. A connection
+is kept for the next request to the same host, but not longer than for a batch, unless a request or its answer says
+`Connection: close`.
 """
 
 from __future__ import annotations
 
 import re
 import ssl
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -53,6 +56,19 @@ class PublicCall:
     body: bytes | None = field(repr=False)
 
 
+@dataclass(frozen=True)
+class _Line:
+    """A connection to a host, by addresses that were looked at."""
+
+    network: Pinned
+    connection: httpcore.HTTPConnection
+
+    @property
+    def usable(self) -> bool:
+        """Whether it takes another request; not where the host has hung up meanwhile."""
+        return self.connection.is_available() and not self.connection.has_expired()
+
+
 class PublicCalls:
     """What makes such requests; inherit it and say `call` and `receipt`.
 
@@ -71,6 +87,7 @@ class PublicCalls:
         self._trust, self._seconds = trust, seconds
         self._threads: ThreadPoolExecutor | None = None
         self._look_ups: ThreadPoolExecutor | None = None
+        self._mine, self._lines = threading.local(), list[_Line]()
 
     def call(self, message: Outgoing) -> PublicCall | Receipt:
         """Return the request for a message, or its receipt where there is none to make."""
@@ -94,6 +111,7 @@ class PublicCalls:
                 receipt = made.get(n, TAKEN_OVER)
                 progress.settled(message.key, receipt)
                 receipts.append(receipt)
+        self._hang_up()
         return receipts
 
     def close(self) -> None:
@@ -108,11 +126,9 @@ class PublicCalls:
         return self._exchange(call) if isinstance(call, PublicCall) else call
 
     def _exchange(self, call: PublicCall) -> Receipt:
-        assert self._look_ups is not None
-        host, deadline = call.host, time.monotonic() + self._seconds
+        host = call.host
         try:
-            addresses = public_addresses(host, self._resolve, self._look_ups, self._seconds)
-            return self._answered(call, Pinned(self._network, addresses, deadline))
+            return self._answered(call, self._line(host))
         except Forbidden as error:
             return Refused(str(error), forbidden=True)
         except NoAddress as error:
@@ -124,13 +140,37 @@ class PublicCalls:
         except Exception as error:  # no exception crosses the port
             return Unknown(f"The call to {host} broke off: {type(error).__name__}")
 
-    def _answered(self, call: PublicCall, network: Pinned) -> Receipt:
+    def _line(self, host: str) -> _Line:
+        """Return this thread's connection to a host, the one it has or another."""
+        assert self._look_ups is not None
+        deadline, mine = time.monotonic() + self._seconds, self._mine.__dict__
+        if host in mine and mine[host].usable:
+            mine[host].network.deadline = deadline
+            return mine[host]  # type: ignore[no-any-return]
+        addresses = public_addresses(host, self._resolve, self._look_ups, self._seconds)
+        network, origin = (
+            Pinned(self._network, addresses, deadline),
+            httpcore.Origin(b"https", host.encode(), 443),
+        )
+        line = _Line(
+            network, httpcore.HTTPConnection(origin, ssl_context=self._trust, network_backend=network)
+        )
+        mine[host] = line
+        self._lines.append(line)
+        return line
+
+    def _hang_up(self) -> None:
+        for line in self._lines:
+            line.connection.close()
+        self._lines.clear()
+        self._mine = threading.local()
+
+    def _answered(self, call: PublicCall, line: _Line) -> Receipt:
         url = httpcore.URL("https" + call.url[5:])
         timeout = dict.fromkeys(("connect", "read", "write", "pool"), self._seconds)
-        connection = httpcore.HTTPConnection(url.origin, ssl_context=self._trust, network_backend=network)
-        with connection, connection.stream(
+        with line.connection.stream(
             call.method, url, headers=call.headers, content=call.body, extensions={"timeout": timeout}
-        ) as response:  # fmt: skip
+        ) as response:
             headers = {
                 name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers
             }

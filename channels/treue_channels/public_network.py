@@ -98,7 +98,7 @@ class Pinned(httpcore.NetworkBackend):
     """Connects to addresses that were looked at before, whatever the name means by now, and keeps to a deadline."""
 
     def __init__(self, network: httpcore.NetworkBackend, addresses: Sequence[str], deadline: float) -> None:
-        self._network, self._addresses, self._deadline = network, addresses, deadline
+        self._network, self._addresses, self.deadline = network, addresses, deadline
 
     def connect_tcp(self, host: str, port: int, timeout: float | None = None, local_address: str | None = None,
                     socket_options: Any = None) -> httpcore.NetworkStream:  # fmt: skip
@@ -111,23 +111,29 @@ class Pinned(httpcore.NetworkBackend):
         return self._connect(self._addresses[-1], port)
 
     def _connect(self, address: str, port: int) -> httpcore.NetworkStream:
-        left = _left(self._deadline, httpcore.ConnectTimeout)
-        return Timed(self._network.connect_tcp(address, port, left), self._deadline)
+        return Timed(self._network.connect_tcp(address, port, self.left(httpcore.ConnectTimeout)), self)
+
+    def left(self, too_late: type[Exception]) -> float:
+        """Return the seconds that are left, or raise `too_late`."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise too_late("the time for it was over")
+        return left
 
 
 class Timed(httpcore.NetworkStream):
     """A stream whose every read and write ends by the deadline, so that dripping bytes does not prolong a call."""
 
-    def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
-        self._stream, self._deadline = stream, deadline
+    def __init__(self, stream: httpcore.NetworkStream, network: Pinned) -> None:
+        self._stream, self._network = stream, network
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read what there is."""
-        return self._stream.read(max_bytes, _left(self._deadline, httpcore.ReadTimeout))
+        return self._stream.read(max_bytes, self._network.left(httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write all of it."""
-        self._stream.write(buffer, _left(self._deadline, httpcore.WriteTimeout))
+        self._stream.write(buffer, self._network.left(httpcore.WriteTimeout))
 
     def close(self) -> None:
         """Close the stream."""
@@ -137,19 +143,12 @@ class Timed(httpcore.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         """Go on under TLS, the certificate held against the host's name."""
-        left = _left(self._deadline, httpcore.ConnectTimeout)
-        return Timed(self._stream.start_tls(ssl_context, server_hostname, left), self._deadline)
+        left = self._network.left(httpcore.ConnectTimeout)
+        return Timed(self._stream.start_tls(ssl_context, server_hostname, left), self._network)
 
     def get_extra_info(self, info: str) -> Any:
         """Return what the stream knows about itself."""
         return self._stream.get_extra_info(info)
-
-
-def _left(deadline: float, too_late: type[Exception]) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise too_late("the time for it was over")
-    return left
 
 
 def said(error: BaseException) -> str:

@@ -56,7 +56,7 @@ class WebPush(PublicCalls):
     """
 
     capabilities = Capabilities(
-        kind="push", batch=AT_ONCE, address="the browser's PushSubscription as compact JSON"
+        kind="push", batch=20, at_once=AT_ONCE, address="the browser's PushSubscription as compact JSON"
     )
 
     def __init__(
@@ -104,7 +104,6 @@ class WebPush(PublicCalls):
             return Refused("The subscription's key is no point of P-256.")
         headers = [
             ("User-Agent", "Treue"),
-            ("Connection", "close"),
             ("Content-Type", "application/octet-stream"),
             ("Content-Encoding", "aes128gcm"),
             ("TTL", str(self._ttl(message))),

@@ -40,6 +40,7 @@ class Receiver:
     received: list[Received] = field(default_factory=list)
     answers: list[Answer | Callable[[BaseHTTPRequestHandler], None]] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
+    connections: int = 0
     usual: Answer = (200, {}, b"ok")
 
     @property
@@ -55,6 +56,10 @@ def receiving(trust: tuple[Path, Path]) -> Iterator[Receiver]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            receiver.connections += 1
+            super().setup()
 
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from apple_apns import KEY_ID, NOW, TEAM_ID, TOPIC, Apple, signing_key
 from calls import certificate
-from h2_server import GoAway, HangUp, Reply, Silence
+from h2_server import GoAway, HangUp, Reply, Reset, Silence
 
 from treue.channel import Accepted, Kind, Outgoing, Receipt, Refused, Retry, Unknown
 from treue.errors import ChannelError
@@ -271,6 +271,14 @@ def test_a_goodbye_costs_nobody_a_message(apns: Apns, apple: Apple) -> None:
     receipts = apns.send(batch, log)
     assert [type(receipt) for receipt in receipts] == [Accepted, Unknown, *[Accepted] * 27]
     assert [log.of(message.key) for message in batch] == [["started", "settled"]] * 29
+
+
+def test_a_stream_that_apple_refuses_is_that_messages_matter(apns: Apns, apple: Apple) -> None:
+    send(apns, push(0))
+    apple.next = [Reset()]
+    receipts = send(apns, *[push(n) for n in range(1, 4)])
+    assert receipts[0] == Retry("127.0.0.1 refused the stream")
+    assert [type(receipt) for receipt in receipts[1:]] == [Accepted] * 2
 
 
 def test_where_the_answer_is_lost_nobody_knows(apple: Apple, files: tuple[Path, Path]) -> None:

@@ -125,6 +125,19 @@ def test_the_push_service_knows_who_sends(webpush: WebPush, service: Receiver) -
     assert claims["sub"] == "mailto:ops@shop.example"
 
 
+def test_connections_are_kept_for_a_batch_and_no_longer(webpush: WebPush, service: Receiver) -> None:
+    assert {type(receipt) for receipt in send(webpush, *[push(n) for n in range(80)])} == {Accepted}
+    assert service.connections <= 16
+    send(webpush, push())
+    assert service.connections <= 17
+
+
+def test_a_connection_that_the_service_closes_costs_nothing(webpush: WebPush, service: Receiver) -> None:
+    service.usual = 201, {"Connection": "close"}, b""
+    assert {type(receipt) for receipt in send(webpush, *[push(n) for n in range(40)])} == {Accepted}
+    assert service.connections == 40
+
+
 def test_each_message_has_a_seal_of_its_own(webpush: WebPush, service: Receiver) -> None:
     send(webpush, push(), push())
     first, second = (came.body for came in service.received)
