@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,9 @@ LONGEST_TTL = 2_419_200
 """Seconds, four weeks."""
 
 _TOKEN = re.compile(r"[!-~]{1,4096}")
+_ASKED_AGAIN = 10.0
+"""Seconds after which a token server that gave no token is asked again: not by every message."""
+
 _STALE = Retry("FCM does not take our access token (any more).", SETTINGS_PAUSE, everyone=True)
 
 
@@ -75,13 +80,11 @@ class Fcm(HttpApi):
         """Send one message; where the access token is refused, once more with a new one."""
         token = self._access.text()
         if isinstance(token, Retry):
-            return [token] * len(messages)
+            return [replace(token, reason=self.redacted(token.reason))]
         receipts = super().hand_over(messages)
-        if receipts[0] is not _STALE:
+        if receipts[0] is not _STALE or isinstance(self._access.renewed(token), Retry):
             return receipts
-        self._access.forget(token)
-        fresh = self._access.text()
-        return [fresh] if isinstance(fresh, Retry) else super().hand_over(messages)
+        return super().hand_over(messages)
 
     def request(self, messages: Sequence[Outgoing]) -> HttpRequest:
         """Return the request that sends one message."""
@@ -131,41 +134,43 @@ class AccessToken:
         except (ValueError, TypeError, KeyError):
             raise _no_account() from None
         self._timeout, self._turn = float(timeout), threading.Lock()
+        self._failure: tuple[Retry, float] | None = None
 
     def text(self) -> str | Retry:
         """Return the token, or a receipt for everyone where none is to be had."""
         with self._turn:
-            if not self._credentials.valid:
-                failure = self._fetch()
-                if failure:
-                    return failure
-            return str(self._credentials.token)
+            if self._credentials.valid:
+                return self.known
+            if self._failure and time.monotonic() - self._failure[1] < _ASKED_AGAIN:
+                return self._failure[0]
+            failure = self._fetch()
+            self._failure = (failure, time.monotonic()) if failure else None
+            return failure or self.known
 
     @property
     def known(self) -> str:
         """The token as it is now, good or not."""
         return str(self._credentials.token or "")
 
-    def forget(self, token: str) -> None:
-        """Fetch another one next time, unless that has been done meanwhile."""
+    def renewed(self, token: str) -> str | Retry:
+        """Return another token than this one, which was refused; several threads may ask for it at once."""
         with self._turn:
             if self._credentials.token == token:
                 self._credentials.token = None
+        return self.text()
 
     def _fetch(self) -> Retry | None:
-        from google.auth.exceptions import GoogleAuthError, RefreshError
+        from google.auth.exceptions import RefreshError
 
         try:
             with httpx.Client(timeout=self._timeout) as client:
                 self._credentials.refresh(_transport(client))
         except RefreshError as error:
-            return our_fault(
-                f"Google gives no access token: {printable(str(error.args[0] if error.args else error), 200)}"
-            )
-        except (GoogleAuthError, httpx.HTTPError) as error:
-            return Retry(
-                f"Google's token server cannot be reached: {printable(str(error), 150)}", everyone=True
-            )
+            said = printable(str(error.args[0] if error.args else error), 200)
+            return our_fault(f"Google gives no access token: {said}")
+        except Exception as error:
+            said = printable(str(error), 150) or type(error).__name__
+            return Retry(f"Google's token server cannot be reached: {said}", everyone=True)
         return None
 
 

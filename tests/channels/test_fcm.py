@@ -236,6 +236,12 @@ def test_where_the_token_server_is_gone_everybody_waits_and_nothing_was_sent(
     assert firebase.asked == []
 
 
+def test_a_token_server_that_gives_none_is_not_asked_by_every_message(fcm: Fcm, tokens: TokenServer) -> None:
+    tokens.always(Reply.json({"error": "invalid_client"}, 401))
+    assert {type(receipt) for receipt in send(fcm, *[push(n) for n in range(100)])} == {Retry}
+    assert len(tokens.asked) == 1
+
+
 def test_where_the_token_server_refuses_the_account_everybody_waits(fcm: Fcm, tokens: TokenServer) -> None:
     tokens.always(Reply.json({"error": "invalid_grant", "error_description": "Account deleted."}, 400))
     (receipt,) = send(fcm, push(0))
