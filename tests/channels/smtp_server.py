@@ -32,12 +32,14 @@ class Script:
     features: tuple[str, ...] = ("SIZE 33554432", "8BITMIME")
     lenient: bool = False  # says 354 to DATA even where it refused the recipient (RFC 2920 3.1 allows it)
     drips: bool = False  # one byte a packet
+    most_connections: int = 10**9
     messages_a_connection: int = 10**9
     dies_at: int = 10**9  # the message, of all connections together, at whose final dot everything ends
     tls: ssl.SSLContext | None = None
     taken: list[Taken] = field(default_factory=list)
     heard: list[str] = field(default_factory=list)
     connections: int = 0
+    open: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answer(self, stage: str, about: str, usual: str) -> str:
@@ -63,10 +65,13 @@ class _Session(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         self.script = self.server.script
         self.script.connections += 1
+        self.script.open += 1
         with contextlib.suppress(_HungUpError, OSError):
-            self.say("greeting", "220 ready")
+            full = self.script.open > self.script.most_connections
+            self.say("greeting", "421 4.7.0 too many connections" if full else "220 ready")
             while line := self.rfile.readline():
                 self.command(line.decode(errors="surrogateescape").rstrip("\r\n"))
+        self.script.open -= 1
 
     def command(self, line: str) -> None:
         self.script.heard.append(line)

@@ -301,6 +301,15 @@ def test_the_number_of_connections_can_be_set(server: Server, script: Script) ->
     assert script.connections == 2
 
 
+def test_a_server_that_lets_only_some_connections_in_is_not_asked_for_more(
+    smtp: Smtp, script: Script
+) -> None:
+    script.most_connections = 2
+    for _ in range(3):
+        assert {type(receipt) for receipt in smtp.send([mail(n) for n in range(400)], Log())} == {Accepted}
+    assert script.connections == 3
+
+
 def test_a_name_that_does_not_exist_is_a_retry() -> None:
     assert isinstance(one(Smtp(url="smtp://nowhere.invalid:25?timeout=2")), Retry)
 
@@ -515,6 +524,31 @@ def test_smtps_speaks_tls_from_the_first_byte(certificate: tuple[Path, Path], tl
         adapter = Smtp(url=f"smtps://{IN_URL}@localhost:{server.port}?timeout=5&ca={certificate[0]}")
         assert one(adapter) == Accepted("Q1")
         adapter.close()
+
+
+def test_a_batch_travels_encrypted_over_several_connections(
+    server: Server, tls: Script, certificate: tuple[Path, Path]
+) -> None:
+    tls.features = ("PIPELINING", *tls.features)
+    adapter = Smtp(url=f"smtp://localhost:{server.port}?timeout=5&starttls=required&ca={certificate[0]}")
+    batch = [mail(n) for n in range(120)]
+    batch[60] = replace(batch[60], raw=with_body(b"a line of a long mail\r\n" * 40_000).raw)
+    assert {type(receipt) for receipt in adapter.send(batch, Log())} == {Accepted}
+    assert adapter.send(batch[:1], Log()) == [Accepted("Q121")]
+    adapter.close()
+    taken = {one.recipient: one.raw for one in tls.taken}
+    assert taken == {message.to: message.raw for message in batch}
+    assert tls.connections == 3
+
+
+def test_an_encrypted_connection_that_the_server_has_enough_of_is_opened_again(
+    server: Server, tls: Script, certificate: tuple[Path, Path]
+) -> None:
+    tls.messages_a_connection = 1
+    adapter = Smtp(url=f"smtp://localhost:{server.port}?timeout=5&starttls=required&ca={certificate[0]}")
+    receipts = adapter.send([mail(n) for n in range(3)], Log())
+    adapter.close()
+    assert [type(receipt) for receipt in receipts] == [Accepted] * 3
 
 
 @pytest.mark.parametrize(

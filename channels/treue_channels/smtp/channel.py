@@ -56,6 +56,7 @@ class Smtp:
         self._opener = Opener(self._relay)
         self._envelope = Envelope(self._relay.host, signer)
         self._lines: list[Line] = []
+        self._most = self._relay.sessions
 
     def send(self, batch: Sequence[Outgoing], progress: Progress) -> list[Receipt]:
         """Send each message and return its receipt, in order.
@@ -82,7 +83,7 @@ class Smtp:
             if line not in kept:
                 line.drop()
         # After a doubt, one connection is enough to see whether the server is well.
-        wanted = 1 if desk.shaken else min(self._relay.sessions, 1 + (len(desk.waiting) - 1) // _A_LINE)
+        wanted = 1 if desk.shaken else min(self._most, 1 + (len(desk.waiting) - 1) // _A_LINE)
         while len(kept) < wanted:
             opened = self._opener.open()
             if isinstance(opened, Line):
@@ -90,11 +91,13 @@ class Smtp:
                 continue
             if not kept:
                 desk.down = opened
+            self._most = max(len(kept), 1)  # so many it lets in; more are not asked for again
             break
         return kept
 
     def close(self) -> None:
         """Say goodbye to the server and hang up."""
+        self._most = self._relay.sessions
         lines, self._lines = self._lines, []
         for line in lines:
             line.leave()
