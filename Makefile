@@ -11,7 +11,7 @@ help:
 	@echo "make demo   the main job on real customers"
 	@echo "make test   all tests (PostgreSQL's are skipped by name where there is no server)"
 	@echo "make check  everything a change must pass: lint, types, layers, tests"
-	@echo "make torture  100,000 random customers' lives on both databases against the naive interpreter: hours"
+	@echo "make torture  300 kills, 200 stops, full disks; 100,000 random customers on both databases against the naive interpreter: hours"
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Treue needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 demo")'
@@ -49,7 +49,7 @@ format: $(STAMP)
 # The differential test at length: CASES customers' lives, or SEED=n for one world again.
 CASES ?= 100000
 torture: $(STAMP)
-	@TREUE_TORTURE=$(CASES) TREUE_SEED=$(SEED) TREUE_TEST_DARK=100000 $(BIN)/python -m pytest tests/differential tests/acceptance tests/render/test_render_mail.py -n 2 --no-fold-skipped
+	@TREUE_TORTURE=$(CASES) TREUE_SEED=$(SEED) TREUE_TEST_DARK=100000 TREUE_TEST_STORM=full $(BIN)/python -m pytest tests/delivery tests/differential tests/acceptance tests/render/test_render_mail.py -n 2 --no-fold-skipped
 
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks

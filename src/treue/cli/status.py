@@ -13,7 +13,7 @@ from treue.clock import utc_now
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from treue.engine.status import JourneyStatus, Outbox, Status
+    from treue.engine.status import ChannelStatus, JourneyStatus, Outbox, Status
     from treue.workspace.loading import Workspace
 
 _HEADERS = ("journey", "", "entered", "inside", "due", "finished", "converted", "exited", "held out",
@@ -53,6 +53,11 @@ def _document(workspace: Workspace, found: Status, now: datetime) -> dict[str, A
             "held": {reason: {"messages": n, "next": _iso(next_)} for reason, (n, next_) in box.held.items()},
         },
         "channels": {name: one.adapter for name, one in workspace.settings.channels.items()},
+        "channels_held": {
+            name: {"paused_until": _iso(one.paused_until), "failures": one.failures, "reason": one.reason,
+                   "brake": one.brake}
+            for name, one in found.channels.items()
+        },
         "unrouted": found.unrouted,
         "last_pass": _iso(found.last_pass),
         "healthy": found.healthy,
@@ -79,6 +84,7 @@ def _show(workspace: Workspace, found: Status, now: datetime) -> None:
         *([("held", _held(found.outbox, zone))] if found.outbox.held else []),
         ("events", f"{output.count(found.unrouted, 'event')} not looked at yet"),
         ("channels", channels or "none"),
+        *((name, _channel(one, zone)) for name, one in found.channels.items()),
         ("last pass", opening.local(found.last_pass, zone) if found.last_pass else "none yet"),
     ]
     for label, text in lines:
@@ -99,6 +105,11 @@ def _show_reasons(one: JourneyStatus) -> None:
     parts += [f"{number:,} not sent: {reason}" for reason, number in sorted(one.counts.refused.items())]
     if parts:
         output.line(output.styled(f"  {one.name}: {'; '.join(parts)}", "dim"))
+
+
+def _channel(one: ChannelStatus, zone: str) -> str:
+    until = f" (until {opening.local(one.paused_until, zone)})" if one.paused_until else ""
+    return one.sentence + until
 
 
 def _outbox(box: Outbox, now: datetime) -> str:

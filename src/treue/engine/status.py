@@ -10,6 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, select
 
 from treue.engine.counts import JourneyCounts, journey_counts
+from treue.engine.delivery import gates
+from treue.engine.delivery.brakes import brakes
 from treue.engine.pressure import HELD
 from treue.model.states import MessageState, Outcome
 from treue.model.tables import arrival, enrollment, event, journey, message
@@ -50,6 +52,22 @@ class Outbox:
 
 
 @dataclass(frozen=True)
+class ChannelStatus:
+    """What keeps a channel from sending: a pause after its provider failed, and since when; the brake's sentence."""
+
+    paused_until: datetime | None = None
+    failures: int = 0
+    reason: str = ""
+    brake: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong with the channel, for people; nothing where all is well."""
+        pause = f"paused after {self.failures} failures: {self.reason}" if self.paused_until else ""
+        return "; ".join(part for part in (pause, self.brake) if part)
+
+
+@dataclass(frozen=True)
 class Check:
     """One look at the health: what was looked at, whether it is well, and a sentence if not."""
 
@@ -67,6 +85,7 @@ class Status:
     unrouted: int
     last_pass: datetime | None
     checks: tuple[Check, ...] = field(default=())
+    channels: Mapping[str, ChannelStatus] = field(default_factory=dict)
 
     @property
     def healthy(self) -> bool:
@@ -80,13 +99,15 @@ def status(connection: Connection, now: datetime) -> Status:
     states, due = _states(connection), _due(connection, now)
     journeys = tuple(JourneyStatus(n, states[n], one, due.get(n, 0)) for n, one in counts.items())
     box, unrouted = _outbox(connection, now), _count(connection, event.c.id, event.c.routed_at.is_(None))
+    channels = _channels(connection, now)
     checks = (
         *(_adds_up(name, one) for name, one in counts.items()),
         _routed(connection, now),
         _delivered(box, now),
         _released(connection, now),
+        *(_open(name, one) for name, one in channels.items()),
     )
-    return Status(journeys, box, unrouted, _last_pass(connection), checks)
+    return Status(journeys, box, unrouted, _last_pass(connection), checks, channels)
 
 
 def standing(connection: Connection, name: str) -> dict[str, int]:
@@ -154,6 +175,17 @@ def _outbox(connection: Connection, now: datetime) -> Outbox:
     )  # fmt: skip
 
 
+def _channels(connection: Connection, now: datetime) -> dict[str, ChannelStatus]:
+    """Return those channels that something keeps from sending."""
+    braked = {name: one.sentence for name, one in brakes(connection, now).items() if one.sentence}
+    paused = gates.closed(connection, now)
+    found = {name: ChannelStatus(brake=sentence) for name, sentence in braked.items()}
+    for name, gate in paused.items():
+        sentence = braked.get(name, "")
+        found[name] = ChannelStatus(gate.paused_until, gate.failures, gate.reason or "", sentence)
+    return found
+
+
 def _held(connection: Connection) -> dict[str, tuple[int, datetime]]:
     query = (
         select(message.c.reason, func.count(), func.min(message.c.ready_at))
@@ -217,6 +249,11 @@ def _delivered(box: Outbox, now: datetime) -> Check:
     return Check("messages go out", not late, sentence if late else "")
 
 
+def _open(name: str, one: ChannelStatus) -> Check:
+    well = one.failures < gates.FAILURES and not one.brake
+    return Check(f"{name} can send", well, "" if well else f"{name}: {one.sentence}.")
+
+
 def _released(connection: Connection, now: datetime) -> Check:
     stuck = _count(
         connection, message.c.id, message.c.state == MessageState.claimed.value, message.c.lease_until < now
@@ -227,4 +264,4 @@ def _released(connection: Connection, now: datetime) -> Check:
     return Check("no worker died with messages", not stuck, sentence if stuck else "")
 
 
-__all__ = ["Check", "JourneyStatus", "Outbox", "Status", "standing", "status"]
+__all__ = ["ChannelStatus", "Check", "JourneyStatus", "Outbox", "Status", "standing", "status"]
