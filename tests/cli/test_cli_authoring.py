@@ -298,9 +298,48 @@ def test_a_preview_for_a_customer_has_their_name_and_their_order(treue: Run, liv
     assert "140,50" in done.out
 
 
-def test_a_preview_writes_html_to_look_at(treue: Run, files: Path, tmp_path: Path) -> None:
-    assert treue(files, "preview", "welcome", "--out", tmp_path / "mail.html").code == 0
-    assert "<html" in (tmp_path / "mail.html").read_text(encoding="utf-8")
+def test_a_preview_writes_a_page_to_look_at(treue: Run, files: Path, tmp_path: Path) -> None:
+    done = treue(files, "preview", "onboarding-wishlist", "--out", tmp_path / "mail.html")
+    assert done.code == 0
+    assert f"page      {tmp_path / 'mail.html'}" in done.out
+    page = (tmp_path / "mail.html").read_text(encoding="utf-8")
+    assert page.count("<iframe sandbox ") == 4
+    for word in ("E-mail", "Push", "SMS", "GSM-7", "of the 102 kB", "Wunschliste anlegen", "ada@example.com"):
+        assert word in page
+
+
+def test_a_preview_leaves_one_page_that_only_its_owner_reads(treue: Run, files: Path) -> None:
+    for name in ("welcome", "birthday"):
+        assert treue(files, "preview", name).code == 0
+    page = files / ".treue" / "preview.html"
+    assert page.stat().st_mode & 0o777 == 0o600
+    assert "<title>birthday" in page.read_text(encoding="utf-8")
+
+
+def test_a_preview_for_scripts_writes_a_page_only_where_one_is_asked_for(
+    treue: Run, files: Path, tmp_path: Path
+) -> None:
+    assert "page" not in treue(files, "preview", "welcome", "--json").json
+    assert not (files / ".treue" / "preview.html").exists()
+    found = treue(files, "preview", "welcome", "--json", "--out", tmp_path / "a.html").json
+    assert found["page"] == str(tmp_path / "a.html")
+    assert found["attachments"] == []
+
+
+def test_a_preview_shows_pictures_from_the_disk(treue: Run, files: Path) -> None:
+    (files / "templates" / "welcome" / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (files / "templates" / "welcome" / "menu.pdf").write_bytes(b"%PDF-1.7")
+    mail = files / "templates" / "welcome" / "email.de.mjml"
+    text = mail.read_text(encoding="utf-8").replace("---\n", "---\nattach: menu.pdf\n", 1)
+    mail.write_text(
+        text.replace("<mj-button", '<mj-image src="a.png" alt="" /><mj-button', 1), encoding="utf-8"
+    )
+    found = treue(files, "preview", "welcome", "--json").json
+    assert found["attachments"] == [{"name": "menu.pdf", "media_type": "application/pdf", "size": 8}]
+    assert treue(files, "preview", "welcome").code == 0
+    page = (files / ".treue" / "preview.html").read_text(encoding="utf-8")
+    assert page.count("src=&#34;data:image/png;base64,iVBORw0KGgo=&#34;") == 4
+    assert "menu.pdf" in page
 
 
 def test_a_preview_of_an_sms_counts_its_parts(treue: Run, files: Path) -> None:

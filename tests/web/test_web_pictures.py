@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,35 @@ def test_nothing_else_is_served(shop: Site) -> None:
     ):  # fmt: skip
         assert shop.client.get(wrong).status_code == 404, wrong
     assert shop.client.post(path).status_code == 405
+
+
+def test_attachments_and_attached_pictures_arrive_in_the_mail(
+    tmp_path: Path, surroundings: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "workspace"
+    root.mkdir()
+    folder = copy_workspace(root) / "templates" / "welcome"
+    (folder / "record.png").write_bytes(PNG)
+    (folder / "Grüße.pdf").write_bytes(b"%PDF-1.7 greetings")
+    for mail in folder.glob("email*.mjml"):
+        text = mail.read_text(encoding="utf-8").replace(
+            "---\n", "---\nattach: [Grüße.pdf]\npictures: attached\n", 1
+        )
+        picture = '<mj-image src="record.png" alt="A record" width="100px" />'
+        mail.write_text(text.replace("<mj-button", f"{picture}<mj-button", 1), encoding="utf-8")
+    with served(root) as site:
+        site.post(
+            "/v1/customers",
+            {"id": "a", "email": "a@example.com", "consent": {"email": {"source": "form", "wording": "Ja"}}},
+        )
+        site.post("/v1/events", {"id": "o", "customer": "a", "event": "order.placed"})
+        run_pass(site.assembly.engine, site.now)
+        (listed,) = site.client.get("/inbox/api/messages").json()["messages"]
+        raw = site.client.get(f"/inbox/{listed['id']}/raw").content
+    message = message_from_bytes(raw, policy=policy.default)
+    parts = {part.get_content_type(): part for part in message.walk()}
+    (source,) = re.findall(r'src="(cid:[^"]+)"', parts["text/html"].get_content())
+    assert parts["image/png"]["Content-ID"] == f"<{source.removeprefix('cid:')}>"
+    assert parts["image/png"].get_content() == PNG
+    assert parts["application/pdf"].get_filename() == "Grüße.pdf"
+    assert parts["application/pdf"].get_content() == b"%PDF-1.7 greetings"

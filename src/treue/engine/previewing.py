@@ -107,6 +107,15 @@ def preview(
     return renderer.render(channel, template, writer.context(claimed, whom.orders, now), locale)
 
 
+def mailbox(
+    workspace: Workspace, journey: Journey | None, template: str, found: Rendered | RenderFailure
+) -> tuple[str, str]:
+    """Return the name and the address that a message comes from: the template's, the step's, or the workspace's."""
+    stage, sender = _stage(journey, template), workspace.settings.sender
+    own = (found.from_name, found.from_address) if isinstance(found, Rendered) else ("", "")
+    return own[0] or (stage.sender if stage else "") or sender.name, own[1] or sender.email
+
+
 def _stage(journey: Journey | None, template: str) -> Send | None:
     for stage in build(journey).stages if journey else ():
         if isinstance(stage, Send) and stage.template == template:

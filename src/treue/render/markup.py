@@ -216,7 +216,7 @@ def _guard(value: str, mask: Mask) -> str:
 def derive_text(html: str, mask: Mask) -> str:
     """Return the text part that says what the (masked) HTML says, with tokens still in it.
 
-    Tables are layout in mail: rows become lines, cells are set side by side. Links follow their text in
+    Tables are layout in mail: rows become lines, cells are set side by side, MJML's elements stand apart. Links follow their text in
     brackets, pictures are what their `alt` says, and what nobody sees is left out.
     """
     from inscriptis import get_text
@@ -229,6 +229,7 @@ def derive_text(html: str, mask: Mask) -> str:
     body = _MSO.sub(lambda found: _blocks_only(found[0], mask), body)
     body = re.sub(r"<head\b.*?</head>", _Drop(mask), body, count=1, flags=re.DOTALL | re.IGNORECASE)
     body = re.sub(r"<(/?)(?:table|thead|tbody|tfoot|tr)\b[^>]*>", r"<\1div>", body, flags=re.IGNORECASE)
+    body = re.sub(r"<td\b[^>]*\bfont-size:\s*0[^>]*>", r"<br><br>\g<0>", body, flags=re.IGNORECASE)
     body = re.sub(r"<(/?)t[dh]\b[^>]*>", r"<\1span> ", body, flags=re.IGNORECASE)
     body = _PICTURE.sub(_alternative, _UNSEEN.sub('style="display:none"', body))
     text = str(get_text(body, ParserConfig(css=styles, display_links=True, display_anchors=False)))
