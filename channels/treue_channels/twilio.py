@@ -187,7 +187,7 @@ def _sid(text_: str, pattern: re.Pattern[str], option: str) -> str:
 def _origin(sender: str, service: str) -> dict[str, str]:
     """Return whom SMS come from: a sender, a messaging service that has some, or a service with one of its senders."""
     through = {"MessagingServiceSid": _sid(service, _SERVICE, "messaging_service")} if service else {}
-    return through if service and not sender else {**through, "From": sender_id(sender)}
+    return through if service and not sender else {**through, "From": sender_id(sender, " +-_&")}
 
 
 def _status(found: dict[str, str], request: Callback) -> list[DeliveryEvent]:

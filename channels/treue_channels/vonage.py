@@ -29,6 +29,7 @@ from treue.channel import (
     Receipt,
     Refused,
     Retry,
+    Unknown,
 )
 from treue.channel.stop_words import is_stop
 from treue.channel.telephone import international, is_e164, sender_id
@@ -57,6 +58,7 @@ LONGEST_WAIT = 259_200
 _RATE = 30.0  # a second and account: "What is the Throughput Limit for Outbound SMS?"
 _THROTTLED, _OPTED_OUT = 1000, 1240
 _DEAD = {1050, 1170, 1190}  # barred; no number; no longer in use
+_PERHAPS, _LATER = 1030, {1100, 1241}  # an internal error; certainly not submitted, too many at once
 _SETTINGS = {1060, 1070, 1080, 1110, 1140}  # the account is barred, without credit, or not set up for this
 _FROM_THE_NETWORK = 1180
 """Codes from here on are the network's, those before are Vonage's own."""
@@ -96,7 +98,7 @@ class Vonage(SmsApi):
         authorization = basic_authorization(api_key, api_secret)
         secrets = [api_key, api_secret, authorization.removeprefix("Basic "), *self._secrets_of_callbacks]
         super().__init__(url, secrets, timeout)
-        self._sender = sender_id(sender).removeprefix("+")
+        self._sender = sender_id(sender, "").removeprefix("+")
         self._headers = {"Authorization": authorization}
         self._callback_url = callback_address(callback_url, self.provider)
 
@@ -129,6 +131,10 @@ class Vonage(SmsApi):
             return Refused(reason, suppress=True)
         if code == _THROTTLED:
             return Retry(reason, self.pause(answer), everyone=True)
+        if code == _PERHAPS:
+            return Unknown(reason)
+        if code in _LATER:
+            return Retry(reason)
         return our_fault(reason) if code in _SETTINGS else by_status(answer, reason, self.pause(answer))
 
     def said(self, answer: HttpAnswer) -> str:

@@ -41,9 +41,7 @@ def test_a_number_that_a_provider_writes_without_its_plus_gets_it() -> None:
     assert international("24680") == "24680"
 
 
-@pytest.mark.parametrize(
-    "text", ["Klangladen", "Shop 24", "A", "2Go", "+4915123456789", "24680", "Tom & Jerry"]
-)
+@pytest.mark.parametrize("text", ["Klangladen", "Shop 24", "A", "2Go", "+4915123456789", "24680", "T0m"])
 def test_a_sender_is_a_number_a_short_code_or_a_name(text: str) -> None:
     assert sender_id(text) == text
 
@@ -52,10 +50,12 @@ def test_a_sender_is_a_number_a_short_code_or_a_name(text: str) -> None:
     ("text", "says"),
     [
         ("", "needs `sender:`"),
-        ("Plattenladen Hamburg", "at most 11 letters"),
+        ("Plattenladen Hamburg", "at most 11 letters A to Z"),
         ("Grünspan", "letters A to Z"),
         ("Shop\r\nBcc", "cannot send SMS"),
         (" Shop", "cannot send SMS"),
+        ("Tom & Jerry", "digits and blanks"),
+        ("Shop?", "cannot send SMS"),
         ("4915123456789", "number without its country"),
         ("123456789", "number without its country"),
         ("!!!", "cannot send SMS"),
@@ -64,3 +64,9 @@ def test_a_sender_is_a_number_a_short_code_or_a_name(text: str) -> None:
 def test_another_sender_is_refused_with_the_remedy(text: str, says: str) -> None:
     with pytest.raises(ChannelError, match=says):
         sender_id(text)
+
+
+def test_providers_differ_in_what_else_a_name_may_have() -> None:
+    assert sender_id("Tom & Jerry", " +-_&") == "Tom & Jerry"
+    with pytest.raises(ChannelError, match="A to Z, digits, not digits alone"):
+        sender_id("Shop 24", "")

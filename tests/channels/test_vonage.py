@@ -33,6 +33,7 @@ from treue.channel import (
     Receipt,
     Refused,
     Retry,
+    Unknown,
 )
 from treue.clock import utc_now
 from treue.errors import ChannelError
@@ -197,6 +198,16 @@ def test_what_is_wrong_with_the_account_stops_the_channel(
     assert receipt.everyone
 
 
+@pytest.mark.parametrize(("code", "outcome"), [(1030, Unknown), (1100, Retry), (1241, Retry)])
+def test_what_is_wrong_at_vonage_refuses_nobody(
+    vonage: Vonage, provider: VonageServer, code: int, outcome: type[Receipt]
+) -> None:
+    provider.next(problem(422, f"/messages#{code}", "Vonage", "is not what it should be"))
+    receipt = one(vonage, example_message("sms", 1))
+    assert isinstance(receipt, outcome)
+    assert not getattr(receipt, "everyone", False)
+
+
 def test_without_credit_nobody_is_refused(vonage: Vonage, provider: VonageServer) -> None:
     provider.credit = False
     receipt = one(vonage, example_message("sms", 1))
@@ -210,6 +221,7 @@ def test_without_credit_nobody_is_refused(vonage: Vonage, provider: VonageServer
     [
         ({"sender": ""}, "needs `sender:`"),
         ({"sender": "Plattenladen Hamburg"}, "at most 11 letters"),
+        ({"sender": "Shop 24"}, "A to Z, digits, not"),
         ({"api_secret": ""}, "key, and it is empty"),
         ({"callback_url": "shop.example"}, "https address"),
     ],

@@ -13,7 +13,7 @@ from treue.errors import ChannelError
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 _SHORT_CODE = re.compile(r"[0-9]{3,8}", re.ASCII)
-_ALPHANUMERIC = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9](?:[A-Za-z0-9 +_&-]{0,9}[A-Za-z0-9])?", re.ASCII)
+_LONGEST_NAME = 11
 _DIGITS = re.compile(r"\+?[0-9]{3,15}", re.ASCII)
 
 
@@ -37,20 +37,26 @@ def international(digits: str) -> str:
     return number if is_e164(number) else digits
 
 
-def sender_id(text: str, setting: str = "sender") -> str:
-    """Return whom SMS come from: a number, a short code, or up to 11 letters and digits that are not all digits.
+def sender_id(text: str, marks: str = " ") -> str:
+    """Return whom SMS come from: a number, a short code, or a name of up to 11 letters and digits.
 
-    Raises ChannelError where it is none of these. That a country takes no letters (the United States and Canada, among
-    others) is for the provider to know and say.
+    `marks` may stand inside a name as well. Raises ChannelError where it is none of these. That a country takes no
+    names (the United States and Canada, among others) is for the provider to know and say.
     """
-    if _E164.fullmatch(text) or _SHORT_CODE.fullmatch(text) or _ALPHANUMERIC.fullmatch(text):
+    if _E164.fullmatch(text) or _SHORT_CODE.fullmatch(text) or _is_name(text, marks):
         return text
     if not text:
-        raise ChannelError(
-            f"The channel `sms` needs `{setting}:`, a number such as +49151… or a name of 11 letters."
-        )
+        remedy = "a number such as +49151… or a name of at most 11 letters"
+        raise ChannelError(f"The channel `sms` needs `sender:`, {remedy}.")
     if _DIGITS.fullmatch(text):
-        raise ChannelError(f"`{setting}: {text}` is a number without its country; write it as +49151….")
+        raise ChannelError(f"`sender: {text}` is a number without its country; write it as +49151….")
+    blanks = " and blanks" if " " in marks else ""
     raise ChannelError(
-        f"`{setting}: {text!r}` cannot send SMS: a name has at most 11 letters A to Z, digits and blanks."
+        f"`sender: {text!r}` cannot send SMS: a name is at most 11 letters A to Z, digits{blanks}, not digits alone."
     )
+
+
+def _is_name(text: str, marks: str) -> bool:
+    inside = "".join(one for one in text[1:-1] if one not in marks)
+    plain = text[:1] + inside + text[-1:]
+    return len(text) <= _LONGEST_NAME and plain.isascii() and plain.isalnum() and not plain.isdigit()
