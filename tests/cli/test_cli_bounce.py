@@ -94,3 +94,32 @@ def test_a_message_of_the_workspace_is_known_by_its_return_path(
 def test_a_workspace_without_a_secret_gets_none(treue: Run, files: Path, folder: Path) -> None:
     assert treue(files, "bounce", folder / "a.eml").code == 0
     assert not (files / ".treue" / "secret").exists()
+
+
+def test_what_came_into_the_mailbox_is_taken_in(
+    treue: Run, lived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = (lived / ".treue" / "secret").read_bytes()
+    box = tmp_path / "box"
+    for place in ("cur", "new", "tmp"):
+        (box / place).mkdir(parents=True)
+    address = ReturnPaths(secret).address(1, "bounce.klangladen.example")
+    mail = GONE.replace("b+17-abcdefghij@bounce.klangladen.example", address)
+    (box / "new" / "1.x").write_text(mail, encoding="utf-8")
+    (box / "new" / "2.x").write_text(GONE, encoding="utf-8")
+    monkeypatch.setenv("TREUE_BOUNCES", str(box))
+    done = treue(lived, "bounce", "--collect")
+    assert (done.code, done.out) == (0, "2 mails read, 1 of them about messages of ours.\n")
+    assert treue(lived, "bounce", "--collect", "--json").json == {"format": 1, "read": 0, "ours": 0}
+    assert not list((box / "new").iterdir())
+
+
+def test_a_mailbox_that_is_not_named_or_not_there_is_said(
+    treue: Run, lived: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TREUE_BOUNCES", raising=False)
+    done = treue(lived, "bounce", "--collect")
+    assert (done.code, "TREUE_BOUNCES is not set" in done.err) == (2, True)
+    monkeypatch.setenv("TREUE_BOUNCES", "nowhere")
+    assert "is no mailbox" in treue(lived, "bounce", "--collect").err
+    assert treue(lived, "bounce").code == 2

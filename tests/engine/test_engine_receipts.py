@@ -138,6 +138,15 @@ def test_soft_bounces_over_weeks_give_an_address_up_for_ninety_days(scene: Scene
     assert _listed(scene) == []
 
 
+def test_what_is_our_fault_gives_no_address_up_however_often_it_comes(scene: Scene) -> None:
+    number = _sent(scene, "ada")["ada"]
+    for n in range(8):
+        status = ("5.7.1", "4.7.26", "5.3.4", "5.2.3", "5.6.0")[n % 5]
+        _tell(scene, "email", _event(scene, KIND.bounced, number, f"s{n}", status=status))
+        scene.now += timedelta(days=4)
+    assert _listed(scene) == []
+
+
 def test_a_delivery_between_soft_bounces_starts_the_count_anew(scene: Scene) -> None:
     number = _sent(scene, "ada")["ada"]
     for n in range(8):

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from treue.cli import output
+from treue.cli import opening, output
 from treue.cli.opening import Json
-from treue.errors import UsageError
+from treue.errors import SettingsError, UsageError
 
 if TYPE_CHECKING:
     from treue.bounces.record import Verdict
@@ -20,12 +20,24 @@ if TYPE_CHECKING:
 def bounce(
     context: typer.Context,
     files: Annotated[
-        list[Path],
-        typer.Argument(metavar="FILE…", help="Mails: files, folders of them, Maildirs, mbox files."),
-    ],
+        list[Path] | None,
+        typer.Argument(metavar="[FILE…]", help="Mails: files, folders of them, Maildirs, mbox files."),
+    ] = None,
+    collect: Annotated[
+        bool, typer.Option("--collect", help="Take in what came into the mailbox TREUE_BOUNCES instead.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Read bounce and complaint mails: the kind, hard or not, the status, the reason, the recipient."""
+    if collect is bool(files):
+        raise UsageError("`treue bounce` wants mails to read, or `--collect`, and not both.")
+    if collect:
+        _collect(context, json)
+    else:
+        _tell(context, files or [], json)
+
+
+def _tell(context: typer.Context, files: list[Path], json: bool) -> None:
     paths = _return_paths(context)
     found, unreadable = list[dict[str, Any]](), list[str]()
     for file in files:
@@ -39,6 +51,27 @@ def bounce(
         _show(found)
     if unreadable:
         raise UsageError(f"Could not be read: {'; '.join(unreadable)}. All others are shown.")
+
+
+def _collect(context: typer.Context, json: bool) -> None:
+    """Keep what the mails in the workspace's mailbox say of its messages, and mark them as done."""
+    from treue.clock import utc_now
+    from treue.engine.assembly import assembled
+    from treue.engine.delivery.mailroom import MAILBOX_VARIABLE, look, named
+
+    workspace = opening.workspace(context)
+    where = named(workspace.root)
+    if not where:
+        raise SettingsError(
+            f"{MAILBOX_VARIABLE} is not set; it names the mailbox that bounces come into, such as "
+            "imaps://USER:PASSWORD@HOST/INBOX or the path of a Maildir."
+        )
+    with assembled(workspace, deliver=False) as assembly:
+        found = look(where, assembly.store, assembly.return_paths, utc_now())
+    if json:
+        output.document(read=found.read, ours=found.ours)
+    else:
+        output.line(f"{output.count(found.read, 'mail')} read, {found.ours} of them about messages of ours.")
 
 
 def _read(file: Path, paths: ReturnPaths | None) -> Iterator[dict[str, Any]]:

@@ -66,9 +66,23 @@ def up(context: typer.Context, host: Host = "127.0.0.1", port: Port = PORT) -> N
             passes = Passes(runtime, assembly)
             app = create_app(assembly, passes.wake.set)
             _greet(assembly, host, port)
-            _serve(app, listening, passes)
+            with _bounces(assembly):
+                _serve(app, listening, passes)
         finally:
             runtime.close()
+
+
+@contextmanager
+def _bounces(assembly: Assembly) -> Iterator[None]:
+    """Read the mails that come back, where the environment names their mailbox."""
+    from treue.engine.delivery.mailroom import looking, named
+
+    where = named(assembly.workspace.root)
+    if not where:
+        yield
+        return
+    with looking(where, assembly.store, assembly.return_paths, lambda said: print(said, file=sys.stderr)):
+        yield
 
 
 class Passes:

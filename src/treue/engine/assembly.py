@@ -59,6 +59,11 @@ class Assembly:
         return self.workspace.settings
 
     @property
+    def return_paths(self) -> ReturnPaths:
+        """What tells our messages by the addresses they come back to."""
+        return ReturnPaths(workspace_secret(self.state))
+
+    @property
     def inbox_path(self) -> Path:
         """The file in which the built-in inbox keeps what it gets."""
         return self.state / INBOX_FILE

@@ -27,6 +27,9 @@ SOFT_FOR = timedelta(days=14)
 
 GIVEN_UP_FOR = timedelta(days=90)
 
+NOT_THE_ADDRESS = ("_.7.%", "_.6.%", "_.2.3", "_.3.4")
+"""Status codes (RFC 3463) of policy, authentication and content: no number of them gives an address up."""
+
 LARGEST_ID = 2**63 - 1
 _KINDS = DeliveryEventKind
 _COLUMNS = {
@@ -190,6 +193,7 @@ def _give_up(
     soft: ColumnElement[bool] = and_(
         delivery_event.c.kind == _KINDS.bounced.value,
         delivery_event.c.hard.is_(False),
+        *(delivery_event.c.status.not_like(one) for one in NOT_THE_ADDRESS),
         or_(delivered.is_(None), delivery_event.c.at > delivered),
     )
     number, first = connection.execute(

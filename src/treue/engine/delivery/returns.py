@@ -16,8 +16,10 @@ from treue.bounces.mailboxes import Mailbox
 from treue.bounces.reading import read
 from treue.bounces.record import Cause, Reading, Verdict
 from treue.channel import DeliveryEvent
+from treue.engine.delivery import receipts
 from treue.model.states import DeliveryEventKind
 from treue.render.return_paths import ReturnPaths
+from treue.store.store import Store
 
 BATCH = 100
 """So many mails are read between two commits."""
@@ -61,6 +63,16 @@ def collect(mailbox: Mailbox, paths: ReturnPaths, record: Record, now: datetime)
         collected.read += len(batch)
         collected.ours += len(events)
     return collected
+
+
+def kept_in(store: Store, now: datetime) -> Record:
+    """Return what keeps the events of bounce mails in a store and draws their consequences, in one transaction."""
+
+    def record(events: Sequence[DeliveryEvent]) -> None:
+        with store.transaction() as connection:
+            receipts.take(connection, "email", events, now)
+
+    return record
 
 
 def event_of(letter: Letter, paths: ReturnPaths, now: datetime) -> DeliveryEvent | None:
