@@ -62,7 +62,10 @@ class Reach:
 
 @dataclass(frozen=True)
 class Asked:
-    """Of whom, as of when, and in which stay a condition is asked. `types` are the schema's attributes."""
+    """Of whom, as of when, and in which stay a condition is asked. `types` are the schema's attributes.
+
+    Events count until `until`, where a wait for something looks at one after the other.
+    """
 
     customer: Reach
     now: datetime
@@ -71,6 +74,7 @@ class Asked:
     types: dict[str, str]
     stay: Any = None
     since_arrival: datetime | None = None
+    until: datetime | None = None
 
     def holds(self, condition: Any) -> bool:
         """Say whether a condition holds."""
@@ -125,7 +129,7 @@ class Asked:
 
     def counts(self, event: Happening, leaf: dict[str, Any]) -> bool:
         """Say whether an event is one that a leaf looks at: recent enough, late enough, about the same thing."""
-        if not self.lately(event.at, leaf):
+        if not self.lately(event.at, leaf) or (self.until and event.at > self.until):
             return False
         if leaf.get("since") == "entry" and not (self.stay and event.at > self.stay.entered_at):
             return False
@@ -153,10 +157,11 @@ class Asked:
         return self.fits("in" if isinstance(test, list) else "is", value, test)
 
     def aggregate(self, leaf: dict[str, Any]) -> bool:
-        """{sum: order.placed.total, above: 500, within: 1y}"""
+        """{sum: order.placed.total, above: 500, within: 1y}: of all events, also where events count from arrival on."""
         function = next(name for name in AGGREGATES if name in leaf)
         event, _, name = leaf[function].rpartition(".")
-        found = [one.properties.get(name) for one in self.events(event, leaf)]
+        ever = replace(self, since_arrival=None)
+        found = [one.properties.get(name) for one in ever.events(event, leaf)]
         return self.compares(leaf, aggregated(function, [value for value in found if value is not None]))
 
     def segment(self, leaf: dict[str, Any]) -> bool:

@@ -8,7 +8,7 @@ them open: when passes run, and where the stable hash puts a customer (holdout, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any, Protocol
 
@@ -627,7 +627,8 @@ class Life:
         events = [e for e in self.customer.events if e.name in names and stay.at < e.at <= last]
         times = {e.at for e in events if e.number not in stay.looked_at}
         for at in [*([] if stay.looked_at else [stay.at]), *sorted(times), last]:
-            if self.asking(at, stay, stay.at).holds(condition):
+            asked = replace(self.asking(as_of(at, now), stay), since_arrival=stay.at, until=at)
+            if asked.holds(condition):
                 return at
         stay.looked_at |= {0, *(e.number for e in events)}
         return None
@@ -827,10 +828,10 @@ class Life:
         """The customer's zone, else the workspace's."""
         return self.customer.zone or self.world.zone
 
-    def asking(self, now: datetime, stay: Stay | None = None, since_arrival: datetime | None = None) -> Asked:
+    def asking(self, now: datetime, stay: Stay | None = None) -> Asked:
         """Return who is asked, and as of when."""
         world = self.world
-        return Asked(self.customer, now, world.zone, world.segments, world.types, stay, since_arrival)
+        return Asked(self.customer, now, world.zone, world.segments, world.types, stay)
 
     def ask(self, condition: Any, now: datetime, stay: Stay | None = None) -> bool:
         """Say whether a condition holds of the customer."""

@@ -270,6 +270,16 @@ def test_an_attribute_ends_the_wait_when_a_pass_sees_it(scene: Scene) -> None:
     assert sent(scene)[0] == ("thanks", at("2026-03-03 11:00"))
 
 
+def test_time_going_by_ends_the_wait_when_a_pass_sees_it(scene: Scene) -> None:
+    scene.journeys(hello=FOR % ("{sum: order.placed.total, below: 10, within: 1d}", "7d"))
+    scene.customer("ada")
+    scene.event("ada", "order.placed", total=50)
+    scene.event("ada", "signed.up")
+    scene.later(hours=1)
+    scene.later(hours=25)
+    assert sent(scene)[0] == ("thanks", scene.now)
+
+
 def test_what_holds_already_needs_no_wait(scene: Scene) -> None:
     scene.journeys(hello=FOR % ("{attribute: vip, is: true}", "7d"))
     scene.customer("ada", vip=True)

@@ -49,9 +49,9 @@ from treue.model.states import Decision, Outcome
 from treue.model.tables import cohort, enrollment, event
 from treue.model.types import Instant
 from treue.plan.stages import Split, Stage, Wait, WaitDate, WaitFor, Waiting, WaitUntil
-from treue.segments.needs import event_names, leaves, only_events, since_arrival
+from treue.segments.needs import event_names, looks_back, only_events, since_arrival
 from treue.segments.sql import Moment, branches
-from treue.segments.tree import Condition, Happened
+from treue.segments.tree import Condition
 from treue.store import dialect
 
 Script = Callable[[Scene, Any], Iterable[Statement]]
@@ -257,8 +257,7 @@ def _asleep(version: Version, stage: WaitFor) -> tuple[ColumnElement[bool], ...]
 
 def must_be_looked_at(stage: WaitFor) -> bool:
     """Whether a condition may come to hold without an event: by an attribute, a message, or as time goes by."""
-    passing = (leaf for leaf in leaves(stage.condition) if isinstance(leaf, Happened))
-    return not only_events(stage.condition) or any(leaf.within or leaf.last or leaf.first for leaf in passing)
+    return not only_events(stage.condition) or looks_back(stage.condition)
 
 
 def notice(connection: Connection, version: Version, stage: WaitFor, now: datetime, zone: str) -> None:

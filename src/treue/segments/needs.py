@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from treue.segments.tree import Aggregate, Ahead, All, AnyOf, Condition, Happened, InSegment, Not, Op, Since
+from treue.segments.tree import (
+    Aggregate,
+    Ago,
+    Ahead,
+    All,
+    AnyOf,
+    Condition,
+    Happened,
+    InSegment,
+    Not,
+    Op,
+    Since,
+)
 
 SINCE: dict[Since, str] = {"entry": "entered_at", "arrival": "arrived_at"}
 """The column of a stay that each `since` counts from."""
@@ -70,6 +82,17 @@ def looks_ahead(condition: Condition) -> bool:
 def only_events(condition: Condition) -> bool:
     """Return whether a condition looks at nothing but events."""
     return all(isinstance(leaf, Happened | Aggregate) for leaf in leaves(condition))
+
+
+def looks_back(condition: Condition) -> bool:
+    """Return whether a condition looks at events from some time before now on, so that it changes as time goes by."""
+    return any(_looks_back(leaf) for leaf in leaves(condition) if isinstance(leaf, Happened | Aggregate))
+
+
+def _looks_back(leaf: Happened | Aggregate) -> bool:
+    times = isinstance(leaf, Happened) and (leaf.last or leaf.first)
+    values = (value for part in leaf.where for op in part.ops for value in op.values)
+    return bool(leaf.within or times) or any(isinstance(value, Ago) for value in values)
 
 
 def since_arrival(condition: Condition) -> Condition:
