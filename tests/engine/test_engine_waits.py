@@ -280,6 +280,13 @@ def test_time_going_by_ends_the_wait_when_a_pass_sees_it(scene: Scene) -> None:
     assert sent(scene)[0] == ("thanks", scene.now)
 
 
+def test_a_late_pass_looks_also_as_of_now(scene: Scene) -> None:
+    watched(scene, "{event: order.placed, first: {before: 1d ago}}")
+    happens(scene, "2026-03-02 12:00")
+    scene.later(days=2)
+    assert sent(scene)[0] == ("thanks", at("2026-03-04 12:00"))
+
+
 def test_what_holds_already_needs_no_wait(scene: Scene) -> None:
     scene.journeys(hello=FOR % ("{attribute: vip, is: true}", "7d"))
     scene.customer("ada", vip=True)

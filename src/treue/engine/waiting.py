@@ -18,6 +18,7 @@ from sqlalchemy import (
     Executable,
     Select,
     Text,
+    and_,
     case,
     cast,
     func,
@@ -190,7 +191,10 @@ def _holding(scene: Scene, stage: WaitFor) -> Any:
 
 
 def _sleep(stage: WaitFor) -> Any:
-    """Return what has the others looked at again at their next event that may matter, at the latest at the end."""
+    """Return what has the others looked at again at their next event that may matter, at the latest at the end.
+
+    Where the condition may hold without an event, a late pass looks once more as of now.
+    """
     names = sorted(event_names(stage.condition))
     following: ColumnElement[Any] = cast(null(), Instant)
     if names:
@@ -199,12 +203,11 @@ def _sleep(stage: WaitFor) -> Any:
             *mine, event.c.at > cohort.c.at, event.c.at <= cohort.c.deadline_at
         )
         following = query.scalar_subquery()
+    again: ColumnElement[Any] = func.coalesce(following, cohort.c.deadline_at)
+    if must_be_looked_at(stage):
+        again = case((and_(cohort.c.at < NOW, again > NOW), NOW), else_=again)
     same = enrollment.c.id == cohort.c.enrollment_id
-    return (
-        update(enrollment)
-        .values(due_at=func.coalesce(following, cohort.c.deadline_at))
-        .where(same, cohort.c.branch.is_(None))
-    )
+    return update(enrollment).values(due_at=again).where(same, cohort.c.branch.is_(None))
 
 
 def _note_asleep(scene: Scene, stage: WaitFor) -> Any:
