@@ -81,6 +81,7 @@ class Firebase(ProviderServer):
         self.tokens, self.revoked = tokens, set[str]()
         self.devices: dict[str, Reply] = {}
         self.messages: list[dict[str, Any]] = []
+        self.credentials = ""
 
     def answer(self, asked: Asked) -> Reply:
         scheme, _, token = asked.headers.get("authorization", "").partition(" ")
