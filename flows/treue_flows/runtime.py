@@ -123,6 +123,7 @@ class PrefectRuntime:
     def _one_pass(self, engine: Engine, regular: bool, wake: threading.Event) -> None:
         if regular:
             engine.recover(utc_now())
+            engine.store.survey()
         if self.run_pass(engine, utc_now(), sense=regular).delivered.unfinished:
             wake.set()
 

@@ -9,13 +9,14 @@ import re
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, insert, inspect, select, text
 
 from treue.errors import StoreError
-from treue.model.tables import caller, cohort, metadata
+from treue.model.tables import caller, cohort, customer, metadata
 from treue.store import journeys, migrations
 from treue.store.store import Store, normal_url
 
@@ -324,3 +325,47 @@ def test_versions_of_the_first_schema_learn_which_numbers_their_steps_have(own_s
     own_store.upgrade()
     with own_store.reading() as connection:
         assert journeys.steps(connection, 1) == {1: {"steps.0": 8, "hello": 7}}
+
+
+def _counted(path: Path) -> int:
+    """Return how many customers SQLite believes there are, 0 where it has not counted."""
+    with closing(sqlite3.connect(path)) as connection:
+        known = "SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_stat1'"
+        if not connection.execute(known).fetchone()[0]:
+            return 0
+        found = connection.execute("SELECT stat FROM sqlite_stat1 WHERE idx = 'customer_key'").fetchone()
+        return int(found[0].split()[0]) if found else 0
+
+
+def _grow(store: Store, first: int, last: int) -> None:
+    rows = [
+        {"id": n, "key": f"c{n}", "draw": n, "attributes": {}, "created_at": 1, "updated_at": 1}
+        for n in range(first, last)
+    ]
+    with store.transaction() as connection:
+        connection.execute(insert(customer), rows)
+        connection.execute(select(customer.c.id).where(customer.c.email == "c7@example.com")).all()
+
+
+def test_sqlite_counts_what_has_grown_when_a_store_is_closed_and_in_between(tmp_path: Path) -> None:
+    path = tmp_path / "treue.db"
+    with closing(Store.open(f"sqlite:///{path}", create=True)) as store:
+        _grow(store, 0, 10)
+        store.survey()
+        assert _counted(path) == 10
+        _grow(store, 10, 100)
+        store.survey()
+        assert _counted(path) == 10  # not enough to count again
+        _grow(store, 100, 400)
+    assert _counted(path) == 400
+
+
+def test_a_store_is_closed_without_counting_while_another_one_is_writing(tmp_path: Path) -> None:
+    path = tmp_path / "treue.db"
+    store = Store.open(f"sqlite:///{path}", create=True)
+    _grow(store, 0, 10)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        store.close()
+        other.execute("ROLLBACK")
+    assert _counted(path) == 0

@@ -105,7 +105,7 @@ class Clock:
         with self.engine.store.transaction() as connection:
             self.past.happen(connection, self.seen, now)
         if now - self.surveyed >= A_WEEK:
-            self.engine.store.survey()  # the tables were empty a moment ago
+            self.engine.store.survey(anew=True)  # the tables were empty a moment ago
             self.surveyed = now
         self.seen = now
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
@@ -60,6 +60,22 @@ def connected_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
 def unsynced_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     """Let commits of this connection not wait for the disk: for databases that nobody misses after a power cut."""
     connection.execute("PRAGMA synchronous = OFF")
+
+
+def survey_sqlite(connection: sqlite3.Connection, _record: Any = None) -> None:
+    """Let SQLite count by samples what is in those tables that have grown much since, and plan its ways by that.
+
+    What its documentation advises (lang_analyze.html) before a connection is closed, and now and then where it is
+    kept long; most times there is nothing to do. Where another one is writing, it is left for another time.
+    """
+    if connection.in_transaction:
+        return
+    with suppress(sqlite3.Error):
+        connection.executescript(
+            "PRAGMA busy_timeout = 0; PRAGMA analysis_limit = 400; PRAGMA main.optimize;"
+        )
+    with suppress(sqlite3.Error):
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
 
 
 def connected_postgresql(connection: Any, _record: Any) -> None:

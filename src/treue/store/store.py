@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url
 from sqlalchemy.pool import QueuePool
@@ -103,12 +103,23 @@ class Store:
         with self._plain_refusals():
             migrations.upgrade(self.engine)
 
-    def survey(self) -> None:
-        """Let SQLite count by samples what is in its tables and plan its ways by that; PostgreSQL does so by itself."""
-        if self.dialect == "sqlite":
+    def survey(self, *, anew: bool = False) -> None:
+        """Let SQLite count what has grown much, or with `anew` everything, and plan its ways by that.
+
+        Each connection does so when it is closed; for programs that run long. PostgreSQL does so by itself.
+        """
+        if self.dialect != "sqlite":
+            return
+        if anew:
             with self.transaction() as connection:
                 connection.exec_driver_sql("PRAGMA analysis_limit = 400")
                 connection.exec_driver_sql("ANALYZE main")
+            return
+        pooled = self.engine.raw_connection()
+        try:
+            sessions.survey_sqlite(cast(sqlite3.Connection, pooled.driver_connection))
+        finally:
+            pooled.close()
 
     def forgo_syncing(self) -> None:
         """Let a throw-away SQLite database skip the wait for the disk at each commit."""
@@ -191,6 +202,7 @@ def _engine(url: URL) -> Engine:
     event.listen(engine, "connect", sessions.CONNECTED[engine.dialect.name])
     if engine.dialect.name == "sqlite":
         event.listen(engine, "begin", sessions.begin_sqlite)
+        event.listen(engine, "close", sessions.survey_sqlite)
     return engine
 
 
