@@ -32,6 +32,7 @@ class Script:
     features: tuple[str, ...] = ("SIZE 33554432", "8BITMIME")
     lenient: bool = False  # says 354 to DATA even where it refused the recipient (RFC 2920 3.1 allows it)
     drips: bool = False  # one byte a packet
+    thinks: float = 0.0  # seconds before each answer to a final dot
     most_connections: int = 10**9
     messages_a_connection: int = 10**9
     dies_at: int = 10**9  # the message, of all connections together, at whose final dot everything ends
@@ -130,6 +131,7 @@ class _Session(socketserver.StreamRequestHandler):
         usual = f"250 2.0.0 Ok: queued as Q{len(self.script.taken) + 1}"
         usual = usual if self.known else "554 5.5.1 no valid recipients"
         answer = self.script.answer("dot", self.recipient, usual)
+        time.sleep(self.script.thinks)
         if len(self.script.taken) >= self.script.dies_at:
             raise _HungUpError
         if answer.startswith("250"):

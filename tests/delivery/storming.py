@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from treue.channel import Channel, Outgoing
+from treue.channel import Channel, Outgoing, Progress, Receipt
 from treue.engine.delivery import dispatcher, outbox
 from treue.engine.delivery.dispatcher import Delivery, Unwritable
 from treue.engine.delivery.outbox import Claimed
@@ -20,6 +20,7 @@ from treue.engine.engine import Engine
 from treue.store.store import Store
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+THINKS = 0.01
 FULL = os.environ.get("TREUE_TEST_STORM") == "full"
 
 
@@ -35,6 +36,23 @@ def mail(message: Claimed) -> bytes:
     return (head + "Subject: Hello\r\n\r\nHello.\r\n").encode()
 
 
+class Slowly:
+    """A provider that honours keys and takes its time over each message."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel, self.capabilities = channel, channel.capabilities
+
+    def send(self, batch: Sequence[Outgoing], progress: Progress) -> list[Receipt]:
+        receipts: list[Receipt] = []
+        for one in batch:
+            time.sleep(THINKS)
+            receipts += self.channel.send([one], progress)
+        return receipts
+
+    def close(self) -> None:
+        self.channel.close()
+
+
 def make_channel(kind: str, where: str) -> Channel:
     """Return the adapter under test: `smtp` at a port, or the inbox, which honours keys, in a file."""
     if kind == "smtp":
@@ -43,7 +61,7 @@ def make_channel(kind: str, where: str) -> Channel:
         return Smtp(f"smtp://127.0.0.1:{where}?sessions=1&timeout=5")
     from treue_channels.inbox import InboxChannel
 
-    return InboxChannel("email", where)
+    return Slowly(InboxChannel("email", where))
 
 
 def work(url: str, state: str, kind: str, where: str, host: str = "", lease: float = 0.0) -> None:
