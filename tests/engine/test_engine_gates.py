@@ -287,3 +287,45 @@ def test_a_transactional_message_of_unknown_fate_is_sent_again(scene: Scene) -> 
     scene.later(minutes=2)
     assert scene.templates() == ["paper"]
     assert scene.messages()[0][3] == "sent"
+
+
+EITHER = (
+    "enter: {event: order.placed}\nsteps: [{send: hello, on: [push, email], valid_for: 3d}, {wait: 9d}]\n"
+)
+
+
+def test_while_a_channel_is_down_its_messages_go_by_the_steps_next_one_and_what_is_in_doubt_does_not(
+    timed: Scene,
+) -> None:
+    timed.journeys(hello=EITHER)
+    _ordered(timed, 3)
+    timed.customer("only-push", consent="push")
+    timed.event("only-push", "order.placed")
+    push = timed.channels["push"]
+    push.answers = [Unknown("timed out")] + [Retry("down", after=1, everyone=True)] * 9
+    for _ in range(6):
+        timed.run()
+        timed.now += timedelta(seconds=2)
+    timed.later(seconds=5)
+    assert [(row[0], row[2], row[3]) for row in timed.messages()] == [
+        ("c0", "push", "in_doubt"),
+        ("c1", "email", "sent"),
+        ("c2", "email", "sent"),
+        ("only-push", "push", "queued"),
+    ]
+    assert len(push.sent) == 0
+
+
+def test_of_a_steps_channels_the_one_a_customer_likes_best_comes_first_where_it_reaches_them(
+    scene: Scene,
+) -> None:
+    scene.journeys(hello=EITHER)
+    for key, likes, consent in [
+        ("a", "email", "push email"),
+        ("b", "email", "push"),
+        ("c", "sms", "push email"),
+    ]:
+        scene.customer(key, consent=consent, preferred_channel=likes)
+        scene.event(key, "order.placed")
+    scene.run()
+    assert sorted((row[0], row[2]) for row in scene.messages()) == [("a", "email"), ("b", "push"), ("c", "push")]

@@ -18,6 +18,7 @@ from treue.engine import entering, routing
 from treue.engine.advancing import Personal, advance, due_stages, is_due
 from treue.engine.delivery import outbox, recovery
 from treue.engine.delivery.dispatcher import Delivered, Delivery
+from treue.engine.delivery.rerouting import reroute
 from treue.engine.pressure import Judge
 from treue.engine.releasing import Released, release
 from treue.engine.statements import Scene
@@ -92,7 +93,12 @@ class Engine:
         return routing.route_events(self.store, versions, now)
 
     def sense(self, versions: Sequence[Version], now: datetime) -> None:
-        """Look who has joined a segment, whose schedule or day has come, who has a reason to go on or to leave."""
+        """Look who has joined a segment, whose schedule or day has come, who has a reason to go on or to leave.
+
+        Where a channel is down, look also whose messages can go another way.
+        """
+        if self.delivery is not None:
+            reroute(self.store, [one for one in versions if not one.paused], now)
         routing.sense(self.store, versions, now, self.zone)
 
     def open_slots(self, versions: Sequence[Version], now: datetime) -> None:

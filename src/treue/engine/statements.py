@@ -48,6 +48,7 @@ from treue.engine.local_time import absolute
 from treue.engine.versions import Version
 from treue.model.states import (
     ADDRESS,
+    PREFERRED_CHANNEL,
     WEBHOOK,
     ArrivalKind,
     Category,
@@ -439,8 +440,8 @@ def refusal(
     """Return the reason against sending to a customer on a channel as SQL, NULL where there is none.
 
     `agreed` and `listed` are the outer-joined rows of consent and suppression. Consent is not asked of
-    transactional messages, nor are addresses that are suppressed for marketing alone. `consent` as basis wants an agreement; an existing customer (UWG section 7(3)) is one
-    whose consent row says so, and who has not objected.
+    transactional messages, nor are addresses that are suppressed for marketing alone. `consent` as basis wants an
+    agreement; an existing customer (UWG section 7(3)) is one whose consent row says so, and who has not objected.
     """
     asked = category != "transactional"
     return case(
@@ -457,6 +458,8 @@ def _offers(scene: Scene, stage: Send) -> Any:
     """Return a subquery with, for each of the cohort, the reason against each channel (NULL: reachable)."""
     source: Any = cohort.join(customer, customer.c.id == cohort.c.customer_id)
     columns: list[ColumnElement[Any]] = []
+    if len(stage.channels) > 1 and not stage.all_channels:
+        columns.append(customer.c.attributes[PREFERRED_CHANNEL].as_string().label("preferred"))
     for n, channel in enumerate(stage.channels):
         address = customer.c[ADDRESS[channel]]
         agreed, listed = consent.alias(f"agreed_{n}"), suppression.alias(f"listed_{n}")
@@ -472,7 +475,12 @@ def _offers(scene: Scene, stage: Send) -> Any:
 def _messages(scene: Scene, stage: Send, offers: Any, which: Sequence[int] | range) -> Select[Any]:
     open_ = [(offers.c[f"reason_{n}"].is_(None), n) for n in which]
     first = next(iter(which))
-    number = case(*open_, else_=first)
+    liked = (
+        [(and_(offers.c.preferred == stage.channels[n], fits), n) for fits, n in open_]
+        if len(open_) > 1
+        else []
+    )
+    number = case(*liked, *open_, else_=first)
     channel = case({n: stage.channels[n] for n in which}, value=number)
     category = case({n: stage.categories[n] for n in which}, value=number)
     send_by = type_coerce(offers.c.at, BigInteger) + literal(absolute(stage.valid_for), BigInteger)

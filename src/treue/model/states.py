@@ -146,6 +146,9 @@ WEBHOOK = "webhook"
 ADDRESS = {"email": "email", "sms": "phone", "push": "push_token"}
 """The customer's column that holds the address on each kind of channel."""
 
+PREFERRED_CHANNEL = "preferred_channel"
+"""The attribute that says which of a step's channels a customer likes best."""
+
 BUILT_IN_ATTRIBUTES = {
     "id": "text",
     "email": "text",

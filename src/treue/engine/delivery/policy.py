@@ -7,6 +7,7 @@ the provider still knows the key, or the message is transactional.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from treue.channel import TAKEN_OVER, Accepted, Receipt, Refused, Retry, Unknown
@@ -37,7 +38,7 @@ def settled(message: InHand, receipt: Receipt, moment: datetime, dedup_window: f
         case Unknown(reason):
             if not _may_go_again(message, moment, dedup_window):
                 return Settled(message, MessageState.in_doubt, Reason.in_doubt, reason)
-            return _again(message, Retry(reason), moment)
+            return replace(_again(message, Retry(reason), moment), reason=Reason.in_doubt)
         case Retry():
             return _again(message, receipt, moment)
     raise AssertionError(receipt)
