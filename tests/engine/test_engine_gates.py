@@ -328,4 +328,8 @@ def test_of_a_steps_channels_the_one_a_customer_likes_best_comes_first_where_it_
         scene.customer(key, consent=consent, preferred_channel=likes)
         scene.event(key, "order.placed")
     scene.run()
-    assert sorted((row[0], row[2]) for row in scene.messages()) == [("a", "email"), ("b", "push"), ("c", "push")]
+    assert sorted((row[0], row[2]) for row in scene.messages()) == [
+        ("a", "email"),
+        ("b", "push"),
+        ("c", "push"),
+    ]
