@@ -149,6 +149,21 @@ def test_a_mails_html_is_served_under_a_policy_that_allows_nothing(box: Box) -> 
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
+def test_pictures_that_came_in_a_mail_are_shown_where_it_names_them(box: Box) -> None:
+    picture = (
+        "Content-Type: {}\r\nContent-ID: <{}>\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw0KGgo=\r\n"
+    )
+    parts = [
+        'Content-Type: text/html\r\n\r\n<img src="cid:a@b"><img src="cid:svg"><img src="cid:none">\r\n',
+        picture.format("image/png", "a@b"), picture.format("image/svg+xml", "svg"),
+    ]  # fmt: skip
+    body = "".join(f"--b\r\n{part}" for part in parts)
+    raw = f"Subject: x\r\nContent-Type: multipart/related; boundary=b\r\n\r\n{body}--b--\r\n".encode()
+    id_ = box.add_mail("", "anna@example.com", raw)
+    shown = page(get(box, f"/{id_}/html")).all("img", "src")
+    assert shown == ["data:image/png;base64,iVBORw0KGgo=", "cid:svg", "cid:none"]
+
+
 @pytest.mark.parametrize(
     ("view", "expected"),
     [("text", "Nur Text ünd Zeichen"), ("headers", "Envelope sender b@example.com"), ("raw", "boundary=b")],

@@ -44,6 +44,8 @@ def shown(site: Site) -> str:
     run_pass(site.assembly.engine, site.now)
     (listed,) = site.client.get("/inbox/api/messages").json()["messages"]
     html = site.client.get(f"/inbox/api/messages/{listed['id']}").json()["html"]
+    policy = site.client.get(f"/inbox/{listed['id']}/html").headers["content-security-policy"]
+    assert f"img-src data: http://127.0.0.1:{site.port}/a/;" in policy
     (path,) = re.findall(r'src="http://localhost:8420(/a/[^"]+)"', html)
     return str(path)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
@@ -13,6 +14,8 @@ from html.parser import HTMLParser
 
 _LINKS = 100
 _GLANCE = 2000
+_PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+_CONTENT_ID = re.compile(r"\bcid:([^\s\"'<>()]+)", re.IGNORECASE)
 _TAG = re.compile(
     r"<(?:style|script|head)\b.*?</(?:style|script|head)\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL
 )
@@ -28,13 +31,22 @@ class Link:
 
 @dataclass(frozen=True)
 class Mail:
-    """An e-mail taken apart. `html` and `text` are empty where the message has no such part."""
+    """An e-mail taken apart. `html` and `text` are empty where the message has no such part.
+
+    `pictures` are those inside it, by content id, as `data:` addresses.
+    """
 
     headers: list[tuple[str, str]]
     text: str
     html: str
     attachments: list[str]
     links: list[Link]
+    pictures: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def page(self) -> str:
+        """The HTML with the pictures that came in the mail put where it names them (RFC 2392)."""
+        return _CONTENT_ID.sub(lambda found: self.pictures.get(found[1], found[0]), self.html)
 
     def header(self, name: str) -> str:
         """Return the first header of that name, in any case, or ""."""
@@ -57,18 +69,20 @@ def read(raw: bytes) -> Mail:
     """Take a message apart; broken encodings come out with replacement characters, never as an error."""
     message = message_from_bytes(raw, policy=policy.compat32)
     text = html = ""
-    attachments = []
+    attachments, pictures = [], {}
     for part in message.walk():
         kind, name = part.get_content_type(), part.get_filename()
         if part.is_multipart():
             continue
+        if kind in _PICTURES and part["Content-ID"]:
+            pictures[str(part["Content-ID"]).strip().strip("<>")] = _data(part)
         if name or kind not in ("text/plain", "text/html"):
             attachments.append(_decoded(name or kind))
         elif kind == "text/plain":
             text = text or _content(part)
         else:
             html = html or _content(part)
-    return Mail(_headers(message), text, html, attachments, links(html))
+    return Mail(_headers(message), text, html, attachments, links(html), pictures)
 
 
 def links(html: str) -> list[Link]:
@@ -77,6 +91,12 @@ def links(html: str) -> list[Link]:
     reader.feed(html)
     reader.close()
     return list({link.url: link for link in reversed(reader.found)}.values())[::-1][:_LINKS]
+
+
+def _data(part: Message) -> str:
+    payload = part.get_payload(decode=True)
+    content = payload if isinstance(payload, bytes) else b""
+    return f"data:{part.get_content_type()};base64,{base64.b64encode(content).decode()}"
 
 
 def _content(part: Message) -> str:

@@ -6,6 +6,7 @@ a policy that allows no script, no form and nothing from the network, and framed
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; frame-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'self'"
 )
+_HOST = re.compile(r"(?:[a-z0-9.-]+|\[::1\])(?::\d{1,5})?", re.IGNORECASE)
 _HEADERS = {
     "Content-Security-Policy": PAGE_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -116,8 +118,8 @@ class _Pages:
         )
 
     def html(self, request: Request) -> Response:
-        html = read(self._message(request).raw).html
-        return HTMLResponse(html, headers={**_HEADERS, "Content-Security-Policy": MAIL_POLICY})
+        page = read(self._message(request).raw).page
+        return HTMLResponse(page, headers={**_HEADERS, "Content-Security-Policy": _mail_policy(request)})
 
     def raw(self, request: Request) -> Response:
         content = self._message(request).raw
@@ -167,6 +169,14 @@ class _Pages:
     def _time(self, moment: datetime) -> str:
         local = moment.astimezone(self._zone)
         return f"{local.day} {local:%b %Y, %H:%M}"
+
+
+def _mail_policy(request: Request) -> str:
+    """Return what a mail may do: show the pictures inside it and, where a web serves these pages, those it hosts."""
+    host = request.headers.get("host", "")
+    if not _base(request) or not _HOST.fullmatch(host):
+        return MAIL_POLICY
+    return MAIL_POLICY.replace("img-src data:", f"img-src data: {request.url.scheme}://{host}/a/")
 
 
 def _base(request: Request) -> str:
