@@ -7,7 +7,8 @@ Every mail is one person's own: HTML with a loop over four products and a dozen 
 Two processes send, a third takes (`benchmarks.sink`). The plain script renders the same template with Jinja2, builds
 an `email.message.EmailMessage`, sends it with smtplib, and records nothing; Treue claims, looks once more at consent
 and suppression, renders in the sandbox, writes the mail with its unsubscribe headers, logs, sends, and records each
-message's fate, every commit synced.
+message's fate, every commit synced. CPU times are those of the sending processes from the start signal on, and of the
+sink's whole life; PostgreSQL's own are not in them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.utils import make_msgid
@@ -122,9 +124,22 @@ def work(root: str) -> None:
         delivery = assembly.engine.delivery
         assert delivery is not None
         (version,) = assembly.engine.versions()
-        print("ready", flush=True)
-        sys.stdin.readline()
-        print(delivery.deliver(version.journey_id, LATER + timedelta(minutes=1)).sent, flush=True)
+        wait_for_the_signal()
+        tell(delivery.deliver(version.journey_id, LATER + timedelta(minutes=1)).sent)
+
+
+def wait_for_the_signal() -> None:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    _before.append(time.process_time())
+
+
+def tell(sent: int) -> None:
+    """Say how many were sent, and the microseconds of CPU that it took."""
+    print(sent, round((time.process_time() - _before[0]) * 1e6), flush=True)
+
+
+_before: list[float] = []
 
 
 def script(root: str, port: str, half: str, count: str) -> None:
@@ -136,8 +151,7 @@ def script(root: str, port: str, half: str, count: str) -> None:
     environment.filters["money"] = lambda amount, currency: f"{amount:.2f} {currency}"
     page = environment.from_string((template / "email.html").read_text(encoding="utf-8").split("---\n", 2)[2])
     words = environment.from_string((template / "email.txt").read_text(encoding="utf-8"))
-    print("ready", flush=True)
-    sys.stdin.readline()
+    wait_for_the_signal()
     with smtplib.SMTP("127.0.0.1", int(port)) as smtp:
         for n in range(int(half), int(count), SENDERS):
             names = {
@@ -151,11 +165,32 @@ def script(root: str, port: str, half: str, count: str) -> None:
             mail.set_content(words.render(names))
             mail.add_alternative(page.render(names), subtype="html")
             smtp.send_message(mail)
-    print(len(range(int(half), int(count), SENDERS)), flush=True)
+    tell(len(range(int(half), int(count), SENDERS)))
 
 
-def timed(commands: Sequence[Sequence[str]]) -> tuple[int, float]:
-    """Run the sending processes side by side; return how many mails they sent, and the seconds from the start signal."""
+@dataclass
+class Measured:
+    """How many mails were sent in how many seconds, and what each cost in microseconds of CPU and in bytes."""
+
+    sent: int
+    seconds: float
+    senders: float
+    sink: float = 0.0
+    size: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        return self.sent / self.seconds
+
+    def taken(self, counted: Sequence[int]) -> Measured:
+        """Add what the sink counted: the same number of mails, or this was no measurement."""
+        messages, size, cpu = counted
+        assert messages == self.sent, f"{self.sent} were sent and {messages} came"
+        return replace(self, sink=cpu / messages, size=size / messages)
+
+
+def timed(commands: Sequence[Sequence[str]]) -> Measured:
+    """Run the sending processes side by side, and time them from the start signal on."""
     pipe = subprocess.PIPE
     me = [sys.executable, "-m", "benchmarks.delivery"]
     processes = [
@@ -169,11 +204,14 @@ def timed(commands: Sequence[Sequence[str]]) -> tuple[int, float]:
         assert process.stdin
         process.stdin.write("go\n")
         process.stdin.flush()
-    sent = sum(int(process.stdout.readline()) for process in processes if process.stdout)
+    told = [
+        [int(word) for word in process.stdout.readline().split()] for process in processes if process.stdout
+    ]
     seconds = time.perf_counter() - started
     for process in processes:
         process.communicate()
-    return sent, seconds
+    sent = sum(n for n, _ in told)
+    return Measured(sent, seconds, sum(cpu for _, cpu in told) / sent)
 
 
 @contextmanager
@@ -186,44 +224,43 @@ def workspace(database: str, port: int) -> Iterator[Path]:
         yield root
 
 
-def ours(database: str, count: int) -> tuple[float, float]:
-    """Return messages a second through Treue's own delivery, and the mean size of a mail."""
+def ours(database: str, count: int) -> Measured:
+    """Measure Treue's own delivery."""
     with sink() as (port, taken), workspace(database, port) as root:
         with assembled(load(root, installed_adapters), deliver=False) as assembly:
             assembly.publish(START)
             fill(assembly, count)
-        sent, seconds = timed([["--work", str(root)]] * SENDERS)
-        assert sent == count, f"{sent} of {count} were sent"
-    assert taken[0] == count, f"{taken[0]} of {count} came"
-    return sent / seconds, taken[1] / count
+        measured = timed([["--work", str(root)]] * SENDERS)
+        assert measured.sent == count, f"{measured.sent} of {count} were sent"
+    return measured.taken(taken)
 
 
-def plain(count: int) -> float:
-    """Return messages a second of the plain script."""
+def plain(count: int) -> Measured:
+    """Measure the plain script."""
     with sink() as (port, taken):
-        sent, seconds = timed(
-            [["--script", str(WORKSPACE), str(port), str(half), str(count)] for half in range(SENDERS)]
-        )
-    assert taken[0] == sent == count
-    return sent / seconds
+        halves = [["--script", str(WORKSPACE), str(port), str(half), str(count)] for half in range(SENDERS)]
+        measured = timed(halves)
+    return measured.taken(taken)
 
 
 def run(small: bool = False) -> None:
     """Print the figures, and what they are in times of the plain script."""
     count = 400 if small else 20_000
-    script_rate = plain(count // 5)
-    print(f"\nDelivery of {count:,} mails to an SMTP sink: two sending processes, and the sink")
-    print(f"  plain script, recording nothing  {script_rate:7.0f} messages/s")
-    rate, size = ours("sqlite:///bench.db", count)
-    print(
-        f"  treue, SQLite                    {rate:7.0f} messages/s, {rate / script_rate:.1f} times; {size:.0f} bytes each"
-    )
+    print(f"\nDelivery of {count:,} mails to an SMTP sink: {SENDERS} sending processes, and the sink")
+    script_found = plain(count // 5)
+    report("plain script, recording nothing", script_found, script_found)
+    report("treue, SQLite", ours("sqlite:///bench.db", count), script_found)
     with postgres() as found:
         if found is not None:
-            rate, _ = ours(found.url.render_as_string(hide_password=False), count)
-            print(
-                f"  treue, PostgreSQL                {rate:7.0f} messages/s, {rate / script_rate:.1f} times"
-            )
+            address = found.url.render_as_string(hide_password=False)
+            report("treue, PostgreSQL", ours(address, count), script_found)
+
+
+def report(name: str, found: Measured, script_found: Measured) -> None:
+    print(
+        f"  {name:32} {found.rate:6.0f} messages/s, {found.rate / script_found.rate:4.1f} times; {found.size:.0f} bytes, "
+        f"CPU {found.senders:.0f} µs a mail, the sink {found.sink:.0f} µs"
+    )
 
 
 if __name__ == "__main__":

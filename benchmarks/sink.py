@@ -1,12 +1,13 @@
 """An SMTP server that takes everything, keeps nothing and counts: the other end of the delivery benchmark.
 
-python -m benchmarks.sink       prints its port, then, once its standard input is closed, messages and bytes
+python -m benchmarks.sink       prints its port; once its input is closed, messages, bytes and microseconds of CPU
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+import time
 
 _HELLO = b"250-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 33554432\r\n"
 _ANSWERS = {b"EHLO": _HELLO, b"DATA": b"354 go on\r\n", b"QUIT": b"221 bye\r\n"}
@@ -60,4 +61,4 @@ async def serve() -> Counted:
 
 if __name__ == "__main__":
     total = asyncio.run(serve())
-    print(total.messages, total.bytes, flush=True)
+    print(total.messages, total.bytes, round(time.process_time() * 1e6), flush=True)
