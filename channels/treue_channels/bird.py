@@ -39,7 +39,7 @@ from treue_channels.provider_callbacks import (
     text,
 )
 from treue_channels.sms_api import ADDRESS, EVENTS, SmsApi, stopped, yes_or_no
-from treue_channels.standard_webhooks import key_of, require_signed
+from treue_channels.standard_webhooks import key_of, require_standard
 
 REMEMBERED = 9_000.0
 """Seconds for which a key is certain to be known: Bird says roughly three hours, so half an hour less."""
@@ -132,7 +132,7 @@ class Bird(SmsApi):
 
     def read_receipts(self, request: Callback) -> list[DeliveryEvent]:
         """Return what Bird tells: a message's status, or that a customer said stop. Raises BadCallback."""
-        require_signed(request, map(key_of, required(self._webhook_secrets, "webhook_secret")))
+        require_standard(request, required(self._webhook_secrets, "webhook_secret"))
         return [event for one in objects(document(request)) for event in _events(one, request)]
 
 

@@ -10,7 +10,6 @@ import hmac
 import json
 import math
 import re
-from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -63,29 +62,6 @@ def require_bearer(request: Callback, tokens: Iterable[str]) -> None:
     """Raise BadCallback unless the request carries one of our tokens (RFC 6750)."""
     if not same(request.headers.get("authorization", ""), [f"Bearer {token}" for token in tokens]):
         raise BadCallback("The callback's token is missing or wrong.")
-
-
-def require_standard(request: Callback, secrets: Iterable[str], prefix: str = "webhook-") -> str:
-    """Return a callback's id; raise BadCallback unless it is signed by Standard Webhooks 1.0.0 (`prefix` is `svix-` there)."""
-    id_, timestamp, given = (
-        request.headers.get(prefix + name, "") for name in ("id", "timestamp", "signature")
-    )
-    signed = f"{id_}.{timestamp}.".encode(errors="replace") + request.body
-    keys = [key for secret in secrets if (key := _standard_key(secret))]
-    wanted = [b"v1," + b64encode(hmac.digest(key, signed, "sha256")) for key in keys]
-    if not id_ or not any(same(one, wanted) for one in given.split(" ")):
-        raise BadCallback("The callback's signature is missing or wrong.")
-    require_fresh(timestamp, request.received_at)
-    return id_
-
-
-def _standard_key(secret: str) -> bytes:
-    """Return a secret's bytes, or none where it is no base64: then nothing verifies against it."""
-    written = secret.removeprefix("whsec_")
-    try:
-        return b64decode(written + "=" * (-len(written) % 4), validate=True)
-    except ValueError:
-        return b""
 
 
 def require_fresh(seconds: str, now: datetime, tolerance: int = TOLERANCE) -> None:

@@ -49,10 +49,10 @@ from treue_channels.provider_callbacks import (
     event_id,
     moment,
     part,
-    require_standard,
     required,
     text,
 )
+from treue_channels.standard_webhooks import require_standard
 
 BATCH = 100
 KEY_WINDOW = 24 * 3600.0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from treue.channel import BadCallback, Callback
@@ -23,28 +24,36 @@ def key_of(secret: str) -> bytes:
     return key
 
 
-def signature(key: bytes, id_: str, at: datetime, body: bytes) -> str:
-    """Return the value of the header `webhook-signature`."""
-    signed = f"{id_}.{int(at.timestamp())}.".encode() + body
-    return "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
-
-
 def signed_headers(key: bytes, id_: str, at: datetime, body: bytes) -> dict[str, str]:
     """Return the three headers of a signed request."""
     return {
         "webhook-id": id_,
         "webhook-timestamp": str(int(at.timestamp())),
-        "webhook-signature": signature(key, id_, at, body),
+        "webhook-signature": _mac(key, f"{id_}.{int(at.timestamp())}.".encode() + body),
     }
 
 
-def require_signed(request: Callback, keys: Iterable[bytes]) -> None:
-    """Raise BadCallback unless a request is signed with one of the keys, at most five minutes ago or ahead."""
+def require_standard(request: Callback, secrets: Iterable[str], prefix: str = "webhook-") -> str:
+    """Return a callback's id; raise BadCallback unless it is signed with one of the secrets, five minutes ago at most.
+
+    `prefix` is `svix-` for some. A secret that is none verifies nothing.
+    """
     id_, seconds, given = (
-        request.headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature")
+        request.headers.get(prefix + name, "") for name in ("id", "timestamp", "signature")
     )
-    require_fresh(seconds, request.received_at)
-    signed = f"{id_}.{seconds}.".encode(errors="surrogatepass") + request.body
-    wanted = ["v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode() for key in keys]
-    if not any(same(one, wanted) for one in given.split(" ")[:10]):
+    signed = f"{id_}.{seconds}.".encode(errors="replace") + request.body
+    wanted = [_mac(key, signed) for key in _keys(secrets)]
+    if not id_ or not any(same(one, wanted) for one in given.split(" ")):
         raise BadCallback("The callback's signature is missing or wrong.")
+    require_fresh(seconds, request.received_at)
+    return id_
+
+
+def _keys(secrets: Iterable[str]) -> Iterator[bytes]:
+    for secret in secrets:
+        with contextlib.suppress(ValueError):
+            yield key_of(secret)
+
+
+def _mac(key: bytes, signed: bytes) -> str:
+    return "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()

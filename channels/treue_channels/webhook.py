@@ -34,7 +34,7 @@ from treue_channels.provider_callbacks import (
     objects,
     text,
 )
-from treue_channels.standard_webhooks import key_of, require_signed, signed_headers
+from treue_channels.standard_webhooks import key_of, require_standard, signed_headers
 
 _KINDS = {kind.value: kind for kind in DeliveryEventKind}
 
@@ -60,8 +60,9 @@ class Webhook(HttpApi):
         secrets = active_secrets(secret)
         super().__init__(url, [*secrets, *(one.removeprefix("whsec_") for one in secrets)] or [""], timeout)
         self.capabilities = replace(Webhook.capabilities, kind=kind)
+        self._believed = secrets
         try:
-            self._keys = [key_of(one) for one in secrets]
+            self._key, *_ = [key_of(one) for one in secrets]
         except ValueError as error:
             raise ChannelError(f"The option `secret` of webhook is {error}.") from None
 
@@ -74,7 +75,7 @@ class Webhook(HttpApi):
         """Return the signed request with one message."""
         (message,) = messages
         request = json_request("", _document(message, self.capabilities.kind), {})
-        signed = signed_headers(self._keys[0], message.key, utc_now(), request.body)
+        signed = signed_headers(self._key, message.key, utc_now(), request.body)
         return replace(request, headers={**request.headers, **signed})
 
     def receipts(self, messages: Sequence[Outgoing], answer: HttpAnswer) -> Sequence[Receipt]:
@@ -94,7 +95,7 @@ class Webhook(HttpApi):
 
     def read_receipts(self, request: Callback) -> list[DeliveryEvent]:
         """Return what the gateway tells: one event, or a list of them."""
-        require_signed(request, self._keys)
+        require_standard(request, self._believed)
         found = [self._event(one, request) for one in objects(document(request))]
         return [event for event in found if event is not None]
 
