@@ -23,6 +23,7 @@ from sqlalchemy import func, select, update
 from storming import FULL, NOW, nursery, work, write
 
 from treue.engine.delivery.doubts import doubts
+from treue.engine.delivery.keys import message_key, number_in
 from treue.engine.versions import publish
 from treue.errors import StoreError
 from treue.language.grammar import Context, Schema
@@ -79,12 +80,14 @@ def _states(store: Store) -> dict[str, int]:
 
 def _in_doubt(store: Store) -> set[str]:
     with store.reading() as connection:
-        return {str(one["message"]) for one in doubts(connection, 10_000)}
+        numbers = {one["message"] for one in doubts(connection, 10_000)}
+    return {key for key in _keys(store) if number_in(key) in numbers}
 
 
 def _keys(store: Store) -> set[str]:
     with store.reading() as connection:
-        return {str(number) for number in connection.scalars(select(message.c.id))}
+        rows = connection.execute(select(message.c.id, message.c.queued_at)).all()
+    return {message_key(row.id, row.queued_at) for row in rows}
 
 
 def _taken(script: Script) -> Counter[str]:

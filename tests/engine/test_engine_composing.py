@@ -52,7 +52,7 @@ def writer(templates: Path, can: Capabilities, **sender: Any) -> Writer:
 def claimed(name: str = "Ada", channel: str = "email", category: str = "marketing") -> Claimed:
     who = {"first_name": name, "last_name": "Lovelace", "locale": "en", "timezone": "UTC"}
     return Claimed(
-        7, 1, 1, "welcome", 1, 1, 1, 1, channel, "hello", category, NOW, LATER, NOW, 1,
+        7, 1, 1, "welcome", 1, 1, 1, 1, channel, "hello", category, NOW, NOW, LATER, NOW, 1,
         "ada@example.com", who, None, None,
     )  # fmt: skip
 

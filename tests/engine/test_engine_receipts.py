@@ -75,7 +75,7 @@ def test_the_first_of_each_kind_is_written_on_the_message_and_a_repetition_chang
 
 def test_a_message_is_found_by_the_providers_number_too_and_never_on_another_channel(scene: Scene) -> None:
     number = _sent(scene, "ada")["ada"]
-    by_number = DeliveryEvent("d", KIND.delivered, scene.now, provider_id=f"id-{number}")
+    by_number = DeliveryEvent("d", KIND.delivered, scene.now, provider_id=_message(scene, number).provider_id)
     assert _tell(scene, "sms", by_number, _event(scene, KIND.delivered, number)) == 2, (
         "kept, but about nobody"
     )
@@ -207,3 +207,20 @@ def test_a_customer_who_waits_for_a_click_goes_on_when_it_is_heard(scene: Scene)
     _tell(scene, "email", _event(scene, KIND.clicked, number or 0))
     scene.later(minutes=1)
     assert scene.templates() == ["hello", "more"]
+
+
+def test_a_key_names_its_message_and_no_other_databases(scene: Scene) -> None:
+    from treue.engine.delivery.keys import message_key, number_in
+
+    number = _sent(scene, "ada")["ada"]
+    key = message_key(number, _message(scene, number).queued_at)
+    assert number_in(key) == number
+    assert len(key) <= 32
+    _tell(
+        scene,
+        "email",
+        _event(scene, KIND.delivered, message_key(number, scene.now + timedelta(seconds=1)), "x"),
+    )
+    assert _message(scene, number).delivered_at is None, "a database made anew counts from one again"
+    _tell(scene, "email", _event(scene, KIND.delivered, key, "y"))
+    assert _message(scene, number).delivered_at == scene.now

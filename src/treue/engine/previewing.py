@@ -101,7 +101,7 @@ def preview(
     writer = Writer(cast(Store, None), renderer, links, settings.sender, settings.workspace, stages)
     who = {**whom.customer, **({"locale": locale} if locale else {})}
     claimed = Claimed(
-        0, 0, 0, journey.name if journey else "preview", 0, 0, 0, 0, channel, template, "", now, now, now, 0,
+        0, 0, 0, journey.name if journey else "preview", 0, 0, 0, 0, channel, template, "", now, now, now, now, 0,
         str(who.get(ADDRESS[channel]) or ""), who, whom.event, None,
     )  # fmt: skip
     return renderer.render(channel, template, writer.context(claimed, whom.orders, now), locale)

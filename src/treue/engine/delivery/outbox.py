@@ -27,6 +27,7 @@ from sqlalchemy import (
     update,
 )
 
+from treue.engine.delivery.keys import message_key
 from treue.engine.statements import refusal
 from treue.model.states import ADDRESS, Decision, MessageState, Outcome, Reason
 from treue.model.tables import (
@@ -68,6 +69,7 @@ class Claimed:
     channel: str
     template: str
     category: str
+    queued_at: datetime
     due_at: datetime
     send_by: datetime
     tried_at: datetime
@@ -80,7 +82,7 @@ class Claimed:
     @property
     def key(self) -> str:
         """The idempotency key: the same on every attempt."""
-        return str(self.id)
+        return message_key(self.id, self.queued_at)
 
 
 class InHand(Protocol):
@@ -251,7 +253,7 @@ def _with_all(connection: Connection, channel: str, ids: Sequence[int], now: dat
     columns = [
         message.c.id, message.c.fence, message.c.journey_id, journey.c.name.label("journey"),
         message.c.enrollment_id, message.c.step_id, message.c.version_id, message.c.customer_id,
-        message.c.template, message.c.category, message.c.due_at, message.c.send_by, message.c.tried_at,
+        message.c.template, message.c.category, message.c.queued_at, message.c.due_at, message.c.send_by, message.c.tried_at,
         message.c.attempts,
         customer.c.key, customer.c.email, customer.c.phone, customer.c.push_token, customer.c.locale,
         customer.c.timezone, customer.c.attributes, customer.c.created_at, event.c.name.label("event_name"),
@@ -281,6 +283,7 @@ def _claimed(row: Row[Any], channel: str) -> Claimed:
         channel,
         row.template,
         row.category,
+        row.queued_at,
         row.due_at,
         row.send_by,
         row.tried_at,

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, literal
 
 from treue.channel import DeliveryEvent, DeliveryEventKind
 from treue.engine.delivery.consequences import PUSH, bury, count
+from treue.engine.delivery.keys import message_key, number_in
 from treue.model.states import ADDRESS, MessageState, Reason
 from treue.model.tables import customer, delivery_event, message
 from treue.model.types import Instant
@@ -30,7 +31,6 @@ GIVEN_UP_FOR = timedelta(days=90)
 NOT_THE_ADDRESS = ("_.7.%", "_.6.%", "_.2.3", "_.3.4")
 """Status codes (RFC 3463) of policy, authentication and content: no number of them gives an address up."""
 
-LARGEST_ID = 2**63 - 1
 _KINDS = DeliveryEventKind
 _COLUMNS = {
     _KINDS.delivered: "delivered_at",
@@ -70,11 +70,11 @@ class _Messages:
     """The messages that events are about, looked up at once: by our key, else by the provider's number."""
 
     def __init__(self, connection: Connection, channel: str, events: Sequence[DeliveryEvent]) -> None:
-        keys = [int(one.key) for one in events if _is_number(one.key)]
+        keys = sorted({number for one in events if (number := number_in(one.key)) is not None})
         numbers = sorted({one.provider_id for one in events if one.provider_id})
         query = (
             select(
-                message.c.id, message.c.provider_id, message.c.customer_id, message.c.state,
+                message.c.id, message.c.queued_at, message.c.provider_id, message.c.customer_id, message.c.state,
                 customer.c.key.label("customer"), customer.c[ADDRESS[channel]].label("address"),
             )
             .join(customer, customer.c.id == message.c.customer_id)
@@ -88,15 +88,12 @@ class _Messages:
         )  # fmt: skip
         known = channel in ADDRESS and (keys or numbers)
         rows: list[Any] = list(connection.execute(query)) if known else []
-        self._by_id: dict[str, Row[Any]] = {str(row.id): row for row in rows}
+        self._by_key: dict[str, Row[Any]] = {str(row.id): row for row in rows}
+        self._by_key |= {message_key(row.id, row.queued_at): row for row in rows}
         self._by_number: dict[str, Row[Any]] = {row.provider_id: row for row in rows if row.provider_id}
 
     def of(self, event: DeliveryEvent) -> Row[Any] | None:
-        return self._by_id.get(event.key) or self._by_number.get(event.provider_id)
-
-
-def _is_number(key: str) -> bool:
-    return key.isascii() and key.isdigit() and len(key) < 20 and int(key) <= LARGEST_ID
+        return self._by_key.get(event.key) or self._by_number.get(event.provider_id)
 
 
 def _key(event: DeliveryEvent) -> str:

@@ -12,6 +12,7 @@ from treue.clock import utc_now
 from treue.engine.delivery import outbox, policy
 from treue.engine.delivery.acceptance import is_dead, is_here, read_log, remove_log
 from treue.engine.delivery.consequences import follow
+from treue.engine.delivery.keys import message_key
 from treue.engine.delivery.outbox import Settled
 from treue.model.states import MessageState
 from treue.store import suppressions
@@ -48,7 +49,11 @@ def recover(
             if row.worker not in logs:
                 logs[row.worker] = read_log(state, row.worker)
             log = logs[row.worker]
-            fate = log.get(str(row.id)) if log is not None else Unknown("Its worker has not been heard of.")
+            fate = (
+                log.get(message_key(row.id, row.queued_at))
+                if log is not None
+                else Unknown("Its worker has not been heard of.")
+            )
             if fate is None:
                 settled.append(policy.abandoned(row, now, row.crashes))
             else:
