@@ -182,7 +182,7 @@ def _mail(message: Outgoing) -> dict[str, Any]:
     return {
         "sender": _box(mail.sender),
         **_version(message),
-        "tags": list(tags(mail).values()),
+        "tags": list(tags(message).values()),
         **({"attachment": attached} if attached else {}),
     }
 
@@ -206,7 +206,7 @@ def _batch(messages: Sequence[Outgoing]) -> dict[str, Any]:
         "sender": _box(mail.sender),
         "subject": mail.subject,
         "htmlContent": mail.html,
-        "tags": list(tags(mail).values()),
+        "tags": list(tags(messages[0]).values()),
         "messageVersions": [_version(message) for message in messages],
     }
 
@@ -219,7 +219,7 @@ def _shared(message: Outgoing) -> Hashable:
     mail = message.mail
     if mail is None or mail.attachments or not mail.html:
         return None
-    return (mail.sender, tuple(tags(mail).items()))
+    return (mail.sender, tuple(tags(message).items()))
 
 
 def _box(box: Mailbox) -> dict[str, str]:

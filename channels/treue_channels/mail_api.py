@@ -23,6 +23,7 @@ EVENTS = frozenset(DeliveryEventKind) - {DeliveryEventKind.accepted}
 _ADDRESS = re.compile(r"[^\s\x00-\x20\x7f-\x9f@<>()\[\]\\,;:\"]+@[^\s\x00-\x20\x7f-\x9f@<>()\[\]\\,;:\"/]+")
 _NAMESPACE = UUID("6f3a8a0e-7a3b-4d5e-9d6f-3d2f6b1c0a11")
 _LONGEST = 254
+_TAGS = ("journey", "template", "category")
 _STRUCTURE = re.compile(
     r"(?:content-.*|mime-version|from|sender|to|cc|bcc|subject|reply-to|return-path|received|date)",
     re.IGNORECASE,
@@ -32,13 +33,14 @@ _ENHANCED = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 
 
 class MailApi(HttpApi):
-    """An e-mail provider's API that is given a mail in its parts."""
+    """An e-mail provider's API; it is given whole messages where it declares `mime`, else mails in their parts."""
 
     def objection(self, message: Outgoing) -> Refused | None:
         """Return why a message cannot be put to the provider at all, or None."""
         if ascii_domain(message.to) is None:
             return Refused("The recipient is not one plain e-mail address.")
-        return Refused("The message is no e-mail.") if message.mail is None else None
+        there = message.raw if self.capabilities.mime else message.mail
+        return None if there else Refused("There is no mail in the message.")
 
 
 def ascii_domain(address: str) -> str | None:
@@ -83,9 +85,9 @@ def encoded(attachment: Attachment) -> str:
     return b64encode(attachment.content).decode()
 
 
-def tags(mail: Mail, names: Iterable[str] = ("journey", "template", "category")) -> dict[str, str]:
-    """Return a mail's tags that are there."""
-    return {name: mail.tags[name] for name in names if mail.tags.get(name)}
+def tags(message: Outgoing) -> dict[str, str]:
+    """Return the tags that a message has, of those that are for the provider's statistics."""
+    return {name: message.tags[name] for name in _TAGS if message.tags.get(name)}
 
 
 def enhanced_status(text: str) -> str:

@@ -27,7 +27,7 @@ from treue.clock import utc_now
 from treue.errors import ChannelError
 from treue_channels.http_answers import HttpAnswer, asked_pause, by_status, our_fault
 from treue_channels.http_api import TIMEOUT, HttpRequest, basic_authorization, form_request
-from treue_channels.mail_api import ADDRESS, EVENTS, KEY, MailApi, ascii_domain, is_dead, mail_of, tags
+from treue_channels.mail_api import ADDRESS, EVENTS, KEY, MailApi, ascii_domain, is_dead, tags
 from treue_channels.provider_callbacks import (
     active_secrets,
     document,
@@ -94,16 +94,12 @@ class Mailgun(MailApi):
         self._path = f"/v3/{quote(domain, safe='')}/messages.mime"
         self._authorization = authorization
 
-    def objection(self, message: Outgoing) -> Refused | None:
-        """Return why a message cannot be put to Mailgun at all, or None."""
-        return super().objection(message) or (None if message.raw else Refused("The message is empty."))
-
     def request(self, messages: Sequence[Outgoing]) -> HttpRequest:
         """Return the request that hands over one message (reference/send, "Send an email in MIME format")."""
         (message,) = messages
         fields = {
             "to": ascii_domain(message.to),
-            "o:tag": [value[:128] for value in tags(mail_of(message)).values()],
+            "o:tag": [value[:128] for value in tags(message).values()],
             "o:tracking": "no",
             f"v:{KEY}": message.key,
         }

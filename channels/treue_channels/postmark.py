@@ -140,8 +140,8 @@ class Postmark(MailApi):
         return [event for event in found if event]
 
     def _mail(self, message: Outgoing) -> dict[str, Any]:
-        mail, tagged = mail_of(message), tags(mail_of(message))
-        promotional = mail.tags.get("category") == "promotional"
+        mail, tagged = mail_of(message), tags(message)
+        promotional = tagged.get("category") == "promotional"
         return {
             "From": written(mail.sender),
             "To": written(recipient(message)),

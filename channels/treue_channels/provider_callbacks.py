@@ -58,12 +58,6 @@ def require_basic(request: Callback, user: str, passwords: Iterable[str]) -> Non
         raise BadCallback("The callback's user and password are missing or wrong.")
 
 
-def require_bearer(request: Callback, tokens: Iterable[str]) -> None:
-    """Raise BadCallback unless the request carries one of our tokens (RFC 6750)."""
-    if not same(request.headers.get("authorization", ""), [f"Bearer {token}" for token in tokens]):
-        raise BadCallback("The callback's token is missing or wrong.")
-
-
 def require_fresh(seconds: str, now: datetime, tolerance: int = TOLERANCE) -> None:
     """Raise BadCallback unless a signed Unix time is as near to now as it has to be."""
     if not _SECONDS.fullmatch(seconds):

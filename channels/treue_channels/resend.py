@@ -26,6 +26,7 @@ from treue.channel import (
     Unknown,
 )
 from treue.clock import utc_now
+from treue.errors import ChannelError
 from treue_channels.http_answers import HttpAnswer, asked_pause, by_status, our_fault
 from treue_channels.http_api import TIMEOUT, HttpRequest, json_request, runs
 from treue_channels.mail_api import (
@@ -52,7 +53,7 @@ from treue_channels.provider_callbacks import (
     required,
     text,
 )
-from treue_channels.standard_webhooks import require_standard
+from treue_channels.standard_webhooks import key_of, require_standard
 
 BATCH = 100
 KEY_WINDOW = 24 * 3600.0
@@ -103,8 +104,9 @@ class Resend(MailApi):
         url: str = "https://api.resend.com",
         timeout: float = TIMEOUT,
     ) -> None:
-        self._signing_secrets = active_secrets(webhook_secret)
-        super().__init__(url, [api_key, *self._signing_secrets], timeout)
+        self._webhook_secrets = active_secrets(webhook_secret)
+        super().__init__(url, [api_key, *self._webhook_secrets], timeout)
+        _require_keys(self._webhook_secrets)
         self._key = api_key
         if batches:
             rate = BATCH * REQUESTS_A_SECOND
@@ -156,8 +158,7 @@ class Resend(MailApi):
 
     def read_receipts(self, request: Callback) -> list[DeliveryEvent]:
         """Return what Resend tells, signed by Standard Webhooks under Svix's names. Raises BadCallback."""
-        secrets = required(self._signing_secrets, "webhook_secret")
-        id_ = require_standard(request, secrets, "svix-")
+        id_ = require_standard(request, required(self._webhook_secrets, "webhook_secret"), "svix-")
         event = _event(document(request), id_, request)
         return [event] if event else []
 
@@ -169,10 +170,18 @@ class Resend(MailApi):
         return Refused(reason, suppress="Invalid `to`" in reason)
 
 
+def _require_keys(secrets: Sequence[str]) -> None:
+    try:
+        for secret in secrets:
+            key_of(secret)
+    except ValueError as error:
+        raise ChannelError(f"The option `webhook_secret` of Resend holds {error}.") from None
+
+
 def _mail(message: Outgoing) -> dict[str, Any]:
     mail = mail_of(message)
     named = {KEY: message.key} if not _UNTAGGABLE.search(message.key) else {}
-    named |= {name: _UNTAGGABLE.sub("_", value)[:256] for name, value in tags(mail).items()}
+    named |= {name: _UNTAGGABLE.sub("_", value)[:256] for name, value in tags(message).items()}
     return {
         "from": written(mail.sender),
         "to": [written(recipient(message))],

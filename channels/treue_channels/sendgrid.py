@@ -147,7 +147,7 @@ def _mail(message: Outgoing) -> dict[str, Any]:
         "content": [{"type": kind, "value": value} for kind, value in content if value],
         **({"headers": headers} if (headers := dict(own_headers(mail))) else {}),
         **({"attachments": [_attachment(one) for one in mail.attachments]} if mail.attachments else {}),
-        "categories": [value[:255] for value in tags(mail).values()],
+        "categories": [value[:255] for value in tags(message).values()],
         "custom_args": {KEY: message.key},
         "tracking_settings": {"click_tracking": off, "open_tracking": off, "subscription_tracking": off},
     }

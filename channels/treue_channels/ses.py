@@ -21,7 +21,6 @@ from treue.channel import (
     Kind,
     Outgoing,
     Receipt,
-    Refused,
     Retry,
 )
 from treue.clock import utc_now
@@ -36,7 +35,6 @@ from treue_channels.mail_api import (
     ascii_domain,
     enhanced_status,
     is_dead_for_amazon,
-    mail_of,
     tags,
 )
 from treue_channels.provider_callbacks import document, event_id, json_document, moment, part, required, text
@@ -119,10 +117,6 @@ class Ses(MailApi):
         self._credentials: Any = None
         self._topic = Topic(webhook_topic, get) if webhook_topic else None
 
-    def objection(self, message: Outgoing) -> Refused | None:
-        """Return why a message cannot be put to SES at all, or None."""
-        return super().objection(message) or (None if message.raw else Refused("The message is empty."))
-
     def request(self, messages: Sequence[Outgoing]) -> HttpRequest:
         """Return the signed request that hands over one message (APIReference-V2, SendEmail with raw content)."""
         (message,) = messages
@@ -164,7 +158,7 @@ class Ses(MailApi):
 
     def _document(self, message: Outgoing) -> dict[str, Any]:
         named = {KEY: message.key} if not _UNTAGGABLE.search(message.key) else {}
-        named |= {name: _UNTAGGABLE.sub("_", value)[:256] for name, value in tags(mail_of(message)).items()}
+        named |= {name: _UNTAGGABLE.sub("_", value)[:256] for name, value in tags(message).items()}
         return {
             "Destination": {"ToAddresses": [ascii_domain(message.to)]},
             "Content": {"Raw": {"Data": b64encode(message.raw).decode()}},

@@ -18,9 +18,9 @@ def rich_message(**changes: Any) -> Outgoing:
         reply_to=Mailbox("", "answers@example.com"),
         headers=(("List-Unsubscribe", "<https://example.com/u/1>"), ("MIME-Version", "1.0"), ("Message-ID", "<k1@example.com>")),
         attachments=(Attachment("terms.pdf", "application/pdf", b"%PDF"), Attachment("l.png", "image/png", b"\x89", "logo")),
-        tags={"journey": "welcome", "template": "hello", "category": "promotional"},
     )  # fmt: skip
-    return Outgoing("k1", "ada@example.com", mail=replace(mail, **changes))
+    tags = {"journey": "welcome", "template": "hello", "category": "promotional"}
+    return Outgoing("k1", "ada@example.com", mail=replace(mail, **changes), tags=tags)
 
 
 def without_reason(receipt: Receipt) -> Receipt:

@@ -207,11 +207,8 @@ def test_a_batch_has_a_version_for_each_mail(batching: Brevo, provider: BrevoSer
 def test_only_mails_that_share_sender_and_tags_go_together(batching: Brevo, provider: BrevoServer) -> None:
     one, two = (example_message("email", n) for n in range(2))
     other = replace(plain(attachments=(), sender=Mailbox("Other", "other@example.com")), key="k9")
-    tagged, bare, filed = (
-        plain(attachments=(), tags={"journey": "x"}),
-        plain(attachments=(), html=""),
-        plain(),
-    )
+    tagged = replace(plain(attachments=()), tags={"journey": "x"})
+    bare, filed = plain(attachments=(), html=""), plain()
     receipts = send(batching, one, two, other, tagged, bare, filed)
     assert [type(receipt) for receipt in receipts] == [Accepted] * 6
     assert sorted(len(asked.json().get("messageVersions", [1])) for asked in provider.asked) == [

@@ -149,7 +149,7 @@ def test_a_mail_is_put_as_the_documentation_says(postmark: Postmark, provider: P
 def test_the_category_chooses_the_stream(
     postmark: Postmark, provider: PostmarkServer, category: str, stream: str
 ) -> None:
-    send(postmark, rich_message(tags={"category": category}))
+    send(postmark, replace(rich_message(), tags={"category": category}))
     assert provider.sent[0]["MessageStream"] == stream
 
 

@@ -82,7 +82,7 @@ def test_a_channel_that_builds_the_mime_gets_the_parts_and_no_bytes(templates: P
     assert out.mail.to == ("Ada Lovelace", "ada@example.com")
     assert out.mail.subject == "Grüße, Ada"
     assert "Schön, Ada" in out.mail.html
-    assert out.mail.tags == {"journey": "welcome", "template": "hello", "category": "marketing"}
+    assert out.tags == {"journey": "welcome", "template": "hello", "category": "marketing"}
     names = [name for name, _ in out.mail.headers]
     assert names == ["List-Unsubscribe", "List-Unsubscribe-Post", "List-Id", "Auto-Submitted", "Feedback-ID"]
 

@@ -323,7 +323,7 @@ def test_a_sender_s_wrong_address_is_refused_too() -> None:
 def test_the_parts_of_a_mail_are_as_safe_as_its_bytes() -> None:
     values = hostile_values(11, 900)
     for subject, to_name, from_name in zip(values[::3], values[1::3], values[2::3], strict=True):
-        mail = parts(Sender(from_name, "a@example.com", "w"), letter(subject=subject, to_name=to_name), {})
+        mail = parts(Sender(from_name, "a@example.com", "w"), letter(subject=subject, to_name=to_name))
         if isinstance(mail, RenderFailure):
             assert not headers.clean(subject, 250)
             continue
@@ -334,7 +334,7 @@ def test_the_parts_of_a_mail_are_as_safe_as_its_bytes() -> None:
 
 def test_the_parts_of_a_mail_have_the_headers_that_providers_ask_for() -> None:
     one = letter(unsubscribe_mailto="mailto:unsub@u.example.com")
-    mail = parts(SENDER, one, {"journey": "welcome"})
+    mail = parts(SENDER, one)
     assert not isinstance(mail, RenderFailure)
     assert mail.headers == (
         ("List-Unsubscribe", f"<{URL}>, <mailto:unsub@u.example.com>"),
@@ -345,11 +345,11 @@ def test_the_parts_of_a_mail_have_the_headers_that_providers_ask_for() -> None:
     )
     assert mail.sender == ("Klangladen Hamburg", "hallo@klangladen.example.com")
     assert mail.reply_to == ("", "re@example.com")
-    assert (mail.text, mail.html, mail.tags) == ("Text", "<p>Text</p>", {"journey": "welcome"})
+    assert (mail.text, mail.html) == ("Text", "<p>Text</p>")
 
 
 def test_the_parts_for_an_address_that_is_none_are_refused() -> None:
-    refused = parts(SENDER, letter(to_address="a@b.de, c@d.de"), {})
+    refused = parts(SENDER, letter(to_address="a@b.de, c@d.de"))
     assert isinstance(refused, RenderFailure)
     assert refused.code == "bad-address"
 

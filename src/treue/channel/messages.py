@@ -29,8 +29,7 @@ class Attachment:
 class Mail:
     """An e-mail in its parts, for providers that build the MIME themselves. All values are safe for headers.
 
-    `headers` are those beside From, To, Reply-To and Subject, such as List-Unsubscribe. `tags` are the journey, the
-    template and the category, for the provider's statistics: nothing about the person.
+    `headers` are those beside From, To, Reply-To and Subject, such as List-Unsubscribe.
     """
 
     sender: Mailbox
@@ -41,7 +40,6 @@ class Mail:
     reply_to: Mailbox | None = None
     headers: tuple[tuple[str, str], ...] = ()
     attachments: tuple[Attachment, ...] = ()
-    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,9 +49,10 @@ class Outgoing:
     `key` is the idempotency key, the same on every attempt, and what a provider hands back in its callbacks. For
     e-mail, `sender` is the envelope's; a channel that declares `mime` gets `raw`, the whole RFC 5322 message with
     CRLF line ends, all others get `mail`. For SMS and push `text` is the body, `category` says what it is for
-    (promotional, relational, transactional), and `title` and `link` are what push adds. `expires_at` is when it may not be shown to anybody any more, for providers that can be told so. For a
-    webhook `to` is the address, `raw` the document, and `data` has its `method` and the name of the environment
-    variable with its `secret`.
+    (promotional, relational, transactional), and `title` and `link` are what push adds. `expires_at` is when it may not
+    be shown to anybody any more, for providers that can be told so. For a webhook `to` is the address, `raw` the
+    document, and `data` has its `method` and the name of the environment variable with its `secret`. `tags` are the
+    journey, the template and the category, for the provider's statistics: nothing about the person.
     """
 
     key: str
@@ -67,3 +66,4 @@ class Outgoing:
     mail: Mail | None = None
     expires_at: datetime | None = None
     category: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -130,14 +130,18 @@ class Writer:
         if can.mime:
             made = mail.compose(sender, letter, now, eight_bit=can.eight_bit)
         else:
-            made = mail.parts(sender, letter, _tags(message))
+            made = mail.parts(sender, letter)
         if isinstance(made, RenderFailure):
             reason = Reason.no_address if made.code == "bad-address" else Reason.render_failed
             return Unwritable(reason, made.message)
-        envelope = self._envelope(message)
-        if isinstance(made, Mail):
-            return Outgoing(message.key, message.address, envelope, mail=made, expires_at=message.send_by)
-        return Outgoing(message.key, message.address, envelope, made, expires_at=message.send_by)
+        ready = Outgoing(
+            message.key,
+            message.address,
+            self._envelope(message),
+            expires_at=message.send_by,
+            tags=_tags(message),
+        )
+        return replace(ready, mail=made) if isinstance(made, Mail) else replace(ready, raw=made)
 
     def _envelope(self, message: Claimed) -> str:
         """Return the address that the mail comes back to where it cannot be delivered."""

@@ -7,7 +7,6 @@ strings. Every header block is held against the fields it must have, byte by byt
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
@@ -73,7 +72,7 @@ def compose(
         return RenderFailure(fault.code, fault.message)
 
 
-def parts(sender: Sender, letter: Letter, tags: Mapping[str, str]) -> Mail | RenderFailure:
+def parts(sender: Sender, letter: Letter) -> Mail | RenderFailure:
     """Return the mail in its parts, each value safe to be put in a header, or why it must not be sent. Never raises."""
     try:
         subject = headers.clean(letter.subject, headers.LONGEST_SUBJECT)
@@ -90,7 +89,6 @@ def parts(sender: Sender, letter: Letter, tags: Mapping[str, str]) -> Mail | Ren
                 (name, value.replace("\r\n", "")) for name, value in (*_unsubscribe(letter), *_about(sender))
             ),
             letter.attachments,
-            tags,
         )
     except Fault as fault:
         return RenderFailure(fault.code, fault.message)

@@ -93,9 +93,9 @@ def example_message(kind: Kind, number: int) -> Outgoing:
             text="Hello.\n",
             html="<p>Hello.</p>",
             headers=(("List-Unsubscribe", f"<https://example.com/u/{number}>"),),
-            tags={"journey": "welcome", "template": "hello", "category": "promotional"},
         )
-        return Outgoing(key, to, sender=sender, raw="\r\n".join(lines).encode(), mail=mail)
+        tags = {"journey": "welcome", "template": "hello", "category": "promotional"}
+        return Outgoing(key, to, sender=sender, raw="\r\n".join(lines).encode(), mail=mail, tags=tags)
     if kind == "sms":
         return Outgoing(key, f"+4915110000{number:03d}", sender="Shop", text=f"Message {number}")
     return Outgoing(
@@ -128,8 +128,9 @@ class ChannelContract:
         return None
 
     def batch(self, channel: Channel, count: int) -> list[Outgoing]:
-        """Return so many messages of the adapter's kind."""
-        return [self.message(number, channel.capabilities.kind) for number in range(count)]
+        """Return so many messages of the adapter's kind, each in the one form in which it is handed over."""
+        can = channel.capabilities
+        return [handed_over(self.message(number, can.kind), can) for number in range(count)]
 
     def test_it_says_what_it_can_do(self, channel: Channel) -> None:
         """Capabilities are declared, and plausible."""
@@ -250,6 +251,13 @@ class ChannelContract:
         channel.close()
         second = channel.send(batch[1:], Log())
         assert [type(receipt) for receipt in first + second] == [Accepted, Accepted]
+
+
+def handed_over(message: Outgoing, can: Capabilities) -> Outgoing:
+    """Return an e-mail either whole or in its parts, as a channel wants it; other messages as they are."""
+    if message.mail is None:
+        return message
+    return replace(message, mail=None) if can.mime else replace(message, raw=b"")
 
 
 def reasons(receipts: Sequence[Receipt]) -> list[str]:
