@@ -1,6 +1,6 @@
 """E-mail by Amazon SES (docs.aws.amazon.com/ses, API v2): one whole message (MIME) a request, several side by side.
 
-Requests are signed by Amazon's own library (`pip install treue[ses]`). What became of a message SES tells by way of a
+Requests are signed by Amazon's own library (`pip install 'treue[ses]'`). What became of a message SES tells by way of a
 topic of SNS (`sns.py`).
 """
 
@@ -103,6 +103,8 @@ class Ses(MailApi):
         timeout: float = TIMEOUT,
         get: Fetch = fetch,
     ) -> None:
+        import botocore.auth  # noqa: F401 - so that it is missed at the start, not at the first message
+
         if not _REGION.fullmatch(region or ""):
             raise ChannelError("The option `region` of Amazon SES is one such as eu-central-1.")
         if bool(access_key_id) != bool(secret_access_key):
@@ -183,11 +185,9 @@ class Ses(MailApi):
 
 
 def _credentials(access_key_id: str, secret_access_key: str, session_token: str | None) -> Any:
-    try:
-        from botocore.credentials import Credentials
-        from botocore.session import Session
-    except ImportError:
-        raise ChannelError("Amazon SES needs Amazon's library: pip install treue[ses].") from None
+    from botocore.credentials import Credentials
+    from botocore.session import Session
+
     if access_key_id:
         return Credentials(access_key_id, secret_access_key, session_token)
     found = Session().get_credentials()

@@ -211,13 +211,8 @@ def test_only_mails_that_share_sender_and_tags_go_together(batching: Brevo, prov
     bare, filed = plain(attachments=(), html=""), plain()
     receipts = send(batching, one, two, other, tagged, bare, filed)
     assert [type(receipt) for receipt in receipts] == [Accepted] * 6
-    assert sorted(len(asked.json().get("messageVersions", [1])) for asked in provider.asked) == [
-        1,
-        1,
-        1,
-        1,
-        2,
-    ]
+    sizes = sorted(len(asked.json().get("messageVersions", [1])) for asked in provider.asked)
+    assert sizes == [1] * 4 + [2]
 
 
 def test_a_batch_without_an_answer_is_asked_for_again_at_once(batching: Brevo, provider: BrevoServer) -> None:

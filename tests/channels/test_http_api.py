@@ -7,9 +7,11 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+from calls import certificate, receiving
 
 from treue.channel import TAKEN_OVER, Accepted, Capabilities, Outgoing, Receipt, Refused, Retry, Unknown
 from treue.errors import ChannelError
@@ -181,6 +183,16 @@ def test_a_doubt_now_and_then_does_not_stop_a_batch(provider: PlainServer) -> No
     receipts = channel.send(messages(5), Log())
     channel.close()
     assert [type(receipt) for receipt in receipts] == [Unknown, Unknown, Accepted, Accepted, Accepted]
+
+
+def test_a_certificate_that_nobody_vouches_for_gets_no_key(tmp_path: Path) -> None:
+    with receiving(certificate(tmp_path)) as impostor:
+        channel = Plain(f"https://127.0.0.1:{impostor.port}")
+        (receipt,) = channel.send(messages(1), Log())
+        channel.close()
+        assert isinstance(receipt, Retry)
+        assert receipt.everyone
+        assert impostor.received == []
 
 
 def test_an_endless_answer_is_not_read_to_its_end(provider: PlainServer) -> None:

@@ -131,6 +131,7 @@ def test_where_there_is_no_such_adapter_all_are_named(root: Path) -> None:
         ("fcm", {"credentials": ACCOUNT}, "google"),
         ("webpush", {"vapid_key": "x", "contact": "ops@shop.example"}, "webpush"),
         ("apprise", {"urls": "json://localhost/x"}, "apprise"),
+        ("ses", {"region": "eu-central-1"}, "botocore"),
     ],
 )
 def test_where_an_adapters_package_is_missing_the_extra_is_named(
@@ -142,8 +143,9 @@ def test_where_an_adapters_package_is_missing_the_extra_is_named(
     for name, value in options.items():
         monkeypatch.setenv(f"X_{name.upper()}", value)
     written = ", ".join(f"{name}: '${{X_{name.upper()}}}'" for name in options)
+    kind = "email" if adapter == "ses" else "push"
     settings = SETTINGS.replace(
-        'sms: {adapter: pager, number: "4711"}', f"push: {{adapter: {adapter}, {written}}}"
+        'sms: {adapter: pager, number: "4711"}', f"{kind}: {{adapter: {adapter}, {written}}}"
     )
     (root / "treue.yaml").write_text(settings)
     with (

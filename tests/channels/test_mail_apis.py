@@ -1,0 +1,129 @@
+"""From a workspace's files to the provider: each e-mail API set up as its page says, a mail sent, a callback read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import brevo_server
+import mailgun_server
+import postmark_server
+import pytest
+import resend_server
+import sendgrid_server
+import ses_server
+from sqlalchemy import select
+
+from treue.channel import installed_adapters
+from treue.engine.assembly import assembled
+from treue.engine.engine import run_pass
+from treue.model.tables import message
+from treue.store import consents, customers, events
+from treue.store.inputs import ConsentInput, CustomerInput, EventInput
+from treue.testing.provider_server import ProviderServer
+from treue.workspace.loading import load
+
+NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+LATER = NOW + timedelta(minutes=2)
+PAGES = Path(__file__).parents[2] / "docs" / "channels"
+SETTINGS = """\
+workspace: shop
+timezone: Europe/Berlin
+sender: {name: Shop, email: hello@example.com, postal_address: "Hafenstr. 1, 20457 Hamburg"}
+customer: {first_name: text}
+events: {order.placed: {total: number}}
+"""
+JOURNEY = """\
+description: Thanks for the order.
+category: promotional
+basis: consent
+enter: {event: order.placed}
+steps: [{id: thanks, send: thanks, on: email}]
+"""
+TEMPLATE = """\
+---
+subject: Thank you, {{ customer.first_name }}
+category: promotional
+---
+<html><body><p>Hello {{ customer.first_name }}, <a href="{{ links.unsubscribe }}">no more</a>.
+{{ sender.postal_address }}</p></body></html>
+"""
+KEYS = {
+    "postmark": (postmark_server.PostmarkServer, {"POSTMARK_TOKEN": postmark_server.TOKEN}),
+    "sendgrid": (sendgrid_server.SendGridServer, {"SENDGRID_API_KEY": sendgrid_server.KEY}),
+    "mailgun": (mailgun_server.MailgunServer, {"MAILGUN_API_KEY": mailgun_server.KEY}),
+    "resend": (resend_server.ResendServer, {"RESEND_API_KEY": resend_server.KEY}),
+    "brevo": (brevo_server.BrevoServer, {"BREVO_API_KEY": brevo_server.KEY}),
+    "ses": (
+        ses_server.SesServer,
+        {"AWS_ACCESS_KEY_ID": ses_server.ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": ses_server.SECRET_KEY},
+    ),
+}
+
+
+@pytest.fixture(params=sorted(KEYS))
+def adapter(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def provider(adapter: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    server, keys = KEYS[adapter]
+    for name in re.findall(r"\$\{(\w+)\}", (PAGES / f"{adapter}.md").read_text(encoding="utf-8")):
+        monkeypatch.setenv(name, "whsec_c2VjcmV0")
+    with server() as running:
+        for name, value in {**keys, "PROVIDER_URL": running.url}.items():
+            monkeypatch.setenv(name, value)
+        yield running
+
+
+@pytest.fixture
+def workspace(adapter: str, tmp_path: Path) -> Path:
+    """A workspace with the channel as the adapter's page shows it, and the provider on this machine."""
+    (shown,) = re.findall(
+        r"^```yaml\n(.*?)^```$",
+        (PAGES / f"{adapter}.md").read_text(encoding="utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
+    files = {
+        "treue.yaml": SETTINGS + shown + '    url: "${PROVIDER_URL}"\n',
+        "journeys/thanks.yaml": JOURNEY,
+        "templates/thanks/email.html": TEMPLATE,
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_a_mail_goes_from_the_files_to_the_provider(
+    adapter: str, provider: ProviderServer, workspace: Path
+) -> None:
+    with assembled(load(workspace, installed_adapters).require()) as assembly:
+        assembly.publish(NOW)
+        with assembly.store.transaction() as connection:
+            ada = CustomerInput("ada", email="ada@example.com", attributes={"first_name": "Ada"})
+            customers.upsert(connection, [ada], NOW)
+            consents.give(connection, [ConsentInput("ada", "email", NOW)], NOW)
+            events.record(connection, [EventInput("ada", "order.placed", LATER, {"total": 5})], LATER)
+        run_pass(assembly.engine, LATER)
+        with assembly.store.reading() as connection:
+            row = connection.execute(select(message.c.state, message.c.provider_id)).one()
+    assert row.state == "sent"
+    assert row.provider_id
+    (asked,) = provider.asked
+    assert b"ada@example.com" in asked.body
+    said = str(provider.sent[0])  # type: ignore[attr-defined]
+    assert "thanks" in said, "the journey's name goes along as a tag"
+    assert adapter != "postmark" or "'MessageStream': 'broadcast'" in said
+    mail = provider.sent[0][1] if isinstance(provider.sent[0], tuple) else None  # type: ignore[attr-defined]
+    if isinstance(mail, EmailMessage):
+        assert mail["Subject"] == "Thank you, Ada"
+        assert mail["List-Unsubscribe"]
+    else:
+        assert "Thank you, Ada" in said
+        assert "List-Unsubscribe" in said
