@@ -1,7 +1,7 @@
 """E-mail by Brevo (developers.brevo.com): one mail a request, each with an idempotency key, or 1,000 a request.
 
-Brevo knows a key for a quarter of an hour (its changelog) or half an hour (its guide), and refuses a request whose key it
-knows. Callbacks are not signed; they carry a token or a password that was set up with the webhook.
+Brevo knows a key for a quarter of an hour (its changelog) or half an hour (its guide), and refuses a request whose
+key it knows. Callbacks are not signed; they carry a token or a password that was set up with the webhook.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ _KINDS = {
 
 
 class Brevo(MailApi):
-    """Sends with an `api_key`; `webhook_secret` is the token, or the password in the URL, that Brevo sends with callbacks.
+    """Sends with an `api_key`; `webhook_secret` is the token, or the URL's password, that Brevo sends with callbacks.
 
     With `batches`, up to 1,000 mails go by one request; one that gets no answer leaves all of its mails in doubt.
     """

@@ -1,7 +1,7 @@
 """What an answer by HTTP says about a message: certainly sent, certainly not, or perhaps.
 
-A 429, and a 503 that names a time, were never processed (Twilio says so of the first: "always safe to retry"); any other
-5xx may have been. A wrong key, an unpaid bill or a wrong address of the API is our fault and no message's.
+A 429, and a 503 that names a time, were never processed (Twilio says of the first: "always safe to retry"); any
+other 5xx may have been. A wrong key, an unpaid bill or a wrong address of the API is our fault and no message's.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from treue.channel import Receipt, Refused, Retry, Unknown
 
 LONGEST_PAUSE = 86_400.0
 """Seconds; a provider that asks for more is asked again after these."""
+
+SHORTEST_PAUSE = 1.0
+"""Seconds; a provider that asks for none, or names a time that has passed, is not asked again on the spot."""
 
 PAUSE = 60.0
 """Seconds, where a provider asks for a pause and names no figure."""
@@ -53,7 +56,7 @@ class HttpAnswer:
 
 
 def by_status(answer: HttpAnswer, reason: str, pause: float) -> Receipt:
-    """Return what an answer that is no 2xx means by its status alone; `pause` is how long the provider asks us to wait."""
+    """Return what an answer that is no 2xx means by its status alone; `pause` is for those that ask for one."""
     status = answer.status
     if status in _NOT_HEARD:
         return Retry(reason)
@@ -74,8 +77,8 @@ def our_fault(reason: str) -> Retry:
 def asked_pause(headers: Mapping[str, str], now: datetime, *resets: str) -> float:
     """Return for how many seconds a provider wants to be left alone.
 
-    Read from Retry-After, seconds or a date (RFC 9110 section 10.2.3), else from the first of the headers `resets` that is
-    there: seconds, or the Unix time of the moment; at most a day.
+    Read from Retry-After, seconds or a date (RFC 9110 section 10.2.3), else from the first of the headers `resets`
+    that is there: seconds, or the Unix time of the moment; at least a second, at most a day.
     """
     found = seconds_until(headers.get("retry-after", ""), now)
     for name in resets:
@@ -84,7 +87,10 @@ def asked_pause(headers: Mapping[str, str], now: datetime, *resets: str) -> floa
 
 
 def seconds_until(text: str, now: datetime) -> float | None:
-    """Return the seconds that a text means: a number of them, a Unix time in seconds or milliseconds, or an HTTP date; None where none."""
+    """Return the seconds that a text means, None where it means none.
+
+    It may be a number of them, a Unix time in seconds or milliseconds, or an HTTP date.
+    """
     text = text.strip()
     if _NUMBER.fullmatch(text):
         number = float(text)
@@ -97,7 +103,7 @@ def seconds_until(text: str, now: datetime) -> float | None:
 
 
 def _capped(seconds: float) -> float:
-    return min(max(seconds, 0.0), LONGEST_PAUSE)
+    return min(max(seconds, SHORTEST_PAUSE), LONGEST_PAUSE)
 
 
 def printable(text: str, longest: int = 300) -> str:

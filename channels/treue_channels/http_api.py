@@ -1,11 +1,11 @@
 """What all adapters to a provider's HTTP API share: how a batch becomes requests, and what becomes of them.
 
-An adapter says how messages are put as a request and how a yes is read. The rest is here: several requests side by side, the
-line between "certainly not sent" (no connection was made) and "perhaps sent" (no answer came), and that a provider
-which asks for a pause, refuses our key or falls silent is left alone for the rest of the batch.
+An adapter says how messages are put as a request and how a yes is read. The rest is here: several requests side by
+side, the line between "certainly not sent" (no connection was made) and "perhaps sent" (no answer came), and that a
+provider which asks for a pause, refuses our key or falls silent is left alone for the rest of the batch.
 
-A whole batch that is refused for one message's sake (a 4xx, which is certain not to have been processed) is put again in
-halves, so that the one costs only itself.
+A whole batch that is refused for one message's sake (a 4xx, which is certain not to have been processed) is put again
+in halves, so that the one costs only itself.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def basic_authorization(user: str, password: str) -> str:
 class HttpApi:
     """A channel behind an HTTP API; inherit it, declare `provider` and `capabilities`, say `request` and `receipts`.
 
-    `url` is where the API lives: https, or http on this machine alone. `secrets` are the texts that no reason may show.
-    Raises ChannelError where the URL is none or a secret is empty.
+    `url` is where the API lives: https, or http on this machine alone. `secrets` are the texts that no reason may
+    show. Raises ChannelError where the URL is none or a secret is empty.
     """
 
     provider: ClassVar[str]
@@ -159,7 +159,7 @@ class HttpApi:
         return printable(text)
 
     def hand_over(self, messages: Sequence[Outgoing]) -> list[Receipt]:
-        """Put messages to the provider by one request, or by more where it refuses the whole for the sake of a few."""
+        """Put messages to the provider by one request, or by more where it refuses all for the sake of a few."""
         try:
             request = self.request(messages)
         except ChannelError as error:
@@ -205,9 +205,8 @@ class HttpApi:
         limits = httpx.Limits(max_connections=self.capabilities.at_once)
         timeout = httpx.Timeout(self._timeout, connect=min(_CONNECT, self._timeout))
         headers = {"User-Agent": "Treue", "Accept": "application/json", "Accept-Encoding": "identity"}
-        tls = self.url.startswith(
-            "https:"
-        )  # else it is on this machine: no proxy of the environment, no certificates
+        tls = self.url.startswith("https:")
+        # Without TLS it is on this machine: no proxy that the environment names, no certificates.
         return httpx.Client(headers=headers, timeout=timeout, limits=limits, trust_env=tls, verify=tls)
 
     def _asked(self, request: HttpRequest) -> HttpAnswer | Receipt:
@@ -310,7 +309,10 @@ def pause_in(receipts: Iterable[Receipt]) -> Retry | None:
 
 
 def base_url(url: str, provider: str) -> str:
-    """Return an API's address without its last slash. Raises ChannelError unless it is https, or http on this machine."""
+    """Return an API's address without its last slash.
+
+    Raises ChannelError unless it is https, or http on this machine.
+    """
     try:
         parts = urlsplit(url)
         host, _port = parts.hostname or "", parts.port

@@ -97,7 +97,7 @@ def enhanced_status(text: str) -> str:
 
 
 def is_dead(status: str, said: str, usually: bool) -> bool:
-    """Whether a bounce means that the address is dead: by its status and words, else by what the provider `usually` means."""
+    """Whether a bounce means that the address is dead: by its status and words, else what is `usually` meant."""
     verdict = judge(Said(status=status, diagnostic=said))
     return usually if verdict.cause in _VAGUE else verdict.hard
 

@@ -1,7 +1,8 @@
 """E-mail by Mailgun (documentation.mailgun.com): one whole message (MIME) a request, several side by side.
 
-The signature of a callback is in its body and is one of time and token alone: whoever has seen one could put it before
-words of their own. So an event's id is the token, by which it counts once, and only events with our key are believed.
+The signature of a callback is in its body and is one of time and token alone: whoever has seen one could put it
+before words of their own. So an event's id is the token, by which it counts once; only events with our key are
+believed, and the address is the one we sent to, not the one they name.
 """
 
 from __future__ import annotations
@@ -62,8 +63,8 @@ _BOUNCED_BEFORE = "suppress-bounce"
 class Mailgun(MailApi):
     """Sends from a `domain` with an `api_key`; `webhook_signing_key` is the account's HTTP webhook signing key.
 
-    `url` is https://api.eu.mailgun.net where the domain lives in the European Union. Raises ChannelError where the domain
-    is none.
+    `url` is https://api.eu.mailgun.net where the domain lives in the European Union. Raises ChannelError where the
+    domain is none.
     """
 
     provider = "Mailgun"
@@ -150,7 +151,6 @@ def _event(found: Any, token: str, request: Callback) -> DeliveryEvent | None:
         at=moment(found.get("timestamp"), request.received_at),
         key=key,
         provider_id=text(found, "message", "headers", "message-id").strip("<>"),
-        address=text(found, "recipient"),
         hard=_is_hard(found, status, said),
         status=status or text(found, "delivery-status", "code") or text(found, "reason"),
         reason=said or text(found, "reject", "reason") or text(found, "reason"),
@@ -169,7 +169,7 @@ def _kind(found: Any) -> DeliveryEventKind | None:
 
 
 def _is_hard(found: Any, status: str, said: str) -> bool:
-    """Whether the address is dead; `bounce` alone says only that the receiving server refused the message for good."""
+    """Whether the address is dead; `bounce` alone says only that the receiving server refused it for good."""
     if text(found, "event") != "failed" or text(found, "severity") == "temporary":
         return False
     if text(found, "reason") == _BOUNCED_BEFORE:

@@ -1,7 +1,7 @@
 """What all readers of callbacks share: is it the provider's, is it a document, and what is in it.
 
-A callback is hostile until its signature is checked, and afterwards still holds what strangers wrote: bounce texts, links,
-user agents. Nothing here raises anything but BadCallback.
+A callback is hostile until its signature is checked, and afterwards still holds what strangers wrote: bounce texts,
+links, user agents. Nothing here raises anything but BadCallback.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def text(found: Any, *path: str, longest: int = 500) -> str:
 
 
 def moment(value: Any, received_at: datetime) -> datetime:
-    """Return the instant in UTC that an ISO 8601 text or a Unix time in seconds means; never later than it was received."""
+    """Return the instant in UTC that an ISO 8601 text or a Unix time in seconds means, `received_at` at the latest."""
     at = instant(value)
     return min(at, received_at) if at and at.year > 1970 else received_at
 

@@ -1,7 +1,7 @@
 """E-mail by Resend (resend.com/docs): one mail a request, each with an idempotency key, or 100 a request.
 
-A key of Resend's is one of a whole request. So a mail of unknown fate can be sent again later only where it went alone;
-one that went with others is asked for again at once, while the very same request is at hand.
+A key of Resend's is one of a whole request. So a mail of unknown fate can be sent again later only where it went
+alone; one that went with others is asked for again at once, while the very same request is at hand.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ _KINDS = {
 class Resend(MailApi):
     """Sends with an `api_key`; `webhook_secret` is the signing secret of the webhook.
 
-    With `batches`, up to 100 mails go by one request: many times faster, but a request that gets no answer leaves all of
-    its mails in doubt.
+    With `batches`, up to 100 mails go by one request: many times faster, but a request that gets no answer leaves all
+    of its mails in doubt.
     """
 
     provider = "Resend"
@@ -113,7 +113,7 @@ class Resend(MailApi):
             self.capabilities = replace(self.capabilities, batch=BATCH, rate=rate, dedup_window=0.0)
 
     def portions(self, batch: Sequence[Outgoing]) -> Iterator[Sequence[Outgoing]]:
-        """Yield the messages of one request after the other; what has attachments goes alone, Resend's batches have none."""
+        """Yield the messages of one request after the other; Resend's batches have no attachments."""
         return runs(batch, self.capabilities.batch, lambda m: None if m.mail and m.mail.attachments else "")
 
     def request(self, messages: Sequence[Outgoing]) -> HttpRequest:

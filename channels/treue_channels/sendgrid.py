@@ -1,7 +1,7 @@
 """E-mail by Twilio SendGrid (twilio.com/docs/sendgrid): one request a mail, several side by side.
 
-A request of SendGrid's can hold many recipients, but only one content; ours differ from customer to customer. Callbacks are
-signed with ECDSA over time and body, several events each, and come more than once: `sg_event_id` tells.
+A request of SendGrid's can hold many recipients, but only one content; ours differ from customer to customer.
+Callbacks are signed with ECDSA over time and body, several events each, and come more than once: `sg_event_id` tells.
 """
 
 from __future__ import annotations

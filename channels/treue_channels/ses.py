@@ -1,7 +1,7 @@
 """E-mail by Amazon SES (docs.aws.amazon.com/ses, API v2): one whole message (MIME) a request, several side by side.
 
-Requests are signed by Amazon's own library (`pip install 'treue[ses]'`). What became of a message SES tells by way of a
-topic of SNS (`sns.py`).
+Requests are signed by Amazon's own library (`pip install 'treue[ses]'`). What became of a message SES tells by way of
+a topic of SNS (`sns.py`).
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ _UNTAGGABLE = re.compile(r"[^A-Za-z0-9_-]")
 _RATE_PAUSE, _QUOTA_PAUSE = 5.0, 3600.0
 _TOO_FAST = ("TooManyRequestsException", "ThrottlingException", "Throttling")
 _OUR_FAULT = (
-    "AccountSuspendedException", "SendingPausedException", "MailFromDomainNotVerifiedException", "LimitExceededException",
-    "NotFoundException",
+    "AccountSuspendedException", "SendingPausedException", "MailFromDomainNotVerifiedException",
+    "LimitExceededException", "NotFoundException",
 )  # fmt: skip
 
 _KINDS = {
@@ -73,10 +73,10 @@ _ON_OUR_LIST = "OnAccountSuppressionList"
 
 
 class Ses(MailApi):
-    """Sends from a `region` with an access key; without one, with the credentials the machine has (roles, environment).
+    """Sends from a `region` with an access key; without one, with the machine's credentials (roles, environment).
 
-    `configuration_set` is the one whose events go to the SNS topic `webhook_topic`. Raises ChannelError where the region or
-    the topic is none.
+    `configuration_set` is the one whose events go to the SNS topic `webhook_topic`. Raises ChannelError where the
+    region or the topic is none.
     """
 
     provider = "Amazon SES"
@@ -208,7 +208,7 @@ def _type(answer: HttpAnswer) -> str:
 
 
 def _events(found: dict[str, Any], id_: str, request: Callback) -> list[DeliveryEvent]:
-    """Return the events of a record, one for each recipient it is about (dg/event-publishing-retrieving-sns-contents)."""
+    """Return the events of a record, one for each recipient (dg/event-publishing-retrieving-sns-contents)."""
     name = text(found, "eventType") or text(found, "notificationType")
     details = part(found, _ABOUT.get(name, name.lower()))
     kind = _kind(name, details)
@@ -236,7 +236,7 @@ def _events(found: dict[str, Any], id_: str, request: Callback) -> list[Delivery
 
 
 def _kind(name: str, details: Any) -> DeliveryEventKind | None:
-    """Return an event's kind; what never left SES, since it is on our own list, has neither bounced nor been complained of."""
+    """Return an event's kind; what never left SES, being on the account's own list, has failed."""
     if _ON_OUR_LIST in (text(details, "bounceSubType"), text(details, "complaintSubType")):
         return DeliveryEventKind.failed
     if text(details, "complaintFeedbackType") == "not-spam":

@@ -1,8 +1,8 @@
 """Messages of Amazon SNS (docs.aws.amazon.com/sns, "Verifying the signatures"): is one Amazon's, and of our topic?
 
-Anybody can have a topic, and Amazon signs what it says: so the topic must be the one that is set up. The certificate comes
-from an address in the message, which is looked at before it is fetched. A subscription is confirmed by an address made of
-topic and token, never by the one in the message.
+Anybody can have a topic, and Amazon signs what it says: so the topic must be the one that is set up. The certificate
+comes from an address in the message, which is looked at before it is fetched. A subscription is confirmed by an
+address made of topic and token, never by the one in the message.
 """
 
 from __future__ import annotations

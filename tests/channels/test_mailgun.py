@@ -221,7 +221,8 @@ def test_events_are_read_in_full() -> None:
         "accepted", "delivered", "bounced", "deferred", "failed", "opened", "clicked", "complained", "unsubscribed",
     ]  # fmt: skip
     bounce = found[2]
-    assert (bounce.key, bounce.provider_id, bounce.address) == ("k1", "k1@example.com", "ada@example.com")
+    assert (bounce.key, bounce.provider_id) == ("k1", "k1@example.com")
+    assert bounce.address == "", "whom it was sent to we know ourselves"
     assert (bounce.status, bounce.hard) == ("5.1.1", True)
     assert bounce.at.isoformat() == "2025-11-22T08:26:40.123456+00:00"
     assert found[4].reason == "Sandbox subdomains are for test purposes only."

@@ -113,6 +113,20 @@ def test_a_hard_bounce_suppresses_the_address_and_a_soft_one_does_not(scene: Sce
     assert _message(scene, numbers["bob"]).bounced_at == scene.now
 
 
+def test_a_mail_that_was_not_tried_for_an_earlier_bounce_suppresses_the_address_and_is_no_bounce(
+    scene: Scene,
+) -> None:
+    numbers = _sent(scene, "ada", "bob")
+    _tell(
+        scene,
+        "email",
+        _event(scene, KIND.failed, numbers["ada"], hard=True, reason="Bounced Address"),
+        _event(scene, KIND.failed, numbers["bob"], reason="no credits"),
+    )
+    assert _listed(scene) == [("email", "ada@example.com", "bounced", "all")]
+    assert _message(scene, numbers["ada"]).bounced_at is None
+
+
 def test_a_dead_push_token_is_forgotten_unless_the_customer_has_a_new_one(scene: Scene) -> None:
     numbers = _sent(scene, "ada", "bob", channel="push")
     scene.customer("bob", consent="push", push_token="token-new")

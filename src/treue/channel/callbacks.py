@@ -34,9 +34,10 @@ class DeliveryEvent:
     """One thing that happened to a message, or between a customer and a channel, after it was accepted.
 
     `id` deduplicates: the same for every repetition of the same event. The message is found by `key` (ours) or by
-    `provider_id`; an event without either is about the `address` alone. `hard` says of a bounce whether the
-    address is dead: only then is it suppressed. `status` is an enhanced status code (RFC 3463) or the
-    provider's own, `reason` a short text for people, `raw` the provider's words, kept as they came.
+    `provider_id`; an event without either is about the `address` alone. `hard` says of a bounce, or of a failure for
+    the sake of an earlier one, that the address is dead: only then is it suppressed. `status` is an enhanced status
+    code (RFC 3463) or the provider's own, `reason` a short text for people, `raw` the provider's words, kept as they
+    came.
     """
 
     id: str

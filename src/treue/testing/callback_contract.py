@@ -45,7 +45,7 @@ class CallbackContract:
     """What every reader of callbacks keeps. Supply `receiver`, `without_secret`, `documents` and `callback`."""
 
     proof_header: ClassVar[str] = ""
-    """The header, in small letters, with the proof; leave it empty and supply `unproven` and `forged` for another place."""
+    """The header, in small letters, with the proof; for another place supply `unproven` and `forged`."""
 
     covers_body: ClassVar[bool] = False
     """Whether the proof is one of the body: then no bit of it can be changed."""
@@ -70,7 +70,7 @@ class CallbackContract:
         raise NotImplementedError("An adapter's tests supply the fixture `without_secret`.")
 
     def documents(self) -> Sequence[Any]:
-        """Return what the provider posts, at NOW or before, one document a callback; each tells of at least one event."""
+        """Return what the provider posts, one document a callback; each tells of an event, at NOW or before."""
         raise NotImplementedError("An adapter's tests supply `documents`.")
 
     def callback(self, body: bytes, at: datetime) -> Callback:

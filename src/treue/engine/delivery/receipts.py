@@ -142,7 +142,7 @@ def _follow(
 ) -> None:
     address = event.address or (about.address if about is not None else None) or ""
     evidence = {"event": _key(event), "status": event.status[:40], "said": event.reason[:200]}
-    if event.kind is _KINDS.bounced and event.hard and address:
+    if event.kind in (_KINDS.bounced, _KINDS.failed) and event.hard and address:
         _bury(connection, channel, address, about, now, evidence)
     elif event.kind is _KINDS.bounced and about is not None and address and channel != PUSH:
         _give_up(connection, channel, address, about.customer_id, now, evidence)
