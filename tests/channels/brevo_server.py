@@ -33,6 +33,14 @@ class BrevoServer(ProviderServer):
         wrong = self._wrong(document)
         return wrong or self._taken(document)
 
+    def too_fast(self) -> Reply:
+        headers = {
+            "x-sib-ratelimit-limit": "1000",
+            "x-sib-ratelimit-remaining": "0",
+            "x-sib-ratelimit-reset": "12",
+        }
+        return error("too_many_requests", "Rate limit exceeded", 429, headers)
+
     def _taken(self, document: dict[str, Any]) -> Reply:
         key = document.get("headers", {}).get("idempotencyKey")
         if key in self.known:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any, cast
@@ -32,6 +33,10 @@ class MailgunServer(ProviderServer):
         if found[1] != DOMAIN:
             return said(f"Domain not found: {found[1]}", 404)
         return self._taken(*multipart(asked))
+
+    def too_fast(self) -> Reply:
+        reset = str(int(time.time()) + 60)
+        return said("Too many requests", 429, {"X-RateLimit-Limit": "100", "X-RateLimit-Reset": reset})
 
     def _taken(self, fields: dict[str, list[str]], files: dict[str, bytes]) -> Reply:
         for name in ("to", "message"):
@@ -74,5 +79,5 @@ def raw(part: Any) -> bytes:
     )
 
 
-def said(message: str, status: int) -> Reply:
-    return Reply.json({"message": message}, status)
+def said(message: str, status: int, headers: dict[str, str] | None = None) -> Reply:
+    return Reply.json({"message": message}, status, headers)

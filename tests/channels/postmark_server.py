@@ -36,6 +36,9 @@ class PostmarkServer(ProviderServer):
             return _error(410, "Too many batch messages.", 422)
         return Reply.json([self._one(mail) for mail in mails])
 
+    def too_fast(self) -> Reply:
+        return _error(429, "Rate limit exceeded.", 429)
+
     def _one(self, mail: dict[str, Any]) -> dict[str, Any]:
         wrong = self._wrong(mail)
         if wrong:

@@ -44,6 +44,17 @@ class ResendServer(ProviderServer):
             )
         return reply
 
+    def too_fast(self) -> Reply:
+        headers = {
+            "ratelimit-limit": "2",
+            "ratelimit-remaining": "0",
+            "ratelimit-reset": "1",
+            "retry-after": "1",
+        }
+        return error(
+            "rate_limit_exceeded", "Too many requests. You can only make 2 requests per second.", 429, headers
+        )
+
     def _one(self, mail: dict[str, Any]) -> Reply:
         wrong = self._wrong(mail)
         return error("validation_error", wrong, 422) if wrong else Reply.json({"id": self._sent(mail)})

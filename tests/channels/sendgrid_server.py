@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import count
 from typing import Any
 
@@ -33,6 +34,12 @@ class SendGridServer(ProviderServer):
             return error(*wrong)
         self.sent.append(mail)
         return Reply(202, {"X-Message-Id": f"id{next(self._ids):020d}"})
+
+    def too_fast(self) -> Reply:
+        headers = {"X-RateLimit-Limit": "600", "X-RateLimit-Remaining": "0"}
+        return error(
+            None, "too many requests", 429, headers | {"X-RateLimit-Reset": str(int(time.time()) + 60)}
+        )
 
     def _wrong(self, mail: dict[str, Any]) -> tuple[str | None, str, int] | None:
         if not mail.get("personalizations") or len(mail["personalizations"]) > 1000:

@@ -52,6 +52,9 @@ class SesServer(ProviderServer):
         self.sent.append((document, mail))
         return Reply.json({"MessageId": f"0107019aexample-{next(self._ids):06d}"})
 
+    def too_fast(self) -> Reply:
+        return error("TooManyRequestsException", "Maximum sending rate exceeded.", 429)
+
     def _unsigned(self, asked: Asked) -> Reply | None:
         found = re.fullmatch(
             r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/ses/aws4_request, "

@@ -111,6 +111,22 @@ class HttpChannelContract(ChannelContract):
         assert len(provider.asked) <= channel.capabilities.at_once
         self.assert_all_settled(log, batch, receipts)
 
+    def test_what_is_beyond_a_providers_limit_goes_once_the_pause_is_over(
+        self, channel: Channel, provider: ProviderServer
+    ) -> None:
+        """Each message is accepted exactly once: some at once, all others later."""
+        provider.most = 2
+        log, batch = Log(), self.more_than_one_request(channel)
+        receipts = channel.send(batch, log)
+        assert any(isinstance(receipt, Accepted) for receipt in receipts)
+        assert isinstance(receipts[-1], Retry)
+        assert receipts[-1].everyone
+        assert len(provider.asked) <= 2 + channel.capabilities.at_once
+        self.assert_all_settled(log, batch, receipts)
+        provider.most = None
+        later = [one for one, receipt in zip(batch, receipts, strict=True) if isinstance(receipt, Retry)]
+        assert {type(receipt) for receipt in channel.send(later, Log())} == {Accepted}
+
     def test_a_pause_without_end_ends_after_a_day(self, channel: Channel, provider: ProviderServer) -> None:
         """Whatever a provider says, a channel is not silent for ever by it."""
         for wait in ("99999999", "nonsense", "-5", "Sun, 06 Nov 2094 08:49:37 GMT", ""):

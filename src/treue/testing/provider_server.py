@@ -86,6 +86,9 @@ class Mishap(StrEnum):
 class ProviderServer:
     """Listens on loopback between `with` and its end; `asked` has every request that came."""
 
+    most: int | None = None
+    """How many requests are answered before the limit is reached; all further ones are told so."""
+
     def __init__(self) -> None:
         self.asked: list[Asked] = []
         self._next: deque[Reply | Mishap] = deque()
@@ -103,6 +106,10 @@ class ProviderServer:
     def answer(self, asked: Asked) -> Reply:
         """Return what the provider answers."""
         raise NotImplementedError
+
+    def too_fast(self) -> Reply:
+        """Return what the provider answers beyond its limit."""
+        return Reply(429, {"Retry-After": "2"})
 
     def next(self, *happening: Reply | Mishap) -> None:
         """Answer the next requests with these, in turn, and only then by `answer`."""
@@ -136,7 +143,10 @@ class ProviderServer:
             self.asked.append(asked)
             if self._next:
                 return self._next.popleft()
-            return self._always or self.answer(asked)
+            if self._always is not None:
+                return self._always
+            over = self.most is not None and len(self.asked) > self.most
+            return self.too_fast() if over else self.answer(asked)
 
     def wait_for_the_end(self) -> None:
         """Return once the provider is stopped."""
