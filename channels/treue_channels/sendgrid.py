@@ -6,6 +6,7 @@ Callbacks are signed with ECDSA over time and body, several events each, and com
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 from collections.abc import Sequence
 from typing import Any
@@ -66,6 +67,8 @@ _KINDS = {
     "unsubscribe": DeliveryEventKind.unsubscribed,
     "group_unsubscribe": DeliveryEventKind.unsubscribed,
 }
+_BEHIND_THE_ID = re.compile(r"\.(?=filter|recv)")
+"""Where the id of Mail Send ends in that of an event; behind it are SendGrid's own machines."""
 _DEAD_BEFORE = ("bounced address", "invalid")
 """Why SendGrid drops a mail unsent because the address is dead: it bounced earlier, or is none."""
 
@@ -196,7 +199,7 @@ def _event(found: dict[str, Any], request: Callback) -> DeliveryEvent | None:
         return None
     status, reason = text(found, "status"), text(found, "reason") or text(found, "response")
     identity = text(found, "sg_event_id")
-    provider_id = text(found, "sg_message_id").partition(".")[0]
+    provider_id = _BEHIND_THE_ID.split(text(found, "sg_message_id"))[0]
     told = found.get("timestamp")
     return DeliveryEvent(
         id=event_id("sendgrid", identity or f"{name}:{provider_id}:{told}:{text(found, 'email')}"),

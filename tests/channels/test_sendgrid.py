@@ -201,6 +201,7 @@ def test_the_published_signature_verifies() -> None:
     (found,) = SendGrid(KEY, webhook_public_key=key).read_receipts(callback)
     assert (found.kind, found.address) == ("failed", "hello@world.com")
     assert found.id == "sendgrid:ZHJvcC0xMDk5NDkxOS1MUnpYbF9OSFN0T0doUTRrb2ZTbV9BLTA"
+    assert found.provider_id == "LRzXl_NHStOGhQ4kofSm_A"
 
 
 def test_the_published_signature_is_of_every_byte_and_of_the_time() -> None:
@@ -229,7 +230,7 @@ def test_events_are_read_in_full() -> None:
         "unsubscribed",
     ]  # fmt: skip
     assert {one.key for one in found} == {"k1"}
-    assert {one.provider_id for one in found} == {"14c5d75ce93"}
+    assert {one.provider_id for one in found} == {"14c5d75ce93.dfd.64b469"}
     assert found[4].url == "https://example.com/x"
     assert found[5].at.timestamp() == 1763800000
     assert read(event("group_resubscribe"), event("something new")) == []
