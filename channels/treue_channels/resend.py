@@ -23,7 +23,6 @@ from treue.channel import (
     Receipt,
     Refused,
     Retry,
-    Unknown,
 )
 from treue.clock import utc_now
 from treue.errors import ChannelError
@@ -143,10 +142,8 @@ class Resend(MailApi):
         name = found.get("name") if isinstance(found, dict) else None
         if name == "concurrent_idempotent_requests":
             return Retry(reason)
-        if (
-            name == "invalid_idempotent_request"
-        ):  # a mail with this key and other words was sent, or is being sent
-            return Unknown(reason)
+        if name == "invalid_idempotent_request":  # it was taken before, when the template said something else
+            return Accepted()
         if answer.status in (400, 422):
             return self._refused(reason)
         return by_status(answer, reason, self.pause(answer))
