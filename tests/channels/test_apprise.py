@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from treue.errors import ChannelError
 from treue.testing.channel_contract import ChannelContract, Log, reasons
 from treue.testing.http_channel_contract import NOBODY
 from treue.testing.provider_server import Asked, Mishap, ProviderServer, Reply
+from treue.workspace.loading import load
 from treue_channels.apprise import Apprise
 
 SECRET = "hunter2-token"
@@ -168,3 +170,15 @@ def test_no_secret_is_in_a_reason_or_in_the_adapters_own_description(
     assert [
         secret for secret in (SECRET, base64.b64encode(SECRET.encode()).decode()) if secret in shown
     ] == []
+
+
+def test_urls_come_from_the_environment_for_they_hold_tokens(tmp_path: Path) -> None:
+    settings = (
+        "workspace: shop\ntimezone: UTC\nsender: {name: S, email: a@b.example, postal_address: Here}\n"
+        "channels: {push: {adapter: apprise, urls: 'tgram://123:abc/{to}'}}\n"
+    )
+    (tmp_path / "treue.yaml").write_text(settings)
+    (problem,) = load(tmp_path).problems
+    assert (problem.place.line, "${" in (problem.suggestion or "") + problem.message) == (4, True)
+    (tmp_path / "treue.yaml").write_text(settings.replace("'tgram://123:abc/{to}'", '"${APPRISE_URLS}"'))
+    assert load(tmp_path).problems == []

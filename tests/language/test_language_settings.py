@@ -118,6 +118,7 @@ def test_an_address_without_a_password_is_fine(text: str) -> None:
         'token: "${A:-abc}"',
         'url: "smtp://me:abc@host"',
         "credentials: file.json",
+        "urls: tgram://abc",
     ],
 )
 def test_a_literal_secret_of_a_channel_is_refused(option: str) -> None:

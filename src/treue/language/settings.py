@@ -44,7 +44,9 @@ _PLAIN_KEYS = (
     "calls", "sources",
 )  # fmt: skip
 _VARIABLE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)(?::-([^}$]*))?\}")
-_SECRET_KEYS = re.compile(r"(secret|token|password|passwd|api_?key|_key|credentials|auth)$", re.IGNORECASE)
+_SECRET_KEYS = re.compile(
+    r"(secret|token|password|passwd|api_?key|_key|credentials|auth|urls)$", re.IGNORECASE
+)
 _DOMAIN = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+"
 _EMAIL = r"[^@\s<>\"]+@[^@\s<>\".]+(?:\.[^@\s<>\".]+)+"
 
