@@ -244,6 +244,7 @@ def test_a_conversation_by_hand_is_answered_like_any_servers(inbox: Inbox) -> No
     with smtplib.SMTP("127.0.0.1", _port(inbox), timeout=10) as wire:
         assert wire.ehlo()[0] == 250
         assert wire.has_extn("8bitmime")
+        assert wire.has_extn("pipelining")
         assert int(wire.esmtp_features["size"]) >= 10_000_000
         assert wire.mail("a@example.com")[0] == 250
         assert wire.docmd("DATA")[0] == 503

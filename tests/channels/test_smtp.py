@@ -8,17 +8,20 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from smtp_server import HANG_UP, SILENCE, Script, Server
 
-from treue.channel import Accepted, Outgoing, Receipt, Refused, Retry, Unknown
+from treue.channel import Accepted, Attachment, Outgoing, Receipt, Refused, Retry, Unknown
 from treue.errors import ChannelError
+from treue.render.mail import Letter, Sender, compose
 from treue.testing.channel_contract import ChannelContract, Log, example_message
 from treue_channels.inbox import Inbox
 from treue_channels.smtp import Smtp
 from treue_channels.smtp.dialogue import Dialogue
+from treue_channels.smtp.seven_bit import seven_bit
 
 PASSWORD = "s3cret/word&"
 IN_URL = "mailer%40example.com:s3cret%2Fword%26"
@@ -192,6 +195,31 @@ def test_a_connection_lost_in_the_middle_of_the_message_is_a_retry() -> None:
         thread.join()
     assert isinstance(receipt, Retry)
     assert "broke off" in receipt.reason
+
+
+@pytest.mark.parametrize("reads_on", [True, False])
+def test_a_server_that_refuses_in_the_middle_of_the_message_is_heard(reads_on: bool) -> None:
+    def refuse(listener: socket.socket) -> None:
+        peer, _ = listener.accept()
+        with peer, peer.makefile("rb") as lines:
+            peer.sendall(b"220 ready\r\n")
+            for answer in (b"250 me\r\n", b"250 ok\r\n", b"250 ok\r\n", b"354 go on\r\n"):
+                lines.readline()
+                peer.sendall(answer)
+            peer.recv(1000)
+            peer.sendall(b"552 5.3.4 too big\r\n")
+            peer.shutdown(socket.SHUT_WR)
+            while reads_on and peer.recv(1_000_000):
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=refuse, args=(listener,))
+        thread.start()
+        adapter = Smtp(url=f"smtp://127.0.0.1:{listener.getsockname()[1]}?timeout=5")
+        receipt = one(adapter, with_body(b"x" * 70 * 1_000_000))
+        thread.join()
+    # where it stops reading, the network may lose its words; the message is certain not to have been sent either way
+    assert isinstance(receipt, Refused) or (not reads_on and isinstance(receipt, Retry))
 
 
 # One connection, many messages
@@ -391,6 +419,27 @@ def test_a_server_that_takes_no_8bit_gets_the_same_mail_in_base64(smtp: Smtp, sc
         pair for pair in after.items() if pair[0] != "Content-Transfer-Encoding"
     ]
     assert "BODY=8BITMIME" not in " ".join(script.heard)
+
+
+def test_a_mail_of_many_parts_is_the_same_in_base64() -> None:
+    sender = Sender("Käthe", "a@shop.example", "shop")
+    picture = Attachment("ü.png", "image/png", bytes(range(256)), "p1@treue")
+    paper = Attachment("Rechnung März.pdf", "application/pdf", b"%PDF" * 99)
+    letter = Letter("1", "b@example.com", "Grüße", "Grüße\n.\n", "<p>Schön</p>", attachments=(picture, paper))
+    wide = compose(sender, letter, datetime(2026, 3, 1, tzinfo=UTC), eight_bit=True)
+    assert isinstance(wide, bytes)
+    narrow = seven_bit(wide)
+    assert narrow.isascii()
+    assert b"8bit" not in narrow
+    assert narrow.count(b"\r\n") == narrow.count(b"\n") == narrow.count(b"\r")
+    before, after = email.message_from_bytes(wide), email.message_from_bytes(narrow)
+    assert [part.get_content_type() for part in before.walk()] == [
+        part.get_content_type() for part in after.walk()
+    ]
+    assert [part.get_payload(decode=True) for part in before.walk()] == [
+        part.get_payload(decode=True) for part in after.walk()
+    ]
+    assert before.items()[:5] == after.items()[:5]
 
 
 def test_8bit_headers_wait_for_a_server_that_takes_them(smtp: Smtp, script: Script) -> None:

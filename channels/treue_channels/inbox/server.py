@@ -93,6 +93,13 @@ class Keeper:
     def __init__(self, box: Box) -> None:
         self._box = box
 
+    async def handle_EHLO(  # noqa: N802
+        self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]
+    ) -> list[str]:
+        """Offer PIPELINING: commands are read one by one from whatever has come (RFC 2920)."""
+        session.host_name = hostname
+        return [*responses[:1], "250-PIPELINING", *responses[1:]]
+
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
         """Store the mail once for each recipient. A commit is quick enough to need no thread."""
         sender = envelope.mail_from or ""

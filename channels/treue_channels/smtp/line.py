@@ -101,6 +101,9 @@ class Line:
                 count = self._socket.send(piece)
             except _NOT_NOW:
                 return
+            except OSError:
+                self._read()  # what it said before it hung up
+                raise
             dialogue.written(count)
             self._wait_on(True)
 

@@ -19,7 +19,9 @@ def seven_bit(raw: bytes) -> bytes:
         return raw
     mail = email.message_from_bytes(raw, policy=_AS_IT_IS)
     for part in mail.walk():
-        if not part.is_multipart():
+        if part.is_multipart():
+            del part["Content-Transfer-Encoding"]
+        else:
             _encode(part)
     written = BytesIO()
     BytesGenerator(written, mangle_from_=False, policy=_AS_IT_IS).flatten(mail)
