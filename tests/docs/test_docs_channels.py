@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -32,6 +34,19 @@ def test_every_adapter_is_in_the_matrix_and_has_a_page(adapter: str) -> None:
     text = (PAGES / f"{adapter}.md").read_text(encoding="utf-8")
     assert text.startswith("# ")
     assert f"adapter: {adapter}" in text or adapter == "calls"
+
+
+def test_the_matrix_needs_no_adapters_extra() -> None:
+    """What only an extra brings is imported where it is used, so that every class loads and says what it can."""
+    extras = ["google", "jwt", "webpush", "apprise", "boto3", "botocore", "dkim"]
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({extras}))\n"
+        "from treue.channel.__main__ import page; print(page(), end='')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == page(), done.stderr
 
 
 def _examples() -> list[tuple[str, str]]:
