@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, case, func, or_, select
+from sqlalchemy import Connection, Select, and_, bindparam, case, func, or_, select
 
 from treue.engine.pressure import LOCK, Judge, candidates, judge
-from treue.engine.statements import refusal
+from treue.engine.statements import NOW, refusal
 from treue.model.states import ADDRESS, MessageState, Outcome, Reason
 from treue.model.tables import consent, customer, enrollment, judged, message, suppression
 from treue.store import dialect
@@ -58,27 +59,37 @@ def release(store: Store, by: Judge, journey_id: int, now: datetime) -> Released
 
 def _next(store: Store, by: Judge, journey_id: int, now: datetime, after: int) -> list[int]:
     """Return the next customers who have messages to be judged."""
-    query = (
+    values = {"now": now, "which": journey_id, "after": after}
+    with store.reading() as connection:
+        return list(connection.scalars(_customers(_quiet(by)), values))
+
+
+@lru_cache(maxsize=64)
+def _customers(quiet: tuple[str, ...]) -> Select[Any]:
+    """Return the query for the next customers, of the journey `which` and numbered above `after`."""
+    return (
         select(message.c.customer_id)
         .where(
             message.c.state == MessageState.queued.value,
-            message.c.ready_at <= now,
-            message.c.journey_id == journey_id,
-            message.c.customer_id > after,
-            _concerned(by),
+            message.c.ready_at <= NOW,
+            message.c.journey_id == bindparam("which"),
+            message.c.customer_id > bindparam("after"),
+            _concerned(quiet),
         )
         .distinct()
         .order_by(message.c.customer_id)
         .limit(CUSTOMERS_A_BATCH)
     )
-    with store.reading() as connection:
-        return list(connection.scalars(query))
 
 
-def _concerned(by: Judge) -> Any:
+def _quiet(by: Judge) -> tuple[str, ...]:
+    return tuple(sorted(by.rules.quiet_hours))
+
+
+def _concerned(quiet: Sequence[str]) -> Any:
     """Return whether a message has no place yet, or goes by a channel that has quiet hours."""
-    quiet = message.c.channel.in_(sorted(by.rules.quiet_hours))
-    return and_(message.c.category != "transactional", or_(message.c.reserved_at.is_(None), quiet))
+    silenced = message.c.channel.in_(quiet)
+    return and_(message.c.category != "transactional", or_(message.c.reserved_at.is_(None), silenced))
 
 
 def _ready(connection: Connection, by: Judge, journey_id: int, customers: Sequence[int]) -> Select[Any]:
@@ -101,4 +112,4 @@ def _ready(connection: Connection, by: Judge, journey_id: int, customers: Sequen
     )
     mine = dialect.among(connection, message.c.customer_id, customers)
     query = candidates(against).select_from(source)
-    return query.where(message.c.journey_id == journey_id, mine, _concerned(by))
+    return query.where(message.c.journey_id == journey_id, mine, _concerned(_quiet(by)))

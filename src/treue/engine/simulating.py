@@ -6,6 +6,7 @@ database is thrown away.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -69,6 +70,7 @@ def simulate(
     channels: dict[str, Channel] = {kind: Accepting(kind) for kind in KINDS}
     delivery = Delivery(store, channels, Blank(), folder, clock=standing_still)
     try:
+        gc.freeze()  # what is loaded by now would be looked through for garbage again and again
         engine = make_engine(workspace.settings, store, delivery, folder)
         clock, live = Clock(engine, Past(period.start), period), _wanted(workspace, names)
         clock.every = pace(live, IN_QUIET_HOURS if workspace.settings.quiet_hours else EVERY)
@@ -79,6 +81,7 @@ def simulate(
         with store.reading() as connection:
             return tally(connection, live, (period.start, period.last), zone, clock.every, passes)
     finally:
+        gc.unfreeze()
         delivery.close()
         store.close()
 

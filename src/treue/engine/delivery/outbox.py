@@ -9,26 +9,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Protocol
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Executable,
     Integer,
     Row,
+    Select,
     Text,
     and_,
     bindparam,
     case,
     func,
     literal,
+    literal_column,
     or_,
     select,
     update,
 )
 
 from treue.engine.delivery.keys import message_key
-from treue.engine.statements import refusal
+from treue.engine.statements import NOW, refusal
 from treue.model.states import ADDRESS, Decision, MessageState, Outcome, Reason
 from treue.model.tables import (
     BigId,
@@ -146,37 +150,41 @@ class Lane:
 
 
 _QUEUED = message.c.state == MessageState.queued.value
-_TRANSACTIONAL = message.c.category == bindparam(None, "transactional", literal_execute=True)
+_TRANSACTIONAL = message.c.category == literal_column("'transactional'")
 """Written out, so that SQLite sees that the index of what is urgent will do."""
 _MARKETING = message.c.category != "transactional"
 
 
+_WAITING = (
+    select(message.c.journey_id, message.c.channel, func.count())
+    .join(journey, journey.c.id == message.c.journey_id)
+    .outerjoin(channel_gate, channel_gate.c.channel == message.c.channel)
+    .where(
+        _QUEUED,
+        message.c.ready_at <= NOW,
+        journey.c.paused_at.is_(None),
+        or_(channel_gate.c.paused_until.is_(None), channel_gate.c.paused_until <= NOW),
+    )
+    .group_by(message.c.journey_id, message.c.channel)
+)
+
+
 def waiting(connection: Connection, now: datetime) -> dict[tuple[int, str], int]:
     """Return how many messages are ready to go by (journey number, channel), paused journeys and channels left out."""
-    query = (
-        select(message.c.journey_id, message.c.channel, func.count())
-        .join(journey, journey.c.id == message.c.journey_id)
-        .outerjoin(channel_gate, channel_gate.c.channel == message.c.channel)
-        .where(
-            _QUEUED,
-            message.c.ready_at <= now,
-            journey.c.paused_at.is_(None),
-            or_(channel_gate.c.paused_until.is_(None), channel_gate.c.paused_until <= now),
-        )
-        .group_by(message.c.journey_id, message.c.channel)
-    )
-    return {(journey_id, channel): n for journey_id, channel, n in connection.execute(query)}
+    found = connection.execute(_WAITING, {"now": now})
+    return {(journey_id, channel): n for journey_id, channel, n in found}
 
 
 def express(connection: Connection, channel: str, now: datetime) -> list[int]:
     """Return the journeys that have transactional messages ready to go on a channel, paused ones left out."""
-    query = (
-        select(message.c.journey_id)
-        .join(journey, journey.c.id == message.c.journey_id)
-        .where(*_in_lane(Lane(channel), now), journey.c.paused_at.is_(None))
-        .distinct()
-    )
-    return list(connection.scalars(query))
+    return list(connection.scalars(_urgent(channel), {"now": now}))
+
+
+@lru_cache(maxsize=64)
+def _urgent(channel: str) -> Select[Any]:
+    running = journey.c.paused_at.is_(None)
+    query = select(message.c.journey_id).join(journey, journey.c.id == message.c.journey_id)
+    return query.where(*_in_lane(Lane(channel)), running).distinct()
 
 
 def claim(
@@ -190,39 +198,58 @@ def claim(
     ids = _ready(connection, lane, now, limit)
     if not ids:
         return []
-    connection.execute(
+    name, values = connection.dialect.name, {"ids": dialect.listed(connection, ids), "now": now}
+    connection.execute(_claiming(name), {**values, "by": worker, "until": wall + LEASE})
+    rows = connection.execute(_with_all(name, lane.channel), values).all()
+    return [_claimed(row, lane.channel) for row in rows]
+
+
+@lru_cache(maxsize=2)
+def _claiming(name: str) -> Executable:
+    """Return what claims the messages `ids` on the dialect `name`."""
+    return (
         update(message)
-        .where(dialect.among(connection, message.c.id, ids))
+        .where(dialect.among_listed(name, message.c.id, "ids"))
         .values(
             state=MessageState.claimed.value,
-            worker=worker,
-            lease_until=wall + LEASE,
+            worker=bindparam("by"),
+            lease_until=bindparam("until", type_=Instant()),
             fence=message.c.fence + 1,
             attempts=message.c.attempts + 1,
-            tried_at=func.coalesce(message.c.tried_at, literal(now, Instant)),
+            tried_at=func.coalesce(message.c.tried_at, NOW),
             reason=None,
-            reserved_at=case((_MARKETING, func.coalesce(message.c.reserved_at, literal(now, Instant)))),
+            reserved_at=case((_MARKETING, func.coalesce(message.c.reserved_at, NOW))),
         )
     )
-    rows = connection.execute(_with_all(connection, lane.channel, ids, now)).all()
-    return [_claimed(row, lane.channel) for row in rows]
 
 
 def _ready(connection: Connection, lane: Lane, now: datetime, limit: int) -> list[int]:
     for crashes in range(len(SUSPECT) + 1):
         size = limit if not crashes else max(1, limit // 8 // SUSPECT[crashes - 1])
-        exactly = message.c.crashes == crashes if crashes < len(SUSPECT) else message.c.crashes >= crashes
-        query = select(message.c.id).where(*_in_lane(lane, now), exactly)
-        query = query.order_by(message.c.ready_at, message.c.id).limit(size)
-        if ids := list(connection.scalars(dialect.claiming(query))):
+        if ids := list(connection.scalars(_next(lane, crashes), {"now": now, "most": size})):
             return ids
+        if not crashes and connection.scalar(_crashed(lane), {"now": now}) is None:
+            break
     return []
 
 
-def _in_lane(lane: Lane, now: datetime) -> Iterator[ColumnElement[bool]]:
+@lru_cache(maxsize=1_024)
+def _next(lane: Lane, crashes: int) -> Select[Any]:
+    """Return the query for the first `most` messages of a lane that workers died with so often."""
+    exactly = message.c.crashes == crashes if crashes < len(SUSPECT) else message.c.crashes >= crashes
+    query = select(message.c.id).where(*_in_lane(lane), exactly).order_by(message.c.ready_at, message.c.id)
+    return dialect.claiming(query.limit(bindparam("most", type_=Integer())))
+
+
+@lru_cache(maxsize=256)
+def _crashed(lane: Lane) -> Select[Any]:
+    return select(message.c.id).where(*_in_lane(lane), message.c.crashes > 0).limit(1)
+
+
+def _in_lane(lane: Lane) -> Iterator[ColumnElement[bool]]:
     yield _QUEUED
     yield message.c.channel == lane.channel
-    yield message.c.ready_at <= now
+    yield message.c.ready_at <= NOW
     if lane.journey_id is None:
         yield _TRANSACTIONAL
         yield message.c.journey_id.not_in(select(journey.c.id).where(journey.c.paused_at.is_not(None)))
@@ -232,14 +259,16 @@ def _in_lane(lane: Lane, now: datetime) -> Iterator[ColumnElement[bool]]:
         yield or_(~_MARKETING, message.c.reserved_at.is_not(None))
 
 
-def _with_all(connection: Connection, channel: str, ids: Sequence[int], now: datetime) -> Any:
+@lru_cache(maxsize=64)
+def _with_all(name: str, channel: str) -> Select[Any]:
+    """Return the query for the messages `ids` with all that is needed to write them, on the dialect `name`."""
     # A call has no customer's address, so no suppression and, being transactional, no consent is found for it.
     address = customer.c[ADDRESS[channel]] if channel in ADDRESS else message.c.channel
     basis = func.coalesce(message.c.basis, literal("consent"))
     left = enrollment.c.outcome.in_((Outcome.exited.value, Outcome.converted.value))
     against = case(
         (left, Reason.left_before_send.value),
-        (message.c.send_by < literal(now, Instant), Reason.stale.value),
+        (message.c.send_by < NOW, Reason.stale.value),
         else_=refusal(message.c.category, basis, address, consent, suppression),
     )
     source = (
@@ -260,7 +289,7 @@ def _with_all(connection: Connection, channel: str, ids: Sequence[int], now: dat
         event.c.at.label("event_at"), event.c.properties, against.label("against"), address.label("address"),
     ]  # fmt: skip
     query = select(*columns).select_from(source)
-    return query.where(dialect.among(connection, message.c.id, ids)).order_by(message.c.id)
+    return query.where(dialect.among_listed(name, message.c.id, "ids")).order_by(message.c.id)
 
 
 def _claimed(row: Row[Any], channel: str) -> Claimed:
