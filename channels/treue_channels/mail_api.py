@@ -114,8 +114,5 @@ def is_dead_for_amazon(type_: str, subtype: str, status: str, said: str) -> bool
 
 
 def idempotency_key(messages: Iterable[Outgoing]) -> UUID:
-    """Return the key under which a provider knows these messages, the same for the same ones.
-
-    Our keys are numbers of one database; together with the recipients they are no other's.
-    """
+    """Return the key under which a provider knows the request with these messages: the same for the same ones."""
     return uuid5(_NAMESPACE, "\n".join(f"{message.key} {message.to}" for message in messages))

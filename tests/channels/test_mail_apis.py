@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,10 +17,17 @@ import pytest
 import resend_server
 import sendgrid_server
 import ses_server
-from sqlalchemy import select
+import test_brevo
+import test_mailgun
+import test_postmark
+import test_resend
+import test_sendgrid
+import test_ses
+from sqlalchemy import Row, select
 
-from treue.channel import installed_adapters
-from treue.engine.assembly import assembled
+from treue.channel import DeliveryEvent, installed_adapters
+from treue.engine.assembly import Assembly, assembled
+from treue.engine.delivery import receipts
 from treue.engine.engine import run_pass
 from treue.model.tables import message
 from treue.store import consents, customers, events
@@ -82,7 +90,7 @@ def provider(adapter: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 @pytest.fixture
-def workspace(adapter: str, tmp_path: Path) -> Path:
+def workspace(adapter: str, provider: ProviderServer, tmp_path: Path) -> Path:
     """A workspace with the channel as the adapter's page shows it, and the provider on this machine."""
     (shown,) = re.findall(
         r"^```yaml\n(.*?)^```$",
@@ -100,9 +108,9 @@ def workspace(adapter: str, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_mail_goes_from_the_files_to_the_provider(
-    adapter: str, provider: ProviderServer, workspace: Path
-) -> None:
+@pytest.fixture
+def assembly(workspace: Path) -> Iterator[Assembly]:
+    """The workspace at work: Ada ordered, and her mail has gone."""
     with assembled(load(workspace, installed_adapters).require()) as assembly:
         assembly.publish(NOW)
         with assembly.store.transaction() as connection:
@@ -111,8 +119,41 @@ def test_a_mail_goes_from_the_files_to_the_provider(
             consents.give(connection, [ConsentInput("ada", "email", NOW)], NOW)
             events.record(connection, [EventInput("ada", "order.placed", LATER, {"total": 5})], LATER)
         run_pass(assembly.engine, LATER)
-        with assembly.store.reading() as connection:
-            row = connection.execute(select(message.c.state, message.c.provider_id)).one()
+        yield assembly
+
+
+def sent(assembly: Assembly) -> Row[Any]:
+    with assembly.store.reading() as connection:
+        return connection.execute(select(message)).one()
+
+
+def delivered(adapter: str, key: str, number: str) -> list[DeliveryEvent]:
+    """Return what the provider's callback about a delivery, as its documentation shows it, is read as."""
+    match adapter:
+        case "postmark":
+            told = {"MessageID": number, "Metadata": {"treue-key": key}}
+            return test_postmark.read(test_postmark.DELIVERY | told)
+        case "sendgrid":
+            told = {"sg_message_id": f"{number}.filter0001.16648.5515E0B88.0", "treue-key": key}
+            return test_sendgrid.read(test_sendgrid.event("delivered", **told))
+        case "mailgun":
+            told = {"message": {"headers": {"message-id": number}}, "user-variables": {"treue-key": key}}
+            return test_mailgun.read(test_mailgun.event("delivered", **told))
+        case "resend":
+            return test_resend.read(test_resend.event("delivered", email_id=number, tags={"treue-key": key}))
+        case "brevo":
+            told = {"message-id": f"<{number}>", "X-Mailin-custom": json.dumps({"treue-key": key})}
+            return test_brevo.read(test_brevo.event("delivered", **told))
+    mail = test_ses.MAIL | {"messageId": number, "tags": {"treue-key": [key]}}
+    return test_ses.read(
+        test_ses.event("Delivery", "delivery", recipients=["ada@example.com"]) | {"mail": mail}
+    )
+
+
+def test_a_mail_goes_from_the_files_to_the_provider(
+    adapter: str, provider: ProviderServer, assembly: Assembly
+) -> None:
+    row = sent(assembly)
     assert row.state == "sent"
     assert row.provider_id
     (asked,) = provider.asked
@@ -127,3 +168,20 @@ def test_a_mail_goes_from_the_files_to_the_provider(
     else:
         assert "Thank you, Ada" in said
         assert "List-Unsubscribe" in said
+
+
+@pytest.mark.parametrize("by", ["our key", "its number"])
+def test_what_the_provider_tells_later_finds_the_message(
+    adapter: str, provider: ProviderServer, assembly: Assembly, by: str
+) -> None:
+    if (adapter, by) == ("mailgun", "its number"):
+        pytest.skip("Mailgun's events are believed by our key only")
+    (key,) = re.findall(r"treue-key\W+(?:[Vv]alue\W+)?(\d+-[0-9a-z]+)", provider.asked[0].body.decode())
+    events = delivered(
+        adapter,
+        key if by == "our key" else "",
+        sent(assembly).provider_id if by == "its number" else "another",
+    )
+    with assembly.store.transaction() as connection:
+        assert receipts.take(connection, "email", events, LATER + timedelta(hours=1)) == 1
+    assert sent(assembly).delivered_at is not None

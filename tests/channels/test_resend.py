@@ -177,7 +177,6 @@ def test_a_mail_that_may_have_been_sent_is_sent_again_under_its_key(
 
 
 def test_two_mails_never_share_a_key(resend: Resend, provider: ResendServer) -> None:
-    """Not those of two customers, nor those of two databases that both have a message 1."""
     one, other = rich_message(), replace(rich_message(), to="grace@example.com")
     send(resend, one, other, replace(rich_message(), key="k2"))
     assert len({asked.headers["idempotency-key"] for asked in provider.asked}) == 3
