@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import email
+import errno
 import socket
 import ssl
 import subprocess
@@ -354,6 +355,25 @@ def test_an_interrupt_in_the_middle_of_a_message_leaves_no_half_open_transaction
             one(smtp)
     assert one(smtp) == Accepted("Q1")
     assert script.connections == 2
+
+
+class FullDisk(Log):
+    """A log that cannot be written any more after so many messages."""
+
+    room = 3
+
+    def started(self, key: str) -> bool:
+        if len(self.calls) >= 2 * self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().started(key)
+
+
+def test_nothing_goes_out_that_the_log_cannot_hold(smtp: Smtp, script: Script) -> None:
+    receipts = smtp.send([mail(n) for n in range(20)], FullDisk())
+    assert [type(receipt) for receipt in receipts] == [Accepted] * 3 + [Retry] * 17
+    assert len(script.taken) == 3
+    assert isinstance(last := receipts[-1], Retry)
+    assert "No space left" in last.reason
 
 
 # The bytes

@@ -54,8 +54,8 @@ class BatchDesk:
 
     def settle(self, job: Job, receipt: Receipt) -> None:
         """Tell the acceptance log, and keep the receipt."""
-        self._progress.settled(job.message.key, receipt)
         self.receipts[job.number] = receipt
+        self._progress.settled(job.message.key, receipt)
         if isinstance(receipt, Accepted):
             self._losses = 0
         self.shaken |= isinstance(receipt, Unknown)

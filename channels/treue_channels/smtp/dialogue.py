@@ -181,15 +181,17 @@ class Dialogue:
             self.begin()
             return
         self._ask()
-        self._expected.popleft()
         if job.refusal is None:
             self._send(job)
         else:
+            self._expected.popleft()
             self._refuse(job, job.refusal)
             self._send_nothing(job)
 
     def _send(self, job: Job) -> None:
-        if not self.desk.started(job):
+        allowed = self.desk.started(job)
+        self._expected.popleft()
+        if not allowed:
             raise ConnectionError("the message was withdrawn after DATA")
         self._to_dot = len(self.out) + len(job.content)
         self._write(job.content)
