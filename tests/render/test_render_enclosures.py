@@ -96,6 +96,20 @@ def test_a_layout_shows_its_own_picture_and_lends_it_to_templates(make: Make, tm
     ]  # fmt: skip
 
 
+def test_what_only_reads_like_a_picture_is_text(make: Make) -> None:
+    body = """<p title="a > b">Write src="logo.png" or url(logo.png), background=logo.png</p>"""
+    renderer = make({"x/email.html": mail(body)})
+    assert renderer.problems("x") == ()
+    assert 'Write src="logo.png"' in rendered(renderer.render("email", "x", context())).html
+
+
+def test_a_picture_in_a_tag_with_data_in_it_is_found(make: Make, tmp_path: Path) -> None:
+    beside(tmp_path, "x/a.png")
+    body = '<img alt="{{ customer.first_name }} > 1" width="{% if 1 %}2{% endif %}" src="a.png">'
+    message = rendered(make({"x/email.html": mail(body)}).render("email", "x", context()))
+    assert [picture.name for _, picture in message.pictures] == ["a.png"]
+
+
 def test_addresses_elsewhere_and_those_data_give_are_left_alone(make: Make) -> None:
     body = (
         '<img src="https://cdn.example.com/a.png"><img src="//cdn.example.com/b.png"><img src="cid:c">'

@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -47,6 +48,9 @@ _SOURCE = re.compile(
     r"(?P<name>[^\"'<>\n]+?)(?(quote)(?P=quote)|(?=[\s>)]))",
     re.IGNORECASE,
 )
+_WHERE = re.compile(
+    r"<(style|mj-style)\b[^>]*>.*?</\1|<[a-z](?:[^<>\"']|\"[^\"]*\"|'[^']*')*>", re.IGNORECASE | re.DOTALL
+)
 _ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|//|#|.*\0", re.IGNORECASE)
 
 
@@ -58,7 +62,7 @@ class Enclosure:
     media_type: str
     content: bytes = field(repr=False)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """The hash by which a picture is hosted: another picture has another address."""
         said = f"{self.name}\0{self.media_type}\0".encode()
@@ -121,12 +125,19 @@ def _content(path: Path, media_type: str) -> bytes:
             f"{path.name} has more than {largest // 1024 // 1024} MB.",
             "Make it smaller, or put a link into the message.",
         )
-    content = path.read_bytes()
+    seen = path.stat()
+    content = _read(path, seen.st_mtime_ns, seen.st_size)
     if not _is(content, media_type):
         raise NoEnclosure(
             f"{path.name} is no {media_type}, whatever its name says.", "Save it anew in that format."
         )
     return content
+
+
+@lru_cache(maxsize=32)
+def _read(path: Path, _changed: int, _size: int) -> bytes:
+    """Return a file's bytes, the same for all templates that show it until it changes."""
+    return path.read_bytes()
 
 
 def _is(content: bytes, media_type: str) -> bool:
@@ -162,9 +173,11 @@ def pictures(
 
 
 def _named(source: str) -> Iterator[tuple[int, str]]:
-    for match in _SOURCE.finditer(shadow(source)):
-        if not _ELSEWHERE.match(match["name"].strip()):
-            yield match.start("name"), source[match.start("name") : match.end("name")].strip()
+    text = shadow(source)
+    for place in _WHERE.finditer(text):
+        for match in _SOURCE.finditer(text, *place.span()):
+            if not _ELSEWHERE.match(match["name"].strip()):
+                yield match.start("name"), source[match.start("name") : match.end("name")].strip()
 
 
 def marked(pieces: Sequence[Piece], found: Mapping[str, Enclosure]) -> tuple[Piece, ...]:

@@ -25,7 +25,7 @@ _SENDER = re.compile(r"(.*?)\s*<([^<>]*)>\s*", re.DOTALL)
 _ADDRESS = re.compile(r"[^\s@<>]+@[^\s@<>]+")
 _BLANK = re.compile(r"\s+")
 _TRAILING = re.compile(r"(?<![ \t])[ \t]+(?=\n)")
-_INDENT = re.compile(r"\n[ \t]+")
+_INDENT = re.compile(r"\n +")
 _GAP = re.compile(r"\n{3,}")
 _APP_LINK = re.compile(r"(?!javascript:|data:|vbscript:|file:)[a-z][a-z0-9+.-]*:\S+", re.IGNORECASE)
 
@@ -289,7 +289,9 @@ class _Rendering:
 
     def _finished(self, fields: dict[str, str], text: str, html: str) -> Rendered | RenderFailure:
         message = self._compiled.message
-        text = _without_gaps(_INDENT.sub("\n", text) if message.derived else text)
+        if message.derived and "\n " in text:
+            text = _INDENT.sub("\n", text)
+        text = _without_gaps(text)
         subject = _BLANK.sub(" ", fields.get("subject", ""))
         empty = "subject" if message.channel == "email" and not subject else "" if text or html else "text"
         if empty:
