@@ -166,14 +166,16 @@ addEventListener('load', () => {
 """
 
 
-def measure(pages: Iterable[str], width: int) -> list[dict[str, Any]]:
-    """Return for each page how wide it is, the room it had, and each text with contrast, right edge and size."""
+def measure(pages: Iterable[str], width: int, *arguments: str) -> list[dict[str, Any]]:
+    """Return for each page how wide it is, the room it had, and each text with contrast, right edge and size.
+
+    `arguments` are more for the browser.
+    """
     frames = "".join(
         f'<iframe width="{width}" height="600" srcdoc="{html.escape(page)}"></iframe>' for page in pages
     )
-    dom = _run(
-        f"<!doctype html><style>iframe{{border:0}}</style><body>{frames}{_MEASURE}</body>", "--dump-dom"
-    )
+    page = f"<!doctype html><style>iframe{{border:0}}</style><body>{frames}{_MEASURE}</body>"
+    dom = _run(page, *arguments, "--dump-dom")
     found = re.search(r'<pre id="measured">(.*?)</pre>', dom, re.DOTALL)
     assert found, dom[-500:]
     measured: list[dict[str, Any]] = json.loads(html.unescape(found[1]))

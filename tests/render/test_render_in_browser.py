@@ -57,3 +57,11 @@ def test_what_is_measured_is_what_is_there() -> None:
     assert light[1]["texts"][0]["contrast"] == pytest.approx(2.85, abs=0.01)
     assert dark[1]["texts"][0]["contrast"] == pytest.approx(18.1, abs=0.1)
     assert min(page[2]["texts"][0]["contrast"] for page in (light, dark)) > 15
+
+
+@needs_browser
+def test_dark_mode_here_is_what_a_browser_in_dark_mode_shows(all_mails: Sequence[Mail]) -> None:
+    pages = [mail.page for mail in all_mails if mail.template in ("welcome", "win-back-discount")]
+    truly_dark = measure(pages, 360, "--blink-settings=preferredColorScheme=0")
+    assert measure([in_scheme(page, "dark") for page in pages], 360) == truly_dark
+    assert measure([in_scheme(page, "light") for page in pages], 360) != truly_dark
