@@ -117,7 +117,7 @@ def test_a_colour_scheme_is_the_one_asked_for_whatever_the_browser_s_is() -> Non
 def test_links_have_their_words_and_each_address_comes_once() -> None:
     html = (
         '<a href="https://a.example/?x=1&amp;y=2">One <b>thing</b></a><a href="https://b.example"><img alt="Shop"></a>'
-        '<a href="https://b.example">again</a><a name="x">none</a><a href="mailto:c@d.example"></a>'
+        '<a href="https://a.example/?x=1&amp;y=2">once more</a><a href="https://b.example">again</a><a name="x">none</a><a href="mailto:c@d.example"></a>'
     )
     assert [(one.address, one.words) for one in links(Rendered("email", "", html=html))] == [
         ("https://a.example/?x=1&y=2", "One thing"), ("https://b.example", "Shop"), ("mailto:c@d.example", ""),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 from treue.language.problems import Problem
 from treue.lint.rule import Files, Rule
 from treue.lint.sources import DATA, Element, Source
+from treue.render.page_links import links_in
 
 if TYPE_CHECKING:
     from treue.lint.data import Data
@@ -149,7 +149,7 @@ class EmptyForSome(Rule):
     def look(self, files: Files, data: Data | None) -> Iterator[Problem]:
         """Yield each link whose address can vanish, where it does for a made-up customer."""
         for sample in files.samples:
-            if any(not href.strip() for href, _ in _links(sample.sparse.html)):
+            if any(not href.strip() for href, _ in links_in(sample.sparse.html)):
                 for source in files.sources:
                     if source.template in ("", sample.template):
                         yield from self._vanishing(source)
@@ -169,39 +169,9 @@ class EmptyForSome(Rule):
                 )
 
 
-class _Anchors(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[tuple[str, str]] = []
-        self._href: str | None = None
-        self._words: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        if tag == "a" and "href" in given:
-            self._href, self._words = given["href"] or "", []
-        elif tag == "img":
-            self._words.append(given.get("alt") or "")
-
-    def handle_data(self, data: str) -> None:
-        self._words.append(data)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "a" and self._href is not None:
-            self.found.append((self._href, " ".join(" ".join(self._words).split())))
-            self._href = None
-
-
-def _links(html: str) -> list[tuple[str, str]]:
-    """Return address and words of each link of a page, in order."""
-    parser = _Anchors()
-    parser.feed(html)
-    return parser.found
-
-
 def _ambiguous(html: str) -> list[str]:
     places: dict[str, set[str]] = {}
-    for href, words in _links(html):
+    for href, words in links_in(html):
         if words:
             places.setdefault(words, set()).add(href)
     return [words for words, found in places.items() if len(found) > 1]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from html.parser import HTMLParser
 
+from treue.render.page_links import Link, links_in
 from treue.render.renderer import Rendered
 from treue.render.sms import named, plainer, sms_length
 
@@ -13,14 +13,6 @@ CLIPPED = 102 * 1024
 """Bytes of HTML after which Gmail cuts a mail off behind a link."""
 
 _ADDRESS = re.compile(r"https?://[^\s<>\"')\]]+")
-
-
-@dataclass(frozen=True)
-class Link:
-    """Where a link leads, and the words on it."""
-
-    address: str
-    words: str
 
 
 @dataclass(frozen=True)
@@ -63,41 +55,7 @@ def links(found: Rendered) -> list[Link]:
         written = [one.rstrip(".,;:!?") for one in _ADDRESS.findall(found.text)]
         addresses = [*([found.link] if found.link else []), *written]
         return [Link(one, "") for one in dict.fromkeys(addresses)]
-    reader = _Links()
-    reader.feed(found.html)
-    reader.close()
-    return list({link.address: link for link in reversed(reader.found)}.values())[::-1]
-
-
-class _Links(HTMLParser):
-    """Reads links with the text and the pictures' descriptions in them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[Link] = []
-        self._address = ""
-        self._words: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        if tag in ("a", "area"):
-            self._end()
-            self._address = given.get("href") or ""
-        if tag in ("img", "area"):
-            self._words.append(given.get("alt") or "")
-
-    def handle_data(self, data: str) -> None:
-        self._words.append(data)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "a":
-            self._end()
-
-    def close(self) -> None:
-        super().close()
-        self._end()
-
-    def _end(self) -> None:
-        if self._address:
-            self.found.append(Link(self._address, " ".join(" ".join(self._words).split())))
-        self._address, self._words = "", []
+    first: dict[str, Link] = {}
+    for link in links_in(found.html):
+        first.setdefault(link.address, link)
+    return [link for link in first.values() if link.address]
