@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -148,6 +150,50 @@ def test_wherever_a_connection_ends_no_message_is_said_to_be_other_than_it_is(
             doubts += isinstance(receipt, Unknown)
         assert sum(isinstance(one, Unknown) for one in done.desk.receipts) <= 1
     assert doubts > 50
+
+
+ODD = (
+    b"450 4.2.0 later\r\n", b"550 5.1.1 no\r\n", b"421 4.3.2 bye\r\n", b"garbage\r\n", b"530 5.7.0 log in\r\n",
+    b"354 go on\r\n", b"250 ok\r\n250 ok\r\n", b"",
+)  # fmt: skip
+
+
+@dataclass
+class Mad(Peer):
+    """Answers anything now and then: no, nothing, twice, or what belongs elsewhere."""
+
+    chance: random.Random = field(default_factory=random.Random)
+
+    def _command(self, line: bytes) -> bytes:
+        usual, odd = super()._command(line), self.chance.choice(ODD)
+        if self.chance.random() > 0.05 or (line == b"DATA" and odd.startswith(b"354")):
+            return usual
+        self._known &= not line.startswith(b"RCPT")
+        self._in_data &= line != b"DATA"
+        return odd
+
+    def _message(self) -> bytes:
+        usual, odd = super()._message(), self.chance.choice(ODD[:4])
+        if not self._known or self.chance.random() > 0.1:
+            return usual
+        if odd[:1] in b"45":
+            self.taken.pop()
+        return odd
+
+
+def test_no_server_however_mad_gets_a_wrong_receipt() -> None:
+    found = Counter[tuple[type, int]]()
+    for seed in range(30_000 if os.environ.get("TREUE_TORTURE") else 1_500):
+        chance = random.Random(seed)
+        budget = chance.choice((10**9, chance.randrange(1_500)))
+        done = run(Mad(lenient=chance.random() < 0.5, chance=chance), 5, chance.random() < 0.7, seed, budget)
+        for number, message in enumerate(mails(5)):
+            found[type(done.receipt(number)), done.peer.taken.count(message.to)] += 1
+    wrong = {(Accepted, 0), (Refused, 1), (Retry, 1), (type(None), 1)} | {
+        pair for pair in found if pair[1] > 1
+    }
+    assert wrong & set(found) == set()
+    assert {(Accepted, 1), (Unknown, 1), (Unknown, 0), (Refused, 0), (Retry, 0)} <= set(found)
 
 
 @pytest.mark.parametrize("pipelining", [True, False])
