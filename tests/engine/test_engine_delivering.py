@@ -252,3 +252,23 @@ def test_killed_in_the_middle_again_and_again_nobody_gets_two_and_nobody_is_lost
 
 def _lines(path: Path) -> int:
     return path.read_text().count("\n") if path.exists() else 0
+
+
+def test_whoever_was_erased_and_comes_back_is_sent_no_marketing_but_an_orders_papers(scene: Scene) -> None:
+    from treue.store.erasures import Erasures
+
+    erasures = Erasures(b"s" * 32)
+    scene.delivery.erasures = erasures
+    paper = "category: transactional\nenter: {event: order.placed}\nsteps: [{send: paper, on: email}]\n"
+    scene.journeys(hello=SEND, paper=paper)
+    scene.customer("ada")
+    with scene.store.transaction() as connection:
+        erasures.erase(connection, "ada", scene.now)
+    _ordered(scene, "ada", "bob")
+    scene.run()
+    assert sorted((row[0], row[1], row[3], row[4]) for row in scene.messages()) == [
+        ("ada", "hello", "refused", "suppressed"),
+        ("ada", "paper", "sent", None),
+        ("bob", "hello", "sent", None),
+        ("bob", "paper", "sent", None),
+    ]

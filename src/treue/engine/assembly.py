@@ -33,6 +33,7 @@ from treue.render.renderer import Renderer
 from treue.render.return_paths import ReturnPaths
 from treue.render.workspace_check import template_problems, workspace_renderer
 from treue.store import journeys, pictures, zones
+from treue.store.erasures import Erasures
 from treue.store.store import Store
 from treue.workspace.files import state_folder
 from treue.workspace.loading import Workspace
@@ -221,7 +222,9 @@ def assembled(workspace: Workspace, *, deliver: bool = True) -> Iterator[Assembl
             writer = Writer(
                 store, renderer, links, settings.sender, settings.workspace, stages, abilities, paths
             )
-            delivery = Delivery(store, channels, writer, state, rates(settings, channels))
+            delivery = Delivery(
+                store, channels, writer, state, rates(settings, channels), Erasures(workspace_secret(state))
+            )
             stack.callback(delivery.close)
         engine = make_engine(settings, store, delivery, state)
         stages.engine = engine

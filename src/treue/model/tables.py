@@ -63,6 +63,7 @@ class Customer(SQLModel, table=True):
     __table_args__ = (
         Index("customer_key", "key", unique=True),
         Index("customer_email", "email"),
+        Index("customer_phone", "phone"),
     )
     id: int = _id()
     key: str = _text()
@@ -108,6 +109,19 @@ class Suppression(SQLModel, table=True):
     evidence: dict[str, Any] = _json()
     purpose: str = Field(default="all", sa_column=Column(Text, nullable=False, server_default=text("'all'")))
     expires_at: datetime | None = _time(null=True)
+
+
+class Forgotten(SQLModel, table=True):
+    """An address of somebody who was erased, as a keyed hash of channel and address: it still gets no marketing.
+
+    `purpose` is `all` where nothing at all may go there.
+    """
+
+    __tablename__ = "forgotten"
+    digest: str = Field(sa_column=Column(Text, primary_key=True))
+    purpose: str = _text()
+    reason: str = _text()
+    since: datetime = _time()
 
 
 class Event(SQLModel, table=True):
@@ -464,6 +478,7 @@ metadata: MetaData = SQLModel.metadata
 customer: Table = metadata.tables["customer"]
 consent: Table = metadata.tables["consent"]
 suppression: Table = metadata.tables["suppression"]
+forgotten: Table = metadata.tables["forgotten"]
 event: Table = metadata.tables["event"]
 journey: Table = metadata.tables["journey"]
 journey_version: Table = metadata.tables["journey_version"]

@@ -23,6 +23,7 @@ from treue.engine.delivery.brakes import SLOW_RATE, Brake, Pedal, brakes
 from treue.engine.delivery.consequences import follow
 from treue.engine.delivery.outbox import Claimed, Lane, Settled
 from treue.model.states import MessageState, Reason
+from treue.store.erasures import Erasures
 from treue.store.store import Store
 
 MESSAGES_A_BATCH = 500
@@ -82,7 +83,7 @@ class Delivered:
 class Delivery:
     """One worker's way from the outbox to the providers. Use from one thread; close it at the end.
 
-    `rates` are messages a second by channel. With `slice_seconds`, a call to `deliver` ends after so many seconds, so
+    `rates` are messages a second by channel, `erasures` knows whom nothing may reach any more. With `slice_seconds`, a call to `deliver` ends after so many seconds, so
     that a pass can bring in what has become urgent meanwhile. `clock` and `sleep` are real time.
     """
 
@@ -93,11 +94,12 @@ class Delivery:
         composer: Composer,
         state: Path,
         rates: Mapping[str, float] | None = None,
+        erasures: Erasures | None = None,
         clock: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.store, self.channels, self.composer = store, channels, composer
-        self.rates, self.clock, self.sleep = rates or {}, clock, sleep
+        self.rates, self.erasures, self.clock, self.sleep = rates or {}, erasures, clock, sleep
         self.slice_seconds: float | None = None
         self.log = AcceptanceLog(state, worker_name(), clock)
 
@@ -229,14 +231,28 @@ class _Run:
     def _looked_at(self, claimed: Sequence[Claimed]) -> tuple[list[Settled], list[Claimed]]:
         """Tell apart what the last look, or the settings, speak against."""
         settled, wanted = [], []
+        hashed = self._forgotten(claimed)
         for message in claimed:
-            if message.against is not None:
-                settled.append(Settled(message, MessageState.refused, Reason(message.against)))
+            against = message.against or (Reason.suppressed.value if message.id in hashed else None)
+            if against is not None:
+                settled.append(Settled(message, MessageState.refused, Reason(against)))
             elif message.channel not in self._of.channels:
                 settled.append(Settled(message, MessageState.refused, Reason.channel_off))
             else:
                 wanted.append(message)
         return settled, wanted
+
+    def _forgotten(self, claimed: Sequence[Claimed]) -> set[int]:
+        """Return the messages to somebody who was erased once and has come back by another way."""
+        if self._of.erasures is None:
+            return set()
+        with self._of.store.reading() as connection:
+            found = self._of.erasures.among(connection, self._lane.channel, [one.address for one in claimed])
+        return {
+            one.id
+            for one in claimed
+            if (purpose := found.get(one.address)) and (purpose == "all" or one.category != "transactional")
+        }
 
     def _sent(self, ready: Sequence[tuple[Claimed, Outgoing]]) -> list[tuple[Claimed, Receipt]]:
         """Send in the adapter's batches; once the provider fails, what is left is not tried."""

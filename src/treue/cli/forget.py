@@ -1,0 +1,45 @@
+"""`treue forget`: erase a person."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from treue.cli import opening, output
+from treue.clock import utc_now
+from treue.errors import UsageError
+
+
+def forget(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(metavar="ID", help="The customer's id.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Erase a customer: attributes, consents, events, journeys, messages. It cannot be undone.
+
+    A keyed hash of each address stays, so that whoever comes back by an import is sent no marketing.
+    """
+    from treue.render.links import workspace_secret
+    from treue.store.erasures import Erasures
+    from treue.workspace.files import state_folder
+
+    workspace = opening.workspace(context)
+    if not yes and not _sure(key):
+        raise UsageError("Nothing was erased. Off a terminal, `--yes` is needed.")
+    with opening.store(workspace) as store, store.transaction() as connection:
+        erasures = Erasures(workspace_secret(state_folder(workspace.root)))
+        number = erasures.erase(connection, key, utc_now())
+    output.line(
+        f"{key} is erased. {output.count(number, 'address', 'addresses')} stay as hashes that get no marketing."
+    )
+
+
+def _sure(key: str) -> bool:
+    return sys.stdin.isatty() and typer.confirm(f"Erase everything about {key}?", err=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(forget)
