@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
+from treue.engine.delivery.keys import message_key
 from treue.model.states import WEBHOOK, Decision, MessageState
 from treue.model.tables import customer, enrollment, event, journey, message, step, trace
 from treue.testing.world import Letter, World
@@ -130,7 +131,7 @@ class Observer:
     def _mails(self, rows: Iterable[Any]) -> Iterator[Mail]:
         for row in rows:
             if row.state == MessageState.sent.value:
-                letter = self._world.letter(row.channel, row.id)
+                letter = self._world.letter(row.channel, message_key(row.id, row.queued_at))
                 yield Mail(
                     row.sent_at, row.journey, row.step, row.template, row.channel, row.category, letter
                 )

@@ -116,9 +116,9 @@ class World:
         """Return the versions of the journeys that are live."""
         return self.engine.versions()
 
-    def letter(self, channel: str, message_id: int) -> Letter:
-        """Return what was sent as a message."""
-        return self.channels[channel].letter(str(message_id))
+    def letter(self, channel: str, key: str) -> Letter:
+        """Return what was sent under a message's key."""
+        return self.channels[channel].letter(key)
 
     def close(self) -> None:
         """Let go of everything."""
