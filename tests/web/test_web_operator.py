@@ -129,7 +129,7 @@ def test_the_api_is_described_without_anything_from_elsewhere(world: Site) -> No
     [
         ("GET", "/nothing", 404),
         ("GET", "/v1/events", 405),
-        ("GET", "/m/token", 404),
+        ("GET", "/m", 404),
         ("POST", "/healthz", 405),
     ],
 )

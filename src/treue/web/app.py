@@ -13,7 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from treue import __version__
 from treue.clock import utc_now
 from treue.engine.assembly import Assembly
-from treue.web import api, operations, pictures, schemas, unsubscribe
+from treue.web import api, operations, pictures, schemas, unsubscribe, viewing
 from treue.web.guard import Answers, api_key
 from treue.web.intake import Intake
 from treue.web.limits import BodyLimits
@@ -52,6 +52,7 @@ def create_app(
     app.include_router(api.router(assembly, intake, key, clock))
     app.include_router(unsubscribe.router(assembly, intake))
     app.include_router(pictures.router(assembly))
+    app.include_router(viewing.router(assembly))
     app.include_router(operations.router(assembly, key, clock))
     operations.add_docs(app)
     operations.mount_inbox(app, assembly)

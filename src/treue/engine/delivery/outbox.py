@@ -89,6 +89,10 @@ class Claimed:
         return message_key(self.id, self.queued_at)
 
 
+_GONE = tuple(state.value for state in (MessageState.claimed, MessageState.sent, MessageState.in_doubt))
+"""States of a message that its customer may have."""
+
+
 class InHand(Protocol):
     """What is to be known of a claimed message to record what became of it."""
 
@@ -202,6 +206,18 @@ def claim(
     connection.execute(_claiming(name), {**values, "by": worker, "until": wall + LEASE})
     rows = connection.execute(_with_all(name, lane.channel), values).all()
     return [_claimed(row, lane.channel) for row in rows]
+
+
+def on_its_way(connection: Connection, message_id: int, channel: str) -> Claimed | None:
+    """Return a message that was sent, or may have been, with all that is needed to write it once more; else None."""
+    state, tried = message.c.state, message.c.tried_at
+    query = select(tried).where(message.c.id == message_id, message.c.channel == channel, state.in_(_GONE))
+    tried_at = connection.scalar(query)
+    if tried_at is None:
+        return None
+    values = {"ids": dialect.listed(connection, [message_id]), "now": tried_at}
+    row = connection.execute(_with_all(connection.dialect.name, channel), values).first()
+    return _claimed(row, channel) if row else None
 
 
 @lru_cache(maxsize=2)
