@@ -18,6 +18,9 @@ VARIABLE = r"[A-Z_][A-Z0-9_]*"
 
 _AUTHORITY = re.compile(r"https://([^/?#\\]*)")
 _BEGUN = ("{{", "{%")
+_BESIDE_THE_HOST = re.compile(
+    r"(?:[a-z][a-z0-9+.-]*://)?(?:[^@/]*@)?([^@/:?#]+)(?::\d*)?(?:[/?#].*)?", re.IGNORECASE | re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,20 @@ def _plain(node: Node) -> Any:
     return [_plain(item) for item in node.nodes] if isinstance(node, Items) else node.value
 
 
+@dataclass(frozen=True)
+class _Host(Text):
+    noun: str = "a host by its name, such as `hooks.example.com`"
+    pattern: str | None = HOST
+
+    def hint(self, text: str) -> str | None:
+        """Return the host that an address leads to; else what may have been meant."""
+        if not re.search(r"[/:@?#]", text):
+            return super().hint(text)
+        host = _BESIDE_THE_HOST.fullmatch(text)
+        alone = host is not None and re.fullmatch(HOST, host[1].lower())
+        return f"Write the host alone: `{alone[0]}`." if alone else None
+
+
 def _hosts(fields: Fields) -> Any:
     return tuple(dict.fromkeys(fields.get("hosts", ())))
 
@@ -86,7 +103,7 @@ CALLS = Shape(
     (
         Key(
             "hosts",
-            ListOf(Text("a host by its name, such as `hooks.example.com`", HOST)),
+            ListOf(_Host()),
             "The hosts, each by its whole name.",
             required=True,
         ),

@@ -155,9 +155,12 @@ class Text:
         if not isinstance(node, Scalar) or node.value is None or not (node.text.strip() or self.may_be_empty):
             return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.")
         if self.pattern and not re.fullmatch(self.pattern, node.text):
-            hint = reshaped(node.text, self.pattern)
-            return context.say(node, "T208", f"{shown(node)} is not {self.noun}.", hint)
+            return context.say(node, "T208", f"{shown(node)} is not {self.noun}.", self.hint(node.text))
         return node.text
+
+    def hint(self, text: str) -> str | None:
+        """Return what may have been meant by a text that does not fit the pattern."""
+        return reshaped(text, self.pattern) if self.pattern else None
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
         """Return the JSON Schema."""
