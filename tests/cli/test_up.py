@@ -5,116 +5,15 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-
-SECRET = "hush"
-
-PLAIN = """
-import threading
-from treue.clock import utc_now
-from treue.engine import runtimes
-
-class Plain(runtimes.InProcess):
-    def keep_running(self, engine, wake, stop):
-        while not stop.is_set():
-            wake.wait(1)
-            wake.clear()
-            self.run_pass(engine, utc_now())
-
-    def warm_up(self, progress=None): pass
-    def ui_url(self): return None
-    def close(self): pass
-
-class Broken(Plain):
-    def keep_running(self, engine, wake, stop):
-        raise RuntimeError("the passes are broken")
-
-runtimes.load_runtime = lambda name, state: {runtime}()
-from treue.cli import main
-main()
-"""
-"""The command with a runtime of plain calls in Prefect's place, which takes seconds to start."""
-
-
-class Running:
-    """A `treue` process and a client for it."""
-
-    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
-        self.process, self.port = process, port
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20)
-
-    def wait_for(self, ask: Callable[[], Any], seconds: float = 60) -> Any:
-        """Return what `ask` returns once that is something; fail after a while, or when the process ends."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until and self.process.poll() is None:
-            try:
-                if found := ask():
-                    return found
-            except httpx.TransportError:
-                pass
-            time.sleep(0.1)
-        pytest.fail(f"nothing came; exit code {self.process.poll()}")
-
-    def end(self, number: int) -> tuple[int, str, str]:
-        """Send a signal; return the exit code and what was printed."""
-        self.process.send_signal(number)
-        out, errors = self.process.communicate(timeout=90)
-        return self.process.returncode, out, errors
-
-    def mails(self, recipient: str) -> list[dict[str, Any]]:
-        found = self.client.get("/inbox/api/messages", params={"recipient": recipient}).json()
-        messages: list[dict[str, Any]] = found["messages"]
-        return messages
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _environment(**more: str) -> dict[str, str]:
-    ours = ("TREUE_DATABASE", "TREUE_URL", "TREUE_SECRET", "TREUE_API_KEY", "SMTP_URL", "CRM_SECRET")
-    kept = {name: value for name, value in os.environ.items() if name not in ours}
-    return kept | {"SHOPIFY_SECRET": SECRET} | more
-
-
-@contextmanager
-def _started(root: Path, *arguments: str, runtime: str | None = "Plain", **more: str) -> Iterator[Running]:
-    port = _free_port()
-    code = PLAIN.replace("{runtime}", runtime) if runtime else "from treue.cli import main; main()"
-    command = [sys.executable, "-c", code, "--workspace", str(root), *arguments, "--port", str(port)]
-    process = subprocess.Popen(
-        command, env=_environment(**more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    running = Running(process, port)
-    try:
-        yield running
-    finally:
-        running.client.close()
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
-@contextmanager
-def _up(root: Path, *arguments: str, **options: Any) -> Iterator[Running]:
-    with _started(root, *(arguments or ("up",)), **options) as running:
-        running.wait_for(lambda: running.client.get("/readyz").status_code == 200)
-        yield running
+from processes import SECRET, Running, environment, started, up
 
 
 @pytest.fixture
@@ -148,7 +47,7 @@ def _thanks(running: Running) -> list[str]:
 
 @pytest.mark.data
 def test_a_posted_order_starts_welcome_once_and_a_forged_one_never(files: Path, order: bytes) -> None:
-    with _up(files) as running:
+    with up(files) as running:
         assert _post(running, order, secret="wrong") == 401
         assert _post(running, order) == 202
         running.wait_for(lambda: _thanks(running))
@@ -164,7 +63,7 @@ def test_a_posted_order_starts_welcome_once_and_a_forged_one_never(files: Path, 
 
 
 def test_the_links_in_mails_lead_to_the_port_that_is_served(files: Path) -> None:
-    with _up(files) as running:
+    with up(files) as running:
         key = (files / ".treue" / "api_key").read_text().strip()
         headers = {"Authorization": f"Bearer {key}"}
         consent = {"email": {"source": "form", "wording": "Ja"}}
@@ -181,7 +80,7 @@ def test_the_links_in_mails_lead_to_the_port_that_is_served(files: Path) -> None
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_cleanly_after_it_has_said_where_everything_is(files: Path, number: int) -> None:
-    with _up(files) as running:
+    with up(files) as running:
         code, out, errors = running.end(number)
     assert code == 0, errors
     assert f"Console     http://localhost:{running.port}/" in out
@@ -193,12 +92,12 @@ def test_a_signal_ends_it_cleanly_after_it_has_said_where_everything_is(files: P
 
 
 def test_the_printed_curl_command_posts_an_event(files: Path) -> None:
-    with _up(files) as running:
+    with up(files) as running:
         key = (files / ".treue" / "api_key").read_text().strip()
         headers = {"Authorization": f"Bearer {key}"}
         _, out, _ = running.end(signal.SIGINT)
         sent = json.loads(out.split("-d '")[1].split("'")[0])
-    with _up(files) as running:
+    with up(files) as running:
         answer = running.client.post("/v1/events", json=sent, headers=headers)
     assert (answer.status_code, answer.json()) == (202, {"accepted": 1, "duplicates": 0})
 
@@ -210,7 +109,7 @@ def test_a_port_that_is_taken_is_said_in_a_sentence(files: Path) -> None:
         port = taken.getsockname()[1]
         command = [sys.executable, "-m", "treue", "--workspace", str(files), "up", "--port", str(port)]
         done = subprocess.run(
-            command, env=_environment(), capture_output=True, text=True, timeout=60, check=False
+            command, env=environment(), capture_output=True, text=True, timeout=60, check=False
         )
     assert done.returncode == 2
     assert f"Port {port} of 127.0.0.1 cannot be used" in done.stderr
@@ -218,7 +117,7 @@ def test_a_port_that_is_taken_is_said_in_a_sentence(files: Path) -> None:
 
 
 def test_passes_that_break_end_the_command_with_a_sentence(files: Path) -> None:
-    with _started(files, "up", runtime="Broken") as running:
+    with started(files, "up", runtime="Broken") as running:
         _, errors = running.process.communicate(timeout=60)
     assert running.process.returncode == 2
     assert "the passes are broken" in errors
@@ -226,7 +125,7 @@ def test_passes_that_break_end_the_command_with_a_sentence(files: Path) -> None:
 
 
 def test_web_takes_events_in_and_sends_nothing(files: Path) -> None:
-    with _up(files, "web", TREUE_API_KEY="given") as running:
+    with up(files, "web", TREUE_API_KEY="given") as running:
         headers = {"Authorization": "Bearer given"}
         sent = {"customer": "ada", "event": "order.placed"}
         assert running.client.post("/v1/events", json=sent, headers=headers).status_code == 202
@@ -239,13 +138,13 @@ def test_web_takes_events_in_and_sends_nothing(files: Path) -> None:
 
 
 def test_what_was_answered_survives_the_death_of_the_process(files: Path) -> None:
-    with _up(files, "web", TREUE_API_KEY="given") as running:
+    with up(files, "web", TREUE_API_KEY="given") as running:
         batch = [{"id": f"e{n}", "customer": f"c{n}", "event": "order.placed"} for n in range(200)]
         headers = {"Authorization": "Bearer given"}
         assert running.client.post("/v1/events", json=batch, headers=headers).json()["accepted"] == 200
         running.process.kill()
         running.process.wait()
-    with _up(files, "web", TREUE_API_KEY="given") as running:
+    with up(files, "web", TREUE_API_KEY="given") as running:
         again = running.client.post("/v1/events", json=batch, headers=headers).json()
     assert again == {"accepted": 0, "duplicates": 200}
 
@@ -253,7 +152,7 @@ def test_what_was_answered_survives_the_death_of_the_process(files: Path) -> Non
 @pytest.mark.data
 @pytest.mark.prefect
 def test_through_prefect_a_posted_order_becomes_a_mail(files: Path, order: bytes) -> None:
-    with _up(files, runtime=None) as running:
+    with up(files, runtime=None) as running:
         assert _post(running, order) == 202
         running.wait_for(lambda: running.mails("john@example.com"), seconds=180)
         code, out, errors = running.end(signal.SIGINT)

@@ -183,6 +183,28 @@ def test_a_slice_of_time_ends_a_delivery_that_the_next_one_goes_on_with(timed: S
     assert len(timed.sent()) == 30
 
 
+def test_a_worker_that_winds_down_finishes_the_batch_in_hand_and_claims_no_more(timed: Scene) -> None:
+    timed.delivery.rates = {"email": 10.0}
+    timed.journeys(hello=SEND.replace("CHANNEL", "email"))
+    _ordered(timed, 30)
+    email = timed.channels["email"]
+    send = email.send
+
+    def asked_to_end_meanwhile(batch: Sequence[Outgoing], progress: Progress) -> list[Receipt]:
+        timed.delivery.wind_down()
+        return send(batch, progress)
+
+    email.send = asked_to_end_meanwhile  # type: ignore[method-assign]
+    assert timed.run().delivered.unfinished
+    first = len(timed.sent())
+    assert 0 < first < 30
+    assert timed.run().delivered.unfinished
+    assert len(timed.sent()) == first
+    with timed.store.reading() as connection:
+        states = list(connection.scalars(select(message.c.state)))
+    assert (states.count("sent"), states.count("queued")) == (first, 30 - first)
+
+
 @pytest.mark.parametrize(
     ("brake", "pedal"),
     [

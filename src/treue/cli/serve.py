@@ -1,4 +1,4 @@
-"""The verbs `web` and `up`: the HTTP side alone, and everything in one process."""
+"""The verbs `web`, `worker` and `up`: the HTTP side alone, passes and delivery alone, and everything in one process."""
 
 from __future__ import annotations
 
@@ -6,26 +6,23 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from treue.errors import TreueError
+from treue.cli import opening
 
 if TYPE_CHECKING:
     import socket
 
     from fastapi import FastAPI
 
+    from treue.cli.passes import Passes
     from treue.engine.assembly import Assembly
-    from treue.engine.runtimes import Runtime
     from treue.workspace.loading import Workspace
 
 PORT = 8420
-RUNTIME = "prefect"
-PATIENCE = 60.0
-"""How many seconds a pass under way has to come to its end when everything is to stop."""
 
 Host = Annotated[str, typer.Option("--host", help="The address to listen at.")]
 Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="The port to listen at.")]
@@ -34,11 +31,12 @@ Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="The port to
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
     app.command("web")(web)
+    app.command("worker")(worker)
     app.command("up")(up)
 
 
 def web(context: typer.Context, host: Host = "127.0.0.1", port: Port = PORT) -> None:
-    """Take in events and webhooks, show the console; passes and delivery run elsewhere (`up`, `run`)."""
+    """Take in events and webhooks, show the console; passes and delivery run elsewhere (`worker`, `up`, `run`)."""
     from treue.engine.assembly import assembled
     from treue.web.app import create_app
 
@@ -51,78 +49,30 @@ def web(context: typer.Context, host: Host = "127.0.0.1", port: Port = PORT) -> 
 
 def up(context: typer.Context, host: Host = "127.0.0.1", port: Port = PORT) -> None:
     """Run everything in one process: web, passes, delivery, the built-in inbox. Ctrl-C ends it."""
-    from treue.cli.plan import differs
-    from treue.clock import utc_now
-    from treue.engine.assembly import assembled
-    from treue.engine.runtimes import load_runtime
+    from treue.cli.passes import working
     from treue.web.app import create_app
 
     workspace = _workspace(context, port)
-    with _listening(host, port) as listening, assembled(workspace) as assembly:
-        differs(assembly.begin(utc_now()))
-        assembly.engine.recover(utc_now())
-        runtime = load_runtime(RUNTIME, assembly.state)
-        try:
-            passes = Passes(runtime, assembly)
-            app = create_app(assembly, passes.wake.set)
-            _greet(assembly, host, port)
-            with _bounces(assembly):
-                _serve(app, listening, passes)
-        finally:
-            runtime.close()
+    with _listening(host, port) as listening, working(workspace) as (assembly, passes):
+        app = create_app(assembly, passes.wake.set)
+        _greet(assembly, host, port)
+        _serve(app, listening, passes)
 
 
-@contextmanager
-def _bounces(assembly: Assembly) -> Iterator[None]:
-    """Read the mails that come back, where the environment names their mailbox."""
-    from treue.engine.delivery.mailroom import looking, named
+def worker(context: typer.Context) -> None:
+    """Run passes and delivery without the web, beside `web` and other workers on one database.
 
-    where = named(assembly.workspace.root)
-    if not where:
-        yield
-        return
-    with looking(where, assembly.store, assembly.return_paths, lambda said: print(said, file=sys.stderr)):
-        yield
+    Ctrl-C or SIGTERM ends it once the messages in hand are sent and recorded; what is left in the outbox, the next one sends.
+    """
+    from treue.cli.passes import working
 
-
-class Passes:
-    """The runtime in a thread beside the server. If it fails, the server is told to end."""
-
-    def __init__(self, runtime: Runtime, assembly: Assembly) -> None:
-        self.wake, self.stop = threading.Event(), threading.Event()
-        self.failure: BaseException | None = None
-        self._runtime, self._engine = runtime, assembly.engine
-        self._thread = threading.Thread(target=self._run, name="treue-passes", daemon=True)
-        self._ended = threading.Event()
-
-    @contextmanager
-    def running(self, ended: threading.Event) -> Iterator[None]:
-        """Run passes while the block lasts; `ended` is set where they end by themselves."""
-        self._ended = ended
-        self.wake.set()
-        self._thread.start()
-        try:
-            yield
-        finally:
-            self.stop.set()
-            self.wake.set()
-            self._thread.join(PATIENCE)
-
-    def _run(self) -> None:
-        try:
-            self._show_runtime()
-            self._runtime.keep_running(self._engine, self.wake, self.stop)
-        except BaseException as error:
-            self.failure = error
-        finally:
-            self._ended.set()
-
-    def _show_runtime(self) -> None:
-        """Print where the runtime's own pages are, once it is up; if it will not start, the passes say why."""
-        with suppress(TreueError):
-            self._runtime.warm_up()
-            if address := self._runtime.ui_url():
-                print(f"Prefect     {address}  (each journey is a flow, each step a task)", flush=True)
+    _log_to_stderr()
+    with opening.asked_to_end() as ended, working(opening.workspace(context)) as (_, passes):
+        print("Passes and delivery run; Ctrl-C ends them.", flush=True)
+        with passes.running(ended):
+            ended.wait()
+    print("Stopped.", file=sys.stderr)
+    passes.must_have_worked()
 
 
 def _serve(app: FastAPI, listening: socket.socket, passes: Passes | None = None) -> None:
@@ -142,14 +92,12 @@ def _serve(app: FastAPI, listening: socket.socket, passes: Passes | None = None)
     with passes.running(ended):
         serve(running, listening)
     print("Stopped.", file=sys.stderr)
-    if passes.failure is not None:
-        raise TreueError(f"The passes ended: {passes.failure}") from passes.failure
+    passes.must_have_worked()
 
 
 def _workspace(context: typer.Context, port: int) -> Workspace:
     """Load the workspace. On another port, links lead there too, unless the environment names an address."""
     from treue.channel import installed_adapters
-    from treue.cli import opening
     from treue.workspace.loading import load
 
     if port != PORT:

@@ -101,6 +101,7 @@ class Delivery:
         self.store, self.channels, self.composer = store, channels, composer
         self.rates, self.erasures, self.clock, self.sleep = rates or {}, erasures, clock, sleep
         self.slice_seconds: float | None = None
+        self._winding_down = False
         self.log = AcceptanceLog(state, worker_name(), clock)
 
     @property
@@ -131,6 +132,15 @@ class Delivery:
             total.add(run.through())
         return total
 
+    def wind_down(self) -> None:
+        """Claim no more: what is in hand is sent and recorded, all else stays. May be called from another thread."""
+        self._winding_down = True
+
+    @property
+    def winding_down(self) -> bool:
+        """Whether no more is to be claimed."""
+        return self._winding_down
+
     def close(self) -> None:
         """Let go of the log. Channels belong to whoever made them."""
         self.log.close()
@@ -159,7 +169,7 @@ class _Run:
         return self._now + (self._of.clock() - self._began)
 
     def through(self) -> Delivered:
-        total = Delivered()
+        total = Delivered(unfinished=self._of.winding_down)
         while not total.unfinished:
             admission, claimed = self._claim()
             if admission.closed or (admission.limit and not claimed):
@@ -175,6 +185,8 @@ class _Run:
 
     def _time_is_over(self) -> bool:
         longest = self._of.slice_seconds
+        if self._of.winding_down:
+            return True
         return longest is not None and (self._of.clock() - self._began).total_seconds() > longest
 
     def _claim(self) -> tuple[gates.Admission, list[Claimed]]:
