@@ -75,7 +75,8 @@ class Running:
         return messages
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens at."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -94,7 +95,7 @@ def started(
     root: Path, *arguments: str, port: bool = True, runtime: str | None = "Plain", **more: str
 ) -> Iterator[Running]:
     """Run a command until the block ends; `port` says that it takes one, `more` is put in its environment."""
-    where = _free_port()
+    where = free_port()
     code = PLAIN.replace("{runtime}", runtime) if runtime else "from treue.cli import main; main()"
     command = [
         sys.executable,

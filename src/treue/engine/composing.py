@@ -103,6 +103,12 @@ class Writer:
         rendered = self.renderer.render(message.channel, message.template, context)
         if isinstance(rendered, RenderFailure):
             return Unwritable(Reason.render_failed, rendered.message)
+        return self.ready(message, rendered, context["links"]["unsubscribe"], now)
+
+    def ready(
+        self, message: Claimed, rendered: Rendered, unsubscribe: str, now: datetime
+    ) -> Outgoing | Unwritable:
+        """Return a rendered message as its channel wants it, or why it cannot go. Never raises."""
         if message.channel != "email":
             return Outgoing(
                 message.key,
@@ -114,7 +120,7 @@ class Writer:
                 expires_at=message.send_by,
                 category=message.category,
             )
-        return self._mail(message, rendered, context["links"]["unsubscribe"], now)
+        return self._mail(message, rendered, unsubscribe, now)
 
     def _mail(
         self, message: Claimed, rendered: Rendered, unsubscribe: str, now: datetime

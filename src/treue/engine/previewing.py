@@ -93,6 +93,21 @@ def preview(
     locale: str = "",
 ) -> Rendered | RenderFailure:
     """Return the message a customer would get now, or why there would be none. `locale` overrides the customer's."""
+    writer, claimed = at_hand(workspace, renderer, template, channel, whom, journey, now, locale)
+    return renderer.render(channel, template, writer.context(claimed, whom.orders, now), locale)
+
+
+def at_hand(
+    workspace: Workspace,
+    renderer: Renderer,
+    template: str,
+    channel: str,
+    whom: Person,
+    journey: Journey | None,
+    now: datetime,
+    locale: str = "",
+) -> tuple[Writer, Claimed]:
+    """Return a writer and a message as if it had been claimed just now. Its links lead nowhere, it has no number."""
     stage = _stage(journey, template)
     stages = {(0, 0): stage} if stage else {}
     settings = workspace.settings
@@ -104,7 +119,7 @@ def preview(
         0, 0, 0, journey.name if journey else "preview", 0, 0, 0, 0, channel, template, "", now, now, now, now, 0,
         str(who.get(ADDRESS[channel]) or ""), who, whom.event, None,
     )  # fmt: skip
-    return renderer.render(channel, template, writer.context(claimed, whom.orders, now), locale)
+    return writer, claimed
 
 
 def mailbox(

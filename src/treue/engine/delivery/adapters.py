@@ -18,7 +18,7 @@ from treue.channel import (
 )
 from treue.engine.delivery.gates import rate_per_second
 from treue.errors import ChannelError
-from treue.language.settings import ChannelSettings, Settings
+from treue.language.settings import ChannelSettings, Env, Settings
 from treue.workspace.files import CHANNELS_FOLDER, state_folder
 
 INBOX_FILE = "inbox.db"
@@ -30,13 +30,24 @@ def make_channel(kind: Kind, settings: ChannelSettings, root: Path, stack: ExitS
     Where e-mail has no server, the built-in inbox is started, until the stack ends, and takes the mail.
     """
     factory, options = _factory(kind, settings, root), _options(settings, root)
-    if settings.adapter == "smtp" and not options.get("url"):
+    if settings.adapter == "smtp" and _lacks_server(settings):
         inbox = service_factory("inbox")(state_folder(root) / INBOX_FILE)
         inbox.start()
         stack.callback(inbox.stop)
         options["url"] = inbox.smtp_url
     channel: Channel = _made(factory, kind, settings, options)
     return channel
+
+
+def taker(settings: ChannelSettings) -> str:
+    """Return in words who takes the messages of a channel."""
+    inbox = settings.adapter == "inbox" or (settings.adapter == "smtp" and _lacks_server(settings))
+    return "the built-in inbox" if inbox else settings.adapter
+
+
+def _lacks_server(settings: ChannelSettings) -> bool:
+    url = settings.options.get("url")
+    return not (url.value() if isinstance(url, Env) else url)
 
 
 def rates(settings: Settings, channels: Mapping[str, Channel]) -> dict[str, float]:
