@@ -14,6 +14,9 @@ from treue.lint.clients import __main__ as making
 from treue.lint.clients import features
 from treue.lint.rule import Rule
 from treue.lint.showing import NotShown
+from treue.lint.sources import read_source
+from treue.render.enclosures import pictures
+from treue.render.markup import without_comments
 from treue.render.workspace_check import workspace_renderer
 from treue.workspace.files import reference_workspace
 from treue.workspace.loading import load
@@ -176,6 +179,22 @@ def test_the_table_in_the_package_is_whole() -> None:
     }
     assert "MIT License" in (path.parent / "caniemail.LICENSE").read_text(encoding="utf-8")
     assert NotShown.code == "T601"
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["<style>", "<a ", '<a href="#">', '<img src="', "url(", "<!--", "<mj-style ", "@media {", "/*", "&#"],
+)
+def test_sources_that_never_close_anything_come_to_an_end(tmp_path: Path, piece: str) -> None:
+    """A search that began anew at each of them would take hours here."""
+    path = tmp_path / "email.html"
+    path.write_text(piece * (250_000 // len(piece)), encoding="utf-8")
+    source = read_source(path, "email.html")
+    assert source is not None
+    assert source.css.strip() == ""
+    assert all(one.words.strip() == "" for one in source.links())
+    assert pictures(source.text, source.name, 1, tmp_path)[0] == {}
+    assert without_comments(source.text, conditional=True) == source.text
 
 
 # --- size -------------------------------------------------------------------------------------------------

@@ -14,17 +14,15 @@ from pathlib import Path
 
 from treue.language.problems import Place
 from treue.render import frontmatter
-from treue.render.markup import without_comments
+from treue.render.markup import style_sheets, without_comments
 from treue.render.tags import shadow
 
 DATA = "\0"
 """What stands where data are printed."""
 LINKS = ("a", "mj-button", "mj-navbar-link", "mj-social-element", "mj-image", "area")
 _VOID = ("img", "mj-image", "area", "br", "hr", "input", "meta", "link", "base", "mj-divider", "mj-spacer")
-_STYLE = re.compile(r"<(style|mj-style)\b[^>]*>(.*?)</\1\s*>", re.IGNORECASE | re.DOTALL)
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _ENHANCES = re.compile(r"@(?:media|supports|-moz-document)\b[^{]*\{", re.IGNORECASE)
-_CONDITIONAL = re.compile(r"<!--.*?-->", re.DOTALL)
 
 
 @dataclass
@@ -63,9 +61,9 @@ class Source:
     def css(self) -> str:
         """The CSS of its style sheets alone, without what only adds where a client knows it, such as `@media`."""
         sheets = [" "] * len(self.text)
-        for found in _STYLE.finditer(self.shadow):
-            css = _without_enhancements(_COMMENT.sub(_blank, found[2]))
-            sheets[found.start(2) : found.end(2)] = css
+        for begin, end in style_sheets(self.shadow):
+            css = _COMMENT.sub(_blank, self.shadow[begin:end])
+            sheets[begin:end] = _without_enhancements(css)
         return "".join(sheets)
 
     def place(self, at: int, length: int = 1) -> Place:
@@ -87,7 +85,9 @@ def read_source(path: Path, name: str, template: str = "") -> Source | None:
     body = len(text) - len(frontmatter.read(text, name).body)
     source = Source(name, text, body, template)
     reader = _Reader(source)
-    reader.feed(_CONDITIONAL.sub(_blank, source.shadow))
+    markup = without_comments(source.shadow, conditional=True)
+    # What is open at the end is no element, and the parser would look at it again for each `<` in it.
+    reader.feed(markup[: markup.rfind(">") + 1])
     reader.close()
     return source
 
@@ -99,32 +99,31 @@ class _Reader(HTMLParser):
         super().__init__(convert_charrefs=True)
         self._source = source
         self._lines = [0, *(found.end() for found in re.finditer("\n", source.text))]
-        self._open: list[Element] = []
+        self._link: Element | None = None  # links do not nest
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         line, column = self.getpos()
         given = {name: value or "" for name, value in attrs}
         element = Element(tag, self._lines[line - 1] + column, given, self.get_starttag_text() or "")
         self._source.elements.append(element)
-        alt = given.get("alt", "")
-        for link in self._open:
-            link.words += f" {alt}"
+        if self._link:
+            self._link.words += f" {given.get('alt', '')}"
         element.words = " ".join(given.get(name, "") for name in ("alt", "title", "aria-label")).strip()
         if tag in LINKS and tag not in _VOID:
-            self._open.append(element)
+            self._link = element
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
-        self._open = [one for one in self._open if one is not self._source.elements[-1]]
+        if self._link is self._source.elements[-1]:
+            self._link = None
 
     def handle_endtag(self, tag: str) -> None:
-        while self._open and any(one.name == tag for one in self._open):
-            if self._open.pop().name == tag:
-                return
+        if self._link and self._link.name == tag:
+            self._link = None
 
     def handle_data(self, data: str) -> None:
-        for link in self._open:
-            link.words += data
+        if self._link:
+            self._link.words += data
 
 
 def _blank(found: re.Match[str]) -> str:

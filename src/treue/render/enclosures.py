@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from treue.channel import Attachment
+from treue.render.markup import style_sheets
 from treue.render.problem import TemplateProblem
 from treue.render.tags import Piece, shadow
 from treue.workspace.files import LAYOUT
@@ -45,12 +46,10 @@ _MARK = "treue-picture:"
 _MARKED = re.compile(rf"{_MARK}(\w+)/[^\s\"')]*")
 _SOURCE = re.compile(
     r"(?P<before>(?<![\w-])(?:src|background|background-url|poster)\s*=\s*|url\(\s*)(?P<quote>[\"'])?"
-    r"(?P<name>[^\"'<>\n]+?)(?(quote)(?P=quote)|(?=[\s>)]))",
+    r"(?P<name>[^\"'<>\n]{1,200}?)(?(quote)(?P=quote)|(?=[\s>)]))",
     re.IGNORECASE,
 )
-_WHERE = re.compile(
-    r"<(style|mj-style)\b[^>]*>.*?</\1|<[a-z](?:[^<>\"']|\"[^\"]*\"|'[^']*')*>", re.IGNORECASE | re.DOTALL
-)
+_TAG = re.compile(r"<[a-z](?:[^<>\"']|\"[^\"]*\"|'[^']*')*>", re.IGNORECASE)
 _ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|//|#|.*\0", re.IGNORECASE)
 
 
@@ -174,8 +173,9 @@ def pictures(
 
 def _named(source: str) -> Iterator[tuple[int, str]]:
     text = shadow(source)
-    for place in _WHERE.finditer(text):
-        for match in _SOURCE.finditer(text, *place.span()):
+    tags = (found.span() for found in _TAG.finditer(text))
+    for place in (*tags, *style_sheets(text)):
+        for match in _SOURCE.finditer(text, *place):
             if not _ELSEWHERE.match(match["name"].strip()):
                 yield match.start("name"), source[match.start("name") : match.end("name")].strip()
 

@@ -7,13 +7,13 @@ between table rows would be moved out of the table); everything else becomes an 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from treue.render.problem import TemplateProblem, nearest
 from treue.render.tags import Mask, Piece, Tag, shadow
 
-_COMMENT = re.compile(r"<!--(?!\[if|<!|>).*?-->", re.DOTALL | re.IGNORECASE)
+_OUTLOOK = re.compile(r"<!--(?:\[if|<!|>)", re.IGNORECASE)
 _MSO = re.compile(r"<!--\[if[^\]]*\]>(?!<!-->).*?<!\[endif\]-->", re.DOTALL | re.IGNORECASE)
 _RAW = ("style", "script", "title", "textarea", "mj-style", "mj-title", "mj-preview")
 _ENTER = re.compile(r"<!--|<(/?)([a-zA-Z][\w:-]*)|<[!?]")
@@ -22,6 +22,7 @@ _URL = re.compile(
     r"(?<![\w-])(href|src|action|formaction|background|poster|xlink:href)(\s*=\s*)\"([^\"]*)\"", re.IGNORECASE
 )
 _SAFE_START = re.compile(r"\s*(?:https?://|mailto:|tel:|sms:|#)", re.IGNORECASE)
+_SHEET = re.compile(r"<(style|mj-style)\b[^<>]*>")
 _PICTURE = re.compile(r"<img\b(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>", re.IGNORECASE)
 _ALT = re.compile(r"\balt\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.IGNORECASE)
 _UNSEEN = re.compile(
@@ -33,12 +34,19 @@ _UNSAFE = re.compile(
 )
 
 
-def without_comments(source: str) -> str:
+def without_comments(source: str, *, conditional: bool = False) -> str:
     """Blank the author's own comments, which are nobody else's business, and keep every position.
 
-    Conditional comments for Outlook stay.
+    Conditional comments for Outlook stay, unless `conditional` says that they go, too.
     """
-    return _COMMENT.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), source)
+    parts, kept, at = [], 0, 0
+    while (begin := source.find("<!--", at)) >= 0 and (end := source.find("-->", begin + 4)) >= 0:
+        at = begin + 4
+        if conditional or not _OUTLOOK.match(source, begin):
+            at = end + 3
+            parts += [source[kept:begin], re.sub(r"[^\n]", " ", source[begin:at])]
+            kept = at
+    return "".join([*parts, source[kept:]])
 
 
 @dataclass
@@ -135,6 +143,14 @@ def unsafe_markup(source: str, file: str, first_line: int) -> list[TemplateProbl
 def line_column(text: str, at: int, first_line: int = 1) -> tuple[int, int]:
     """Return line and column, from 1, of an offset into a text whose first line has the number `first_line`."""
     return text.count("\n", 0, at) + first_line, at - text.rfind("\n", 0, at)
+
+
+def style_sheets(source: str) -> Iterator[tuple[int, int]]:
+    """Yield where the CSS of each `<style>` and `<mj-style>` begins and ends, in time that grows with the source alone."""
+    low, at = source.lower(), 0
+    while (opening := _SHEET.search(low, at)) and (end := low.find(f"</{opening[1]}", opening.end())) >= 0:
+        yield opening.end(), end
+        at = end
 
 
 def compile_html(masked: str, css: str | None = None) -> str:
