@@ -29,9 +29,9 @@ from treue.channel import (
 )
 from treue.clock import utc_now
 from treue.errors import ChannelError
-from treue_channels.http2 import Answer, Fate, Http2, Lost, Post
-from treue_channels.http_answers import SETTINGS_PAUSE, asked_pause, our_fault, printable
-from treue_channels.http_api import checked_timeout
+from treue_channels.http.answers import SETTINGS_PAUSE, asked_pause, our_fault, printable
+from treue_channels.http.api import checked_timeout
+from treue_channels.http.http2 import Answer, Fate, Http2, Lost, Post
 
 SERVERS = {False: "api.push.apple.com", True: "api.sandbox.push.apple.com"}
 LARGEST = 4096

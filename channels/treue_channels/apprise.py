@@ -27,7 +27,7 @@ from treue.channel import (
     Unknown,
 )
 from treue.errors import ChannelError
-from treue_channels.http_api import checked_timeout
+from treue_channels.http.api import checked_timeout
 
 TIMEOUT = 30.0
 """Seconds that all services together have for a message."""

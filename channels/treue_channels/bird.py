@@ -26,9 +26,9 @@ from treue.channel import (
 from treue.channel.stop_words import is_stop
 from treue.channel.telephone import sender_id
 from treue.errors import ChannelError
-from treue_channels.http_answers import HttpAnswer, by_status, our_fault
-from treue_channels.http_api import TIMEOUT, HttpRequest, json_request
-from treue_channels.provider_callbacks import (
+from treue_channels.http.answers import HttpAnswer, by_status, our_fault
+from treue_channels.http.api import TIMEOUT, HttpRequest, json_request
+from treue_channels.http.callbacks import (
     active_secrets,
     document,
     event_id,
@@ -38,8 +38,8 @@ from treue_channels.provider_callbacks import (
     required,
     text,
 )
-from treue_channels.sms_api import ADDRESS, EVENTS, SmsApi, stopped, yes_or_no
-from treue_channels.standard_webhooks import key_of, require_standard
+from treue_channels.http.sms import ADDRESS, EVENTS, SmsApi, stopped, yes_or_no
+from treue_channels.http.standard_webhooks import key_of, require_standard
 
 REMEMBERED = 9_000.0
 """Seconds for which a key is certain to be known: Bird says roughly three hours, so half an hour less."""

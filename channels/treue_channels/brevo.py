@@ -26,9 +26,20 @@ from treue.channel import (
     Refused,
 )
 from treue.clock import utc_now
-from treue_channels.http_answers import HttpAnswer, asked_pause, by_status, our_fault
-from treue_channels.http_api import TIMEOUT, HttpRequest, basic_authorization, json_request, runs
-from treue_channels.mail_api import (
+from treue_channels.http.answers import HttpAnswer, asked_pause, by_status, our_fault
+from treue_channels.http.api import TIMEOUT, HttpRequest, basic_authorization, json_request, runs
+from treue_channels.http.callbacks import (
+    active_secrets,
+    document,
+    event_id,
+    json_document,
+    moment,
+    objects,
+    required,
+    same,
+    text,
+)
+from treue_channels.http.mail import (
     ADDRESS,
     EVENTS,
     KEY,
@@ -41,17 +52,6 @@ from treue_channels.mail_api import (
     own_headers,
     recipient,
     tags,
-)
-from treue_channels.provider_callbacks import (
-    active_secrets,
-    document,
-    event_id,
-    json_document,
-    moment,
-    objects,
-    required,
-    same,
-    text,
 )
 
 AT_ONCE = 16

@@ -17,10 +17,10 @@ import httpcore
 
 from treue.channel import Accepted, Capabilities, Kind, Outgoing, Receipt, Refused, Retry
 from treue.clock import utc_now
-from treue_channels.http_answers import SETTINGS_PAUSE, HttpAnswer, asked_pause
-from treue_channels.public_calls import AT_ONCE, SECONDS, PublicCall, PublicCalls, host_of
-from treue_channels.public_network import Resolve, look_up
-from treue_channels.standard_webhooks import key_of, signed_headers
+from treue_channels.http.answers import SETTINGS_PAUSE, HttpAnswer, asked_pause
+from treue_channels.http.public_calls import AT_ONCE, SECONDS, PublicCall, PublicCalls, host_of
+from treue_channels.http.public_network import Resolve, look_up
+from treue_channels.http.standard_webhooks import key_of, signed_headers
 
 _AGAIN = (408, 425, 429)
 

@@ -20,8 +20,8 @@ import httpx
 from treue.channel import Accepted, Capabilities, Kind, Outgoing, Receipt, Refused, Retry
 from treue.clock import utc_now
 from treue.errors import ChannelError
-from treue_channels.http_answers import PAUSE, SETTINGS_PAUSE, HttpAnswer, by_status, our_fault, printable
-from treue_channels.http_api import TIMEOUT, HttpApi, HttpRequest, json_request
+from treue_channels.http.answers import PAUSE, SETTINGS_PAUSE, HttpAnswer, by_status, our_fault, printable
+from treue_channels.http.api import TIMEOUT, HttpApi, HttpRequest, json_request
 
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 LARGEST = 4096

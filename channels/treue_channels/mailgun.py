@@ -26,10 +26,9 @@ from treue.channel import (
 )
 from treue.clock import utc_now
 from treue.errors import ChannelError
-from treue_channels.http_answers import HttpAnswer, asked_pause, by_status, our_fault
-from treue_channels.http_api import TIMEOUT, HttpRequest, basic_authorization, form_request
-from treue_channels.mail_api import ADDRESS, EVENTS, KEY, MailApi, ascii_domain, is_dead, tags
-from treue_channels.provider_callbacks import (
+from treue_channels.http.answers import HttpAnswer, asked_pause, by_status, our_fault
+from treue_channels.http.api import TIMEOUT, HttpRequest, basic_authorization, form_request
+from treue_channels.http.callbacks import (
     active_secrets,
     document,
     event_id,
@@ -40,6 +39,7 @@ from treue_channels.provider_callbacks import (
     same,
     text,
 )
+from treue_channels.http.mail import ADDRESS, EVENTS, KEY, MailApi, ascii_domain, is_dead, tags
 
 AT_ONCE = 16
 

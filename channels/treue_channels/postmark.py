@@ -23,9 +23,19 @@ from treue.channel import (
     Refused,
     Retry,
 )
-from treue_channels.http_answers import HttpAnswer, by_status, our_fault
-from treue_channels.http_api import TIMEOUT, HttpRequest, json_request
-from treue_channels.mail_api import (
+from treue_channels.http.answers import HttpAnswer, by_status, our_fault
+from treue_channels.http.api import TIMEOUT, HttpRequest, json_request
+from treue_channels.http.callbacks import (
+    active_secrets,
+    document,
+    event_id,
+    moment,
+    objects,
+    require_basic,
+    required,
+    text,
+)
+from treue_channels.http.mail import (
     ADDRESS,
     EVENTS,
     KEY,
@@ -38,16 +48,6 @@ from treue_channels.mail_api import (
     recipient,
     tags,
     written,
-)
-from treue_channels.provider_callbacks import (
-    active_secrets,
-    document,
-    event_id,
-    moment,
-    objects,
-    require_basic,
-    required,
-    text,
 )
 
 BATCH = 500

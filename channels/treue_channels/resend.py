@@ -26,9 +26,18 @@ from treue.channel import (
 )
 from treue.clock import utc_now
 from treue.errors import ChannelError
-from treue_channels.http_answers import HttpAnswer, asked_pause, by_status, our_fault
-from treue_channels.http_api import TIMEOUT, HttpRequest, json_request, runs
-from treue_channels.mail_api import (
+from treue_channels.http.answers import HttpAnswer, asked_pause, by_status, our_fault
+from treue_channels.http.api import TIMEOUT, HttpRequest, json_request, runs
+from treue_channels.http.callbacks import (
+    active_secrets,
+    document,
+    event_id,
+    moment,
+    part,
+    required,
+    text,
+)
+from treue_channels.http.mail import (
     ADDRESS,
     EVENTS,
     KEY,
@@ -43,16 +52,7 @@ from treue_channels.mail_api import (
     tags,
     written,
 )
-from treue_channels.provider_callbacks import (
-    active_secrets,
-    document,
-    event_id,
-    moment,
-    part,
-    required,
-    text,
-)
-from treue_channels.standard_webhooks import key_of, require_standard
+from treue_channels.http.standard_webhooks import key_of, require_standard
 
 BATCH = 100
 KEY_WINDOW = 24 * 3600.0

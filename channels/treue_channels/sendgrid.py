@@ -26,9 +26,19 @@ from treue.channel import (
     Refused,
 )
 from treue.clock import utc_now
-from treue_channels.http_answers import HttpAnswer, asked_pause, by_status, our_fault
-from treue_channels.http_api import TIMEOUT, HttpRequest, json_request
-from treue_channels.mail_api import (
+from treue_channels.http.answers import HttpAnswer, asked_pause, by_status, our_fault
+from treue_channels.http.api import TIMEOUT, HttpRequest, json_request
+from treue_channels.http.callbacks import (
+    active_secrets,
+    document,
+    event_id,
+    moment,
+    objects,
+    require_fresh,
+    required,
+    text,
+)
+from treue_channels.http.mail import (
     ADDRESS,
     EVENTS,
     KEY,
@@ -39,16 +49,6 @@ from treue_channels.mail_api import (
     own_headers,
     recipient,
     tags,
-)
-from treue_channels.provider_callbacks import (
-    active_secrets,
-    document,
-    event_id,
-    moment,
-    objects,
-    require_fresh,
-    required,
-    text,
 )
 
 AT_ONCE = 16

@@ -25,9 +25,10 @@ from treue.channel import (
 )
 from treue.clock import utc_now
 from treue.errors import ChannelError
-from treue_channels.http_answers import HttpAnswer, asked_pause, by_status, our_fault
-from treue_channels.http_api import TIMEOUT, HttpRequest
-from treue_channels.mail_api import (
+from treue_channels.http.answers import HttpAnswer, asked_pause, by_status, our_fault
+from treue_channels.http.api import TIMEOUT, HttpRequest
+from treue_channels.http.callbacks import document, event_id, json_document, moment, part, required, text
+from treue_channels.http.mail import (
     ADDRESS,
     EVENTS,
     KEY,
@@ -37,7 +38,6 @@ from treue_channels.mail_api import (
     is_dead_for_amazon,
     tags,
 )
-from treue_channels.provider_callbacks import document, event_id, json_document, moment, part, required, text
 from treue_channels.sns import Fetch, Topic, fetch, is_topic
 
 AT_ONCE = 16

@@ -29,9 +29,9 @@ from treue.channel import (
 )
 from treue.channel.stop_words import is_stop
 from treue.channel.telephone import sender_id
-from treue_channels.http_answers import SETTINGS_PAUSE, HttpAnswer, by_status, our_fault
-from treue_channels.http_api import TIMEOUT, HttpRequest, json_request
-from treue_channels.provider_callbacks import (
+from treue_channels.http.answers import SETTINGS_PAUSE, HttpAnswer, by_status, our_fault
+from treue_channels.http.api import TIMEOUT, HttpRequest, json_request
+from treue_channels.http.callbacks import (
     active_secrets,
     document,
     event_id,
@@ -43,7 +43,7 @@ from treue_channels.provider_callbacks import (
     same,
     text,
 )
-from treue_channels.sms_api import ADDRESS, EVENTS, SmsApi, seconds_left, stopped
+from treue_channels.http.sms import ADDRESS, EVENTS, SmsApi, seconds_left, stopped
 
 LONGEST_WAIT = 172_800
 """Seconds for which networks try by default (48 hours)."""

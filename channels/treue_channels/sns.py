@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import httpx
 
 from treue.channel import BadCallback
-from treue_channels.provider_callbacks import instant, text
+from treue_channels.http.callbacks import instant, text
 
 TOLERANCE = 3600
 """Seconds; SNS puts a message again for up to an hour, under its first time."""

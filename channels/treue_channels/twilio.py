@@ -30,9 +30,9 @@ from treue.channel import (
 from treue.channel.stop_words import is_stop
 from treue.channel.telephone import sender_id
 from treue.errors import ChannelError
-from treue_channels.http_answers import SETTINGS_PAUSE, HttpAnswer, by_status, our_fault
-from treue_channels.http_api import TIMEOUT, HttpRequest, basic_authorization, form_request
-from treue_channels.provider_callbacks import (
+from treue_channels.http.answers import SETTINGS_PAUSE, HttpAnswer, by_status, our_fault
+from treue_channels.http.api import TIMEOUT, HttpRequest, basic_authorization, form_request
+from treue_channels.http.callbacks import (
     active_secrets,
     event_id,
     form,
@@ -41,7 +41,7 @@ from treue_channels.provider_callbacks import (
     same,
     text,
 )
-from treue_channels.sms_api import (
+from treue_channels.http.sms import (
     ADDRESS,
     EVENTS,
     SmsApi,

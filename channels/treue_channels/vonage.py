@@ -33,9 +33,9 @@ from treue.channel import (
 )
 from treue.channel.stop_words import is_stop
 from treue.channel.telephone import international, is_e164, sender_id
-from treue_channels.http_answers import HttpAnswer, by_status, our_fault
-from treue_channels.http_api import TIMEOUT, HttpRequest, basic_authorization, json_request
-from treue_channels.provider_callbacks import (
+from treue_channels.http.answers import HttpAnswer, by_status, our_fault
+from treue_channels.http.api import TIMEOUT, HttpRequest, basic_authorization, json_request
+from treue_channels.http.callbacks import (
     TOLERANCE,
     active_secrets,
     document,
@@ -47,7 +47,7 @@ from treue_channels.provider_callbacks import (
     same,
     text,
 )
-from treue_channels.sms_api import ADDRESS, EVENTS, SmsApi, callback_address, seconds_left, stopped
+from treue_channels.http.sms import ADDRESS, EVENTS, SmsApi, callback_address, seconds_left, stopped
 
 REPEATED = 86_400
 """Seconds for which Vonage repeats a callback that was not answered."""

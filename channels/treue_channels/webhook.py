@@ -24,9 +24,9 @@ from treue.channel import (
 )
 from treue.clock import utc_now
 from treue.errors import ChannelError
-from treue_channels.http_answers import HttpAnswer
-from treue_channels.http_api import TIMEOUT, HttpApi, HttpRequest, json_request
-from treue_channels.provider_callbacks import (
+from treue_channels.http.answers import HttpAnswer
+from treue_channels.http.api import TIMEOUT, HttpApi, HttpRequest, json_request
+from treue_channels.http.callbacks import (
     active_secrets,
     document,
     event_id,
@@ -34,7 +34,7 @@ from treue_channels.provider_callbacks import (
     objects,
     text,
 )
-from treue_channels.standard_webhooks import key_of, require_standard, signed_headers
+from treue_channels.http.standard_webhooks import key_of, require_standard, signed_headers
 
 _KINDS = {kind.value: kind for kind in DeliveryEventKind}
 

@@ -20,9 +20,9 @@ import httpcore
 from treue.channel import Accepted, Capabilities, Kind, Outgoing, Receipt, Refused, Retry, Unknown
 from treue.clock import utc_now
 from treue.errors import ChannelError
-from treue_channels.http_answers import SETTINGS_PAUSE, HttpAnswer, asked_pause, printable
-from treue_channels.public_calls import AT_ONCE, PublicCall, PublicCalls, host_of
-from treue_channels.public_network import Resolve, look_up
+from treue_channels.http.answers import SETTINGS_PAUSE, HttpAnswer, asked_pause, printable
+from treue_channels.http.public_calls import AT_ONCE, PublicCall, PublicCalls, host_of
+from treue_channels.http.public_network import Resolve, look_up
 
 SERVICES = (
     "fcm.googleapis.com",

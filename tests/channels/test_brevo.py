@@ -28,7 +28,7 @@ from treue.testing.channel_contract import Log, example_message
 from treue.testing.http_channel_contract import HttpChannelContract
 from treue.testing.provider_server import Mishap, Reply
 from treue_channels.brevo import Brevo
-from treue_channels.http_api import basic_authorization
+from treue_channels.http.api import basic_authorization
 
 SECRET = "the-token-of-the-webhook"
 

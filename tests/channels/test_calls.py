@@ -18,7 +18,7 @@ from calls import HOST, PUBLIC, Network, Receiver, certificate, receiving, resol
 from treue.channel import Accepted, Kind, Outgoing, Receipt, Refused, Retry, Unknown
 from treue.testing.channel_contract import ChannelContract, Log
 from treue_channels.calls import Calls
-from treue_channels.public_network import is_public
+from treue_channels.http.public_network import is_public
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes, ok").decode()
 

@@ -12,7 +12,7 @@ from calls import certificate, trusting
 from h2.errors import ErrorCodes
 from h2_server import LAST, Came, GoAway, H2Server, HangUp, Happening, Raw, Reply, Reset, Silence
 
-from treue_channels.http2 import Answer, Fate, Http2, Lost, Post, Untouched
+from treue_channels.http.http2 import Answer, Fate, Http2, Lost, Post, Untouched
 
 
 @pytest.fixture(scope="module")

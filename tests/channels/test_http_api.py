@@ -18,9 +18,9 @@ from treue.errors import ChannelError
 from treue.testing.channel_contract import Log, example_message
 from treue.testing.http_channel_contract import HttpChannelContract
 from treue.testing.provider_server import Asked, Mishap, ProviderServer, Reply
-from treue_channels.http_answers import HttpAnswer, asked_pause, by_status
-from treue_channels.http_api import HttpRequest, json_request
-from treue_channels.mail_api import MailApi, mail_of, written
+from treue_channels.http.answers import HttpAnswer, asked_pause, by_status
+from treue_channels.http.api import HttpRequest, json_request
+from treue_channels.http.mail import MailApi, mail_of, written
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 KEY = "the-plain-api-key"

@@ -20,7 +20,7 @@ from treue.testing.callback_contract import NOW, CallbackContract
 from treue.testing.channel_contract import Log, example_message
 from treue.testing.http_channel_contract import HttpChannelContract
 from treue.testing.provider_server import Reply
-from treue_channels.http_api import basic_authorization
+from treue_channels.http.api import basic_authorization
 from treue_channels.mailgun import TOLERANCE, Mailgun
 
 SIGNING_KEY = "the-webhook-signing-key"

@@ -29,8 +29,8 @@ from treue.testing.callback_contract import NOW, CallbackContract
 from treue.testing.channel_contract import Log, example_message
 from treue.testing.http_channel_contract import HttpChannelContract
 from treue.testing.provider_server import Mishap, Reply
+from treue_channels.http.standard_webhooks import require_standard
 from treue_channels.resend import Resend
-from treue_channels.standard_webhooks import require_standard
 
 SECRET = "whsec_" + b64encode(b"the secret of the webhook").decode()
 ID = "msg_p5jXN8AQM9LWM0D4loKWxJek"

@@ -17,8 +17,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from treue.channel import BadCallback, Callback
-from treue_channels.http_answers import printable
-from treue_channels.http_api import basic_authorization
+from treue_channels.http.answers import printable
+from treue_channels.http.api import basic_authorization
 
 LARGEST = 1_048_576
 """Bytes of a callback's body."""

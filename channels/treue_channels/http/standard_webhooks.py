@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from treue.channel import BadCallback, Callback
-from treue_channels.provider_callbacks import require_fresh, same
+from treue_channels.http.callbacks import require_fresh, same
 
 
 def key_of(secret: str) -> bytes:

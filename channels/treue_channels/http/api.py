@@ -25,7 +25,7 @@ import httpx
 from treue.channel import TAKEN_OVER, Capabilities, Outgoing, Progress, Receipt, Refused, Retry, Unknown
 from treue.clock import utc_now
 from treue.errors import ChannelError
-from treue_channels.http_answers import HttpAnswer, asked_pause, by_status, our_fault, printable
+from treue_channels.http.answers import HttpAnswer, asked_pause, by_status, our_fault, printable
 
 TIMEOUT = 30.0
 """Seconds that an answer may take; a connection has at most ten."""

@@ -10,7 +10,7 @@ from uuid import UUID, uuid5
 from treue.bounces.judging import Said, judge
 from treue.bounces.record import Cause
 from treue.channel import Attachment, DeliveryEventKind, Mail, Mailbox, Outgoing, Refused
-from treue_channels.http_api import HttpApi
+from treue_channels.http.api import HttpApi
 
 ADDRESS = "an e-mail address"
 

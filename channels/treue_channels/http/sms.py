@@ -11,8 +11,8 @@ from treue.channel import DeliveryEvent, DeliveryEventKind, Outgoing, Refused
 from treue.channel.telephone import international, is_e164, not_a_number
 from treue.clock import utc_now
 from treue.errors import ChannelError
-from treue_channels.http_answers import printable
-from treue_channels.http_api import HttpApi
+from treue_channels.http.answers import printable
+from treue_channels.http.api import HttpApi
 
 ADDRESS = "a telephone number with its country (+49…)"
 

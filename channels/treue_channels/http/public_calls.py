@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 import httpcore
 
 from treue.channel import TAKEN_OVER, Outgoing, Progress, Receipt, Refused, Retry, Unknown
-from treue_channels.http_answers import HttpAnswer
-from treue_channels.public_network import (
+from treue_channels.http.answers import HttpAnswer
+from treue_channels.http.public_network import (
     Forbidden,
     NoAddress,
     Pinned,
