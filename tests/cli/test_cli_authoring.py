@@ -164,6 +164,21 @@ def test_an_adapter_nobody_installed_is_a_problem(treue: Run, files: Path) -> No
     assert [one["code"] for one in done.json["problems"]] == ["T313"]
 
 
+def test_an_adapter_that_does_not_fit_its_channel_is_a_problem_before_anything_starts(
+    treue: Run, files: Path
+) -> None:
+    spoil(files / "treue.yaml", "sms: {adapter: inbox}", "sms: {adapter: postmark}")
+    spoil(files / "treue.yaml", "push: {adapter: inbox}", "push: {adapter: fcm, projekt: shop}")
+    done = treue(files, "check")
+    assert done.code == 1
+    assert "treue.yaml:15:18 T318 The adapter `postmark` is for `email`, not for `sms`." in done.out
+    assert "For `sms` there are" in done.out
+    assert "treue.yaml:16:19 T319 The adapter `fcm` needs `credentials`." in done.out
+    assert 'Write `credentials: "${FCM_CREDENTIALS}"` beside it.' in done.out
+    assert "treue.yaml:16:24 T320 The adapter `fcm` knows no `projekt`." in done.out
+    assert "Did you mean `project`?" in done.out
+
+
 def test_other_verbs_show_the_problems_and_do_nothing(treue: Run, files: Path) -> None:
     spoil(files / "segments/dormant.yaml", "order.placed", "order.plaxed")
     done = treue(files, "segment", "dormant")

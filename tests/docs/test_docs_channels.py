@@ -14,6 +14,7 @@ import pytest
 from treue.channel import Accepted, Channel, Outgoing, Refused, channel_factory, served_kinds
 from treue.channel.__main__ import page
 from treue.testing.channel_contract import Log
+from treue.workspace.channels import channel_problems
 from treue.workspace.loading import load
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +72,7 @@ def test_every_example_of_settings_is_read_and_taken_by_its_adapter(
     )
     own = ["pager"] if name == "custom" else []
     loaded = load(tmp_path, lambda: [*ADAPTERS, *own])
-    assert [problem.message for problem in loaded.problems] == []
+    assert [problem.message for problem in [*loaded.problems, *channel_problems(loaded)]] == []
     for kind, channel in loaded.settings.channels.items():
         if channel.adapter in ADAPTERS:
             factory = channel_factory(channel.adapter)

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from treue.language.problems import framed
+from treue.workspace.channels import channel_problems
 from treue.workspace.loading import Workspace, load
 
 HERE = Path(__file__).parent
-ADAPTERS = ["file", "inbox", "smtp"]
+ADAPTERS = ["file", "inbox", "smtp", "twilio"]
 MARK = "=== "
 
 
@@ -38,7 +39,8 @@ class Case:
     def found(self, root: Path) -> str:
         """Return all problems as `treue check` shows them."""
         workspace = self.workspace(root)
-        return "\n".join(f"{framed(p, workspace.texts.get(p.place.file))}\n" for p in workspace.problems)
+        problems = sorted([*workspace.problems, *channel_problems(workspace)])
+        return "\n".join(f"{framed(p, workspace.texts.get(p.place.file))}\n" for p in problems)
 
     def rewrite(self, problems: str) -> None:
         """Write the problems into the case's file, to be read by a person before they are kept."""

@@ -63,6 +63,7 @@ def _wanted(files: Sequence[Path], root: Path) -> list[str]:
 
 def _all(workspace: Workspace, wanted: Sequence[str]) -> list[Problem]:
     from treue.render.workspace_check import template_problems, workspace_renderer
+    from treue.workspace.channels import channel_problems
 
     names, renderer = _templates(workspace, wanted), workspace_renderer(workspace)
     with opening.short_lived():
@@ -70,7 +71,7 @@ def _all(workspace: Workspace, wanted: Sequence[str]) -> list[Problem]:
         linted = _linted(workspace, renderer, templates, names)
     counted = {problem.place for problem in linted if problem.code == "T508"}
     told = [one for one in templates if one.code != "T405" or one.place not in counted]
-    return sorted([*workspace.problems, *told, *linted])
+    return sorted([*workspace.problems, *channel_problems(workspace), *told, *linted])
 
 
 def _linted(

@@ -45,6 +45,11 @@ CODES = {
     "T315": "`moved` does not fit the steps",
     "T316": "nothing to learn from",
     "T317": "a call may not go there",
+    "T318": "an adapter for another kind of channel",
+    "T319": "an adapter lacks an option",
+    "T320": "an option that the adapter does not know",
+    "T321": "an adapter whose packages are not installed",
+    "T322": "an adapter that cannot be loaded",
     "T330": "a test names what its journey does not have",
     "T331": "a time in a test that cannot be",
     "T332": "two tests of one name",
@@ -97,7 +102,7 @@ WIDEST = 140
 LINT = tuple(code for code in CODES if code.startswith(("T5", "T6")))
 """Codes of what is allowed and yet most likely not meant."""
 
-WARNINGS = frozenset({"T314", "T405", *LINT})
+WARNINGS = frozenset({"T314", "T321", "T405", *LINT})
 """Codes that are worth saying but do not make `check` fail."""
 
 

@@ -169,6 +169,11 @@ class _Secret(_EnvText):
         return {"type": "string", "pattern": r"\$\{.+\}"}
 
 
+def is_secret(key: str) -> bool:
+    """Whether a key's name says that its value is not for a file."""
+    return _SECRET_KEYS.search(key) is not None
+
+
 def only_variables(text: str) -> bool:
     """Whether a text is one variable whose default, if any, is empty."""
     match = _VARIABLE.fullmatch(text)
@@ -230,7 +235,7 @@ class _Channel:
         )
 
     def _option(self, key: str, value: Node, context: Context) -> Any:
-        if _SECRET_KEYS.search(key):
+        if is_secret(key):
             return _Secret().parse(value, context)
         if isinstance(value, Scalar) and isinstance(value.value, (bool, int, float)):
             return value.value
