@@ -164,7 +164,7 @@ def test_retry_after_is_heeded_as_seconds_and_as_a_date(channel: Calls, receiver
     then = format_datetime(utc_now().replace(microsecond=0), usegmt=True)
     receiver.answers = [(429, {"Retry-After": text}, b"") for text in ("120", then, "soon", "99999999")]
     waits = [send(channel, call(n)) for n in range(4)]
-    assert [wait.after for wait in waits if isinstance(wait, Retry)] == [120.0, 0.0, 60.0, 86_400.0]
+    assert [wait.after for wait in waits if isinstance(wait, Retry)] == [120.0, 1.0, 60.0, 86_400.0]
 
 
 def test_a_receiver_that_breaks_off_leaves_its_fate_unknown(channel: Calls, receiver: Receiver) -> None:
