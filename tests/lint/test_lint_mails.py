@@ -65,7 +65,7 @@ def page(body: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "rule", [one for one in RULES if one.wrong and one.code > "T6"], ids=lambda one: one.code
+    "rule", [one for one in RULES if one.wrong and "T6" < one.code < "T615"], ids=lambda one: one.code
 )
 def test_a_rule_finds_its_own_example_and_not_the_one_it_calls_right(rule: Rule, root: Path) -> None:
     section = "\n<mj-section><mj-column><mj-text>Hello</mj-text></mj-column></mj-section>"

@@ -87,6 +87,7 @@ CODES = {
     "T612": "a long subject",
     "T613": "no preheader",
     "T614": "nothing to read without pictures",
+    "T615": "an SMS that says nowhere how to stop",
 }
 """Every code with its meaning; the reference in the docs has a paragraph for each."""
 

@@ -14,6 +14,7 @@ from treue.lint.picturing import WithoutDescription, WithoutWidth
 from treue.lint.rule import Files, Rule
 from treue.lint.showing import NotShown, TooLarge
 from treue.lint.steps import EmptyBranch, Unreachable
+from treue.lint.texting import SaysNowhereHowToStop
 from treue.lint.times import SurprisingCron, SurprisingDuration
 from treue.lint.variants import MissingForCustomers, MissingLocale
 
@@ -45,6 +46,7 @@ RULES: tuple[Rule, ...] = (
     LongSubject(),
     NoPreheader(),
     NothingToRead(),
+    SaysNowhereHowToStop(),
 )
 """Every rule, in the order of their codes."""
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Files:
-    """The loaded workspace, its files as written, and its templates. Rules about mails look at those named in `among`."""
+    """The loaded workspace, its files as written, and its templates. Rules about messages look at those named in `among`."""
 
     workspace: Workspace
     renderer: Renderer
@@ -63,12 +63,20 @@ class Files:
         return tuple(one for name in self.mails for one in samples(self.workspace, self.renderer, name))
 
     @cached_property
+    def texts(self) -> tuple[Sample, ...]:
+        """The SMS as made-up customers would get them."""
+        names = self._on("sms")
+        return tuple(one for name in names for one in samples(self.workspace, self.renderer, name, "sms"))
+
+    @cached_property
     def mails(self) -> tuple[str, ...]:
         """The templates that are mails."""
-        folders = self.workspace.templates.items()
+        return self._on("email")
+
+    def _on(self, channel: str) -> tuple[str, ...]:
         return tuple(
-            name for name, folder in folders
-            if "email" in folder.channels and (self.among is None or name in self.among)
+            name for name, folder in self.workspace.templates.items()
+            if channel in folder.channels and (self.among is None or name in self.among)
         )  # fmt: skip
 
     def place(self, journey: str, *keys: str) -> Place:

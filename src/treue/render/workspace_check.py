@@ -51,7 +51,7 @@ def template_problems(
 
 @dataclass(frozen=True)
 class Sample:
-    """One mail of a template in one language, as made-up customers get it: one with everything, one with little."""
+    """One message of a template in one language, as made-up customers get it: one with everything, one with little."""
 
     template: str
     message: Message
@@ -60,13 +60,13 @@ class Sample:
     sparse: Rendered
 
 
-def samples(workspace: Workspace, renderer: Renderer, name: str) -> Iterator[Sample]:
-    """Yield each e-mail file of a template with what becomes of it; a file that cannot be rendered has none."""
+def samples(workspace: Workspace, renderer: Renderer, name: str, channel: str = "email") -> Iterator[Sample]:
+    """Yield each of a template's files for a channel with what becomes of it; one that cannot be rendered has none."""
     use = _uses(workspace).get(name, _Use(data=[{}]))
-    own = renderer.category(name, "email")
+    own = renderer.category(name, channel)
     categories = frozenset([own] if own else use.categories)
-    for channel, locale in renderer.sound(name):
-        if channel == "email":
+    for sound, locale in renderer.sound(name):
+        if sound == channel:
             made = list(
                 examples(renderer, name, channel, locale, events=use.events or None, data=use.data[0])
             )
