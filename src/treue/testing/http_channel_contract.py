@@ -38,6 +38,13 @@ NOBODY = "http://127.0.0.1:9"
 """Where nobody listens: the port of the discard protocol, which no machine serves any more."""
 
 
+SEVERAL = (
+    "a@example.com,b@example.com", "a@example.com b@example.com", "a@example.com;b@example.com", "A <a@example.com>",
+    "a@example.com@b.example", '"a b"@example.com', "a@", "@example.com", "a" * 300 + "@example.com",
+)  # fmt: skip
+"""What is not one e-mail address."""
+
+
 class HttpChannelContract(ChannelContract):
     """What every adapter to an HTTP API keeps. Supply `provider`, `adapter` and `stranger`; see the module."""
 
@@ -243,18 +250,14 @@ class HttpChannelContract(ChannelContract):
         with pytest.raises(Exception, match="url"):
             self.adapter(url)
 
-    @pytest.mark.parametrize(
-        "to",
-        ["a@example.com,b@example.com", "a@example.com b@example.com", "a@example.com;b@example.com",
-         "A <a@example.com>", "a@example.com@b.example", '"a b"@example.com', "a@", "@example.com", "a" * 300 + "@example.com"],
-    )  # fmt: skip
-    def test_several_addresses_are_not_one(self, channel: Channel, to: str) -> None:
+    def test_several_addresses_are_not_one(self, channel: Channel) -> None:
         """A comma must not add a recipient, nor a name hide one."""
         if channel.capabilities.kind != "email":
             pytest.skip("this adapter sends no e-mail")
-        hostile, following = replace(self.message(0), to=to), self.message(1)
-        receipts = channel.send([hostile, following], Log())
-        assert [type(receipt) for receipt in receipts] == [Refused, Accepted]
+        for to in SEVERAL:
+            hostile, following = replace(self.message(0), to=to), self.message(1)
+            receipts = channel.send([hostile, following], Log())
+            assert [type(receipt) for receipt in receipts] == [Refused, Accepted], to
 
     @staticmethod
     def assert_all_settled(log: Log, batch: Sequence[Outgoing], receipts: Sequence[Receipt]) -> None:
