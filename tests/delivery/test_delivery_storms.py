@@ -268,6 +268,7 @@ ROUNDS = 20 if FULL else 4
 def test_on_a_full_disk_nothing_is_sent_without_a_committed_claim_and_all_go_once_there_is_room(
     sqlite_url: str, tmp_path: Path, script: Script
 ) -> None:
+    from treue.engine.delivery import recovery
     from treue.engine.delivery.dispatcher import Delivery
     from treue.engine.engine import Engine
 
@@ -303,7 +304,8 @@ def test_on_a_full_disk_nothing_is_sent_without_a_committed_claim_and_all_go_onc
             connection.execute(update(message).where(message.c.state == "claimed").values(worker=gone))
         log = tmp_path / "state" / "acceptances" / f"{delivery.log.worker.replace('/', '~')}.log"
         log.rename(log.with_name(f"{gone.replace('/', '~')}.log"))
-        engine.recover(NOW)
+        os.close(delivery.log._file)
+        recovery.recover(store, tmp_path / "state", NOW)
     engine.deliver(engine.versions()[0].journey_id, NOW)
     assert refused > 0, "the disk was never full"
     taken = _taken(script)

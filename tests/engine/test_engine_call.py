@@ -14,7 +14,7 @@ from sqlalchemy import update
 from treue.channel import Accepted, Capabilities, Outgoing, Refused, Retry, Unknown
 from treue.clock import utc_now
 from treue.engine.calling import compose_call
-from treue.engine.delivery import outbox
+from treue.engine.delivery import gates, outbox
 from treue.engine.delivery.acceptance import AcceptanceLog
 from treue.engine.delivery.dispatcher import Delivery, Unwritable
 from treue.engine.delivery.doubts import doubts
@@ -210,3 +210,15 @@ def test_a_call_is_no_message_that_reached_the_customer(scene: Scene) -> None:
     _ordered(scene, "ada", vip=True)
     scene.later(hours=1)
     assert "emitted" not in scene.decisions("ada")
+
+
+def test_a_host_that_does_not_answer_keeps_no_other_host_from_being_called(scene: Scene) -> None:
+    scene.journeys(hello=ENTER + CALL)
+    sink = scene.channels["webhook"]
+    for n in range(8):
+        sink.answers = [Unknown("it did not answer")]
+        _ordered(scene, f"c{n}", vip=True)
+    with scene.store.reading() as connection:
+        assert not gates.closed(connection, scene.now)
+    _ordered(scene, "ada", vip=True)
+    assert len(sink.sent) == 1

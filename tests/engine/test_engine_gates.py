@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -262,7 +263,7 @@ def _die(scene: Scene, worker: str) -> None:
     from treue.engine.delivery.acceptance import AcceptanceLog
 
     gone = f"{socket.gethostname()}/999999999/x"
-    AcceptanceLog(scene.engine.state, gone)  # type: ignore[arg-type]
+    os.close(AcceptanceLog(scene.engine.state, gone)._file)  # type: ignore[arg-type]
     with scene.store.transaction() as connection:
         connection.execute(update(message).where(message.c.worker == worker).values(worker=gone))
     scene.engine.recover(scene.now)
@@ -354,4 +355,81 @@ def test_of_a_steps_channels_the_one_a_customer_likes_best_comes_first_where_it_
         ("a", "email"),
         ("b", "push"),
         ("c", "push"),
+    ]
+
+
+def test_an_adapter_that_takes_many_at_once_is_given_as_many_as_half_a_second_has(store: Store) -> None:
+    granted: list[tuple[datetime, int]] = []
+    for n in range(40):
+        moment = EPOCH + timedelta(milliseconds=50 * n)
+        with store.transaction() as connection:
+            granted.append((moment, gates.admit(connection, "sms", moment, moment, 500, 10.0, 16).limit))
+    assert [n for _, n in granted if n] == [5] * 4, "not one by one: each request takes its time"
+    assert all(
+        sum(n for at, n in granted if first <= at < first + timedelta(seconds=1)) <= 10
+        for first, _ in granted
+    )
+
+
+@pytest.mark.parametrize("rate", [1.0, 100.0])
+def test_a_clock_that_was_put_back_or_a_slower_rate_of_before_keeps_nobody_waiting(
+    store: Store, rate: float
+) -> None:
+    with store.transaction() as connection:
+        assert gates.admit(connection, "email", EPOCH, EPOCH + timedelta(hours=2), 500, 1 / 3600).limit == 1
+        assert gates.admit(connection, "email", EPOCH, EPOCH, 500, rate).limit > 0
+
+
+def test_a_slow_channel_keeps_no_other_waiting(timed: Scene) -> None:
+    both = (
+        "enter: {event: order.placed}\nsteps: [{send: hello, on: email}, {send: text, on: sms}, {wait: 9d}]\n"
+    )
+    timed.delivery.rates, timed.delivery.slice_seconds = {"email": 0.5, "sms": 20.0}, 15.0
+    timed.journeys(hello=both)
+    _ordered(timed, 100)
+    assert timed.run().delivered.unfinished
+    assert len(timed.sent("sms")) == 100, "in the time in which a few mails went"
+    assert 5 <= len(timed.sent("email")) <= 9
+
+
+def test_marketing_that_the_brake_has_stopped_is_nothing_to_do(timed: Scene) -> None:
+    timed.journeys(hello=SEND.replace("CHANNEL", "email"), paper=PAPER)
+    _ordered(timed, 2)
+    with timed.store.transaction() as connection:
+        count(connection, "email", timed.now, sent=1000, complained=3)
+    timed.run()
+    assert timed.engine.due(timed.engine.versions(), timed.now) == []
+    timed.event("c0", "cart.left")
+    assert timed.later(seconds=15).delivered.sent == 1
+
+
+def test_a_plan_is_made_in_no_time_though_the_brake_slows(timed: Scene) -> None:
+    from treue.engine.rehearsing import forecast
+
+    timed.journeys(hello=SEND.replace("CHANNEL", "email"))
+    _ordered(timed, 30)
+    with timed.store.transaction() as connection:
+        count(connection, "email", timed.now, sent=1000, complained=2)
+        gates.admit(connection, "email", timed.now, timed.now, 500, 1.0)
+    found = forecast(timed.engine, ["email", "sms", "push"], lambda store: None, timed.now)
+    assert found.journeys["hello"].sent == {"email": 30}
+
+
+def test_a_message_that_went_by_the_other_channel_too_is_not_moved_onto_it(timed: Scene) -> None:
+    timed.journeys(hello=EITHER)
+    _ordered(timed, 2)
+    timed.engine.delivery = None
+    timed.run()
+    timed.engine.delivery = timed.delivery
+    with timed.store.transaction() as connection:
+        row = dict(connection.execute(select(message).order_by(message.c.id)).mappings().first() or {})
+        twin = {**row, "id": None, "channel": "email", "state": "sent"}
+        connection.execute(message.insert().values({k: v for k, v in twin.items() if k != "id"}))
+        for _ in range(gates.FAILURES):
+            gates.failed(connection, "push", timed.now, 60.0, "down")
+    timed.run()
+    assert [(row[0], row[2], row[3]) for row in timed.messages()] == [
+        ("c0", "push", "queued"),
+        ("c1", "email", "sent"),
+        ("c0", "email", "sent"),
     ]

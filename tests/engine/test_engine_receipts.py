@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from scene import Scene
 from sqlalchemy import select
 
@@ -238,3 +239,72 @@ def test_a_key_names_its_message_and_no_other_databases(scene: Scene) -> None:
     assert _message(scene, number).delivered_at is None, "a database made anew counts from one again"
     _tell(scene, "email", _event(scene, KIND.delivered, key, "y"))
     assert _message(scene, number).delivered_at == scene.now
+
+
+@pytest.mark.parametrize(
+    "address", ["", "Ada <ada@", "unknown", '"a b"@example.com', "x" * 300, "a\0b@example.com"]
+)
+def test_an_address_that_is_none_costs_no_other_event(scene: Scene, address: str) -> None:
+    numbers = _sent(scene, "ada", "bob")
+    lost = _event(scene, KIND.bounced, "", "about-nobody", hard=True, address=address)
+    mine = _event(scene, KIND.complained, numbers["ada"], address=address)
+    assert _tell(scene, "email", lost, mine, _event(scene, KIND.delivered, numbers["bob"])) == 3
+    assert _listed(scene) == [("email", "ada@example.com", "complained", "marketing")], (
+        "the message's own address"
+    )
+    assert _message(scene, numbers["bob"]).delivered_at == scene.now
+
+
+def test_words_that_no_database_keeps_are_kept_as_far_as_they_can_be(scene: Scene) -> None:
+    number = _sent(scene, "ada")["ada"]
+    bad = "a\0b\ud800c"
+    event = DeliveryEvent(
+        "1" + bad, KIND.bounced, scene.now, key=str(number), provider_id=bad, status=bad, reason=bad, url=bad,
+        raw={bad: [bad, {"deep": (bad, 1, None)}]},
+    )  # fmt: skip
+    assert _tell(scene, "email", event, _event(scene, KIND.opened, bad, "2")) == 2
+    assert _tell(scene, "email", event) == 0
+    assert _message(scene, number).bounced_at == scene.now
+    with scene.store.reading() as connection:
+        raw = connection.scalar(select(delivery_event.c.raw).where(delivery_event.c.message_id == number))
+    assert raw == {"a�b?c": ["a�b?c", {"deep": ["a�b?c", 1, None]}]}
+
+
+@pytest.mark.parametrize(
+    "recipient", ["", "ada@example.com", "ADA@example.com", "forwarded@elsewhere.example"]
+)
+def test_a_bounce_of_an_address_that_was_changed_since_does_not_suppress_the_new_one(
+    scene: Scene, recipient: str
+) -> None:
+    number = _sent(scene, "ada")["ada"]
+    scene.now += timedelta(hours=1)
+    scene.customer("ada", email="new@example.com")
+    raw = {"recipient": recipient}
+    _tell(scene, "email", _event(scene, KIND.bounced, number, hard=True, raw=raw))
+    assert _listed(scene) == []
+
+
+@pytest.mark.parametrize("recipient", ["", "Ada@example.com", "forwarded@elsewhere.example"])
+def test_a_bounce_that_names_no_address_or_another_suppresses_the_customers_while_nothing_has_changed(
+    scene: Scene, recipient: str
+) -> None:
+    number = _sent(scene, "ada")["ada"]
+    _tell(scene, "email", _event(scene, KIND.bounced, number, hard=True, raw={"recipient": recipient}))
+    assert _listed(scene) == [("email", "ada@example.com", "bounced", "all")]
+
+
+def test_a_bounce_that_names_the_customers_address_suppresses_it_whatever_else_has_changed(
+    scene: Scene,
+) -> None:
+    number = _sent(scene, "ada")["ada"]
+    scene.now += timedelta(hours=1)
+    scene.customer("ada", email="ada@example.com", vip=True)
+    _tell(
+        scene, "email", _event(scene, KIND.bounced, number, hard=True, raw={"recipient": "ADA@example.com"})
+    )
+    assert _listed(scene) == [("email", "ada@example.com", "bounced", "all")]
+
+
+def test_a_channel_that_reaches_no_customer_is_heard_too(scene: Scene) -> None:
+    assert _tell(scene, "webhook", _event(scene, KIND.delivered, 1, provider_id="x")) == 1
+    assert _listed(scene) == []

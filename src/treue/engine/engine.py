@@ -86,6 +86,8 @@ class Engine:
     def recover(self, now: datetime) -> recovery.Recovered:
         """Settle what dead workers left behind."""
         assert self.state is not None
+        if self.delivery is not None:
+            self.delivery.take_back(now)
         return recovery.recover(self.store, self.state, now, self.delivery.windows if self.delivery else None)
 
     def route(self, versions: Sequence[Version], now: datetime) -> int:

@@ -299,7 +299,8 @@ class Message(SQLModel, table=True):
     `fence` counts claims: a worker whose fence is old may not record anything. `reserved_at` is when it took its
     place among what the limits allow (none for transactional messages): a marketing message that is queued
     without one is held, for the `reason` it carries, until `ready_at`. `priority` is its journey's. `tried_at` is
-    the first attempt; `crashes` counts the workers that died with it in their hands.
+    the first attempt; `crashes` counts the workers that died with it in their hands; `doubted_at` is when an attempt's
+    fate was first unknown: its customer may have it, whatever became of later ones.
     """
 
     __tablename__ = "message"
@@ -373,6 +374,7 @@ class Message(SQLModel, table=True):
     reserved_at: datetime | None = _time(null=True)
     tried_at: datetime | None = _time(null=True)
     crashes: int = Field(default=0, sa_column=Column(SmallInteger, nullable=False, server_default=text("0")))
+    doubted_at: datetime | None = _time(null=True)
 
 
 class DeliveryEvent(SQLModel, table=True):

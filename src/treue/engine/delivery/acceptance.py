@@ -8,6 +8,8 @@ were on the wire at that very instant: only those are in doubt.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import secrets
 import socket
@@ -27,31 +29,28 @@ def worker_name() -> str:
     return f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
 
 
-def is_here(worker: str) -> bool:
-    """Whether a worker runs, or ran, on this host."""
-    return worker.partition("/")[0] == socket.gethostname()
+def lives(state: Path, worker: str) -> bool | None:
+    """Return whether a worker of this host is still there; None where that cannot be told.
 
-
-def is_dead(worker: str) -> bool:
-    """Whether a worker ran on this host and its process is gone; of other hosts' nothing is known."""
-    host, _, rest = worker.partition("/")
-    pid, _, _ = rest.partition("/")
-    if host != socket.gethostname() or not pid.isdigit():
-        return False
+    A worker has its log locked as long as it lives. Its process id says nothing: in a container, the next process has
+    the same one again.
+    """
+    if worker.partition("/")[0] != socket.gethostname():
+        return None
     try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
+        file = os.open(_path(state, worker), os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
-    except PermissionError:
+    except OSError:
+        return None
+    else:
         return False
-    return _is_zombie(int(pid))
-
-
-def _is_zombie(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except (OSError, IndexError):
-        return False
+    finally:
+        os.close(file)
 
 
 def _path(state: Path, worker: str) -> Path:
@@ -61,15 +60,18 @@ def _path(state: Path, worker: str) -> Path:
 class AcceptanceLog:
     """One worker's log. Also the `Progress` that channel adapters report to.
 
-    `lease` is when, by the real clock, what the worker has in its hands may become another's.
+    `lease` is when, by the real clock, what the worker has in its hands may become another's. `in_hand` says that it
+    has claimed messages whose fate is not recorded yet.
     """
 
     def __init__(self, state: Path, worker: str, clock: Callable[[], datetime] = utc_now) -> None:
-        self.worker, self.lease = worker, LONG_AGO
+        self.worker, self.lease, self.in_hand = worker, LONG_AGO, False
         self._clock = clock
         self._path = _path(state, worker)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with contextlib.suppress(OSError):  # a file system without locks; then leases have to do
+            fcntl.flock(self._file, fcntl.LOCK_EX)
 
     def started(self, key: str) -> bool:
         """Note that a message is about to go on the wire; a worker that slept past its lease lets none go."""
@@ -85,11 +87,13 @@ class AcceptanceLog:
     def forget(self) -> None:
         """Empty the log: everything in it is in the database."""
         os.ftruncate(self._file, 0)
+        self.in_hand = False
 
     def close(self) -> None:
-        """Close the log and remove it."""
+        """Close the log and remove it, unless somebody has yet to record what it says."""
         os.close(self._file)
-        self._path.unlink(missing_ok=True)
+        if not self.in_hand:
+            self._path.unlink(missing_ok=True)
 
 
 def _line(key: str, receipt: Receipt) -> str:

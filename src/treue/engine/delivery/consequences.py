@@ -20,11 +20,7 @@ PUSH = "push"
 
 def follow(connection: Connection, settled: Sequence[Settled], now: datetime) -> None:
     """Draw the consequences of recorded messages, in the same transaction."""
-    for channel, sent in Counter(
-        item.message.channel for item in settled if item.state is MessageState.sent
-    ).items():
-        count(connection, channel, now, sent=sent)
-    for item in settled:
+    for item in sorted(settled, key=lambda item: item.message.address):
         if item.dead and item.message.channel in addresses.BY_CHANNEL:
             evidence = {"message": item.message.id, "said": (item.detail or "")[:200]}
             bury(
@@ -35,6 +31,10 @@ def follow(connection: Connection, settled: Sequence[Settled], now: datetime) ->
                 now,
                 evidence,
             )
+    taken = Counter(item.message.channel for item in settled if item.state is MessageState.sent)
+    dead = Counter(item.message.channel for item in settled if item.dead)
+    for channel in sorted(taken | dead):  # last, as receipts do: two could else wait for each other
+        count(connection, channel, now, sent=taken[channel] + dead[channel], bounced=dead[channel])
 
 
 def bury(

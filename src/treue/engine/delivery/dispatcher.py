@@ -7,7 +7,7 @@ channel, for all workers, and no message is charged for it. Transactional messag
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -17,12 +17,13 @@ from sqlalchemy import Connection
 
 from treue.channel import Accepted, Channel, Outgoing, Receipt, Retry, Unknown
 from treue.clock import utc_now
-from treue.engine.delivery import gates, outbox, policy
+from treue.engine.delivery import gates, outbox, policy, recovery
 from treue.engine.delivery.acceptance import AcceptanceLog, worker_name
 from treue.engine.delivery.brakes import SLOW_RATE, Brake, Pedal, brakes
 from treue.engine.delivery.consequences import follow
 from treue.engine.delivery.outbox import Claimed, Lane, Settled
-from treue.model.states import MessageState, Reason
+from treue.engine.delivery.receipts import believe
+from treue.model.states import WEBHOOK, MessageState, Reason
 from treue.store.erasures import Erasures
 from treue.store.store import Store
 
@@ -83,8 +84,10 @@ class Delivered:
 class Delivery:
     """One worker's way from the outbox to the providers. Use from one thread; close it at the end.
 
-    `rates` are messages a second by channel, `erasures` knows whom nothing may reach any more. With `slice_seconds`, a call to `deliver` ends after so many seconds, so
-    that a pass can bring in what has become urgent meanwhile. `clock` and `sleep` are real time.
+    `rates` are messages a second by channel, without them nothing is slowed (a clock that stands still lets no rate
+    pass); `erasures` knows whom nothing may reach any more. With `slice_seconds`, a
+    call to `deliver` ends after so many seconds, so that a pass can bring in what has become urgent meanwhile. `clock`
+    and `sleep` are real time.
     """
 
     def __init__(
@@ -99,10 +102,10 @@ class Delivery:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.store, self.channels, self.composer = store, channels, composer
-        self.rates, self.erasures, self.clock, self.sleep = rates or {}, erasures, clock, sleep
+        self.rates, self.erasures, self.clock, self.sleep = rates, erasures, clock, sleep
         self.slice_seconds: float | None = None
         self._winding_down = False
-        self.log = AcceptanceLog(state, worker_name(), clock)
+        self.state, self.log = state, AcceptanceLog(state, worker_name(), clock)
 
     @property
     def windows(self) -> dict[str, float]:
@@ -118,18 +121,28 @@ class Delivery:
         *,
         reserved_only: bool = False,
     ) -> Delivered:
-        """Send everything of one journey that is ready; return what became of it.
+        """Send everything of one journey that is ready, on all channels by turns; return what became of it.
 
         What `last_look` finds to have ended is not claimed any more. With `reserved_only`, marketing messages
         that limits and quiet hours have not let go stay where they are.
         """
+        self.take_back(now)
         with self.store.reading() as connection:
             waiting, braked = outbox.waiting(connection, now), brakes(connection, now)
-        total, began = Delivered(), self.clock()
-        for channel in sorted(channel for id_, channel in waiting if id_ == journey_id):
-            pedal = braked.get(channel, Brake()).pedal
-            run = _Run(self, Lane(channel, journey_id, reserved_only), pedal, now, began, last_look, progress)
-            total.add(run.through())
+        total, began = Delivered(unfinished=self.winding_down), self.clock()
+        lanes = [
+            Lane(channel, journey_id, reserved_only) for id_, channel in sorted(waiting) if id_ == journey_id
+        ]
+        runs = [
+            _Run(self, lane, braked.get(lane.channel, Brake()).pedal, now, began, last_look, progress)
+            for lane in lanes
+        ]
+        while runs and not total.unfinished:
+            waits = {run: run.step(total) for run in runs}
+            runs = [run for run, wait in waits.items() if wait is not None]
+            if longest := min((wait for wait in waits.values() if wait is not None), default=0.0):
+                self.sleep(min(longest, LONGEST_WAIT))
+            total.unfinished = bool(runs) and self._time_is_over(began)
         return total
 
     def wind_down(self) -> None:
@@ -140,6 +153,17 @@ class Delivery:
     def winding_down(self) -> bool:
         """Whether no more is to be claimed."""
         return self._winding_down
+
+    def take_back(self, now: datetime) -> None:
+        """Settle what an error kept this worker from recording: its log still says what became of it."""
+        if self.log.in_hand:
+            recovery.take_back(self.store, self.state, self.log, now, self.windows)
+
+    def _time_is_over(self, began: datetime) -> bool:
+        longest = self.slice_seconds
+        if self.winding_down:
+            return True
+        return longest is not None and (self.clock() - began).total_seconds() > longest
 
     def close(self) -> None:
         """Let go of the log. Channels belong to whoever made them."""
@@ -161,33 +185,26 @@ class _Run:
     ) -> None:
         self._of, self._lane, self._now, self._began = delivery, lane, now, began
         self._look, self._progress = last_look, progress
-        self._pedal, self._full_rate = pedal, delivery.rates.get(lane.channel, 0.0)
+        self._pedal, self._full_rate = pedal, (delivery.rates or {}).get(lane.channel, 0.0)
 
     @property
     def _moment(self) -> datetime:
         """The pass's time, gone on by as much as has really gone by."""
         return self._now + (self._of.clock() - self._began)
 
-    def through(self) -> Delivered:
-        total = Delivered(unfinished=self._of.winding_down)
-        while not total.unfinished:
-            admission, claimed = self._claim()
-            if admission.closed or (admission.limit and not claimed):
-                break
-            if claimed:
-                total.add(self._batch(claimed))
-                if self._progress:
-                    self._progress(len(claimed))
-            else:
-                self._of.sleep(min(admission.wait.total_seconds(), LONGEST_WAIT))
-            total.unfinished = self._time_is_over()
-        return total
-
-    def _time_is_over(self) -> bool:
-        longest = self._of.slice_seconds
+    def step(self, total: Delivered) -> float | None:
+        """Send one batch; return for how many seconds the channel then takes none, or None where there is no more."""
         if self._of.winding_down:
-            return True
-        return longest is not None and (self._of.clock() - self._began).total_seconds() > longest
+            return 0.0
+        admission, claimed = self._claim()
+        if admission.closed or (admission.limit and not claimed):
+            return None
+        if not claimed:
+            return admission.wait.total_seconds()
+        total.add(self._batch(claimed))
+        if self._progress:
+            self._progress(len(claimed))
+        return 0.0
 
     def _claim(self) -> tuple[gates.Admission, list[Claimed]]:
         """Take transactional messages of any journey first, then this journey's own. A place unused is given back."""
@@ -198,8 +215,9 @@ class _Run:
         if self._look:
             self._look([*urgent, self._lane.journey_id], moment)
         rate = self._full_rate if urgent else self._rate
+        self._of.log.in_hand = True
         with self._of.store.transaction() as connection:
-            admission = gates.admit(connection, channel, moment, wall, MESSAGES_A_BATCH, rate)
+            admission = gates.admit(connection, channel, moment, wall, MESSAGES_A_BATCH, rate, self._at_once)
             claimed: list[Claimed] = []
             for lane in self._lanes(urgent):
                 if admission.limit and not claimed:
@@ -207,13 +225,19 @@ class _Run:
                         connection, lane, moment, wall, self._of.log.worker, admission.limit
                     )
             gates.give_back(connection, channel, admission.limit - len(claimed), rate)
-        self._of.log.lease = wall + outbox.LEASE
+        self._of.log.lease, self._of.log.in_hand = wall + outbox.LEASE, bool(claimed)
         return admission, claimed
+
+    @property
+    def _at_once(self) -> int:
+        """How many messages the adapter takes at once."""
+        channel = self._of.channels.get(self._lane.channel)
+        return max(channel.capabilities.batch * channel.capabilities.at_once, 1) if channel else 1
 
     @property
     def _rate(self) -> float:
         """Messages a second for marketing: the channel's, or less where the brake slows."""
-        if self._pedal is not Pedal.slow:
+        if self._pedal is not Pedal.slow or self._of.rates is None:
             return self._full_rate
         return min(self._full_rate or SLOW_RATE, SLOW_RATE)
 
@@ -236,6 +260,7 @@ class _Run:
         with self._of.store.transaction() as connection:
             kept = outbox.record(connection, settled, moment)
             follow(connection, kept, moment)
+            believe(connection, [item.message.id for item in kept if item.doubted], moment)
             self._hear([receipt for _, receipt in receipts], moment, connection)
         self._of.log.forget()
         return _counted(settled)
@@ -243,16 +268,25 @@ class _Run:
     def _looked_at(self, claimed: Sequence[Claimed]) -> tuple[list[Settled], list[Claimed]]:
         """Tell apart what the last look, or the settings, speak against."""
         settled, wanted = [], []
-        hashed = self._forgotten(claimed)
+        hashed, window = self._forgotten(claimed), self._of.windows.get(self._lane.channel, 0.0)
         for message in claimed:
-            against = message.against or (Reason.suppressed.value if message.id in hashed else None)
-            if against is not None:
-                settled.append(Settled(message, MessageState.refused, Reason(against)))
-            elif message.channel not in self._of.channels:
-                settled.append(Settled(message, MessageState.refused, Reason.channel_off))
+            against = self._against(message, hashed)
+            if against is not None and message.doubted_at is not None:
+                settled.append(policy.doubted(message, f"Not sent once more, as {against.sentence}."))
+            elif against is not None:
+                settled.append(Settled(message, MessageState.refused, against))
+            elif not policy.may_go(message, self._moment, window):
+                settled.append(policy.doubted(message, "The provider would not know it again by now."))
             else:
                 wanted.append(message)
         return settled, wanted
+
+    def _against(self, message: Claimed, hashed: Collection[int]) -> Reason | None:
+        if message.against is not None:
+            return Reason(message.against)
+        if message.id in hashed:
+            return Reason.suppressed
+        return None if message.channel in self._of.channels else Reason.channel_off
 
     def _forgotten(self, claimed: Sequence[Claimed]) -> set[int]:
         """Return the messages to somebody who was erased once and has come back by another way."""
@@ -287,9 +321,7 @@ class _Run:
         """Yield what goes out at once; where sending is slow, only what is still this worker's by then."""
         if not ready:
             return
-        can = self._of.channels[self._lane.channel].capabilities
-        size = max(can.batch * can.at_once, 1)
-        renewed = self._of.clock()
+        size, renewed = self._at_once, self._of.clock()
         for start in range(0, len(ready), size):
             some, wall = ready[start : start + size], self._of.clock()
             if (wall - renewed).total_seconds() > RENEW_AFTER:
@@ -300,9 +332,10 @@ class _Run:
                 yield some
 
     def _hear(self, receipts: Sequence[Receipt], moment: datetime, connection: Connection) -> None:
-        """Open or close the channel's gate by what the provider said last."""
+        """Open or close the channel's gate by what the provider said last. Calls go to many hosts: one's silence is its own."""
         outage = next((one for one in reversed(receipts) if isinstance(one, Retry) and one.everyone), None)
         silent = bool(receipts) and all(isinstance(one, Unknown) for one in receipts)
+        silent = silent and self._lane.channel != WEBHOOK
         if outage:
             gates.failed(connection, self._lane.channel, moment, outage.after, outage.reason)
         elif silent:

@@ -70,7 +70,7 @@ def _queue(connection: Connection, state: MessageState, now: datetime, which: Se
     valid = message.c.send_by - message.c.due_at
     values: dict[str, Any] = {
         "state": MessageState.queued.value, "reason": None, "detail": None, "attempts": 0, "crashes": 0,
-        "ready_at": now, "failed_at": None, "tried_at": None, "send_by": literal(now, Instant) + valid,
+        "ready_at": now, "failed_at": None, "tried_at": None, "doubted_at": None, "send_by": literal(now, Instant) + valid,
     }  # fmt: skip
     return connection.execute(update(message).where(message.c.id.in_(chosen)).values(values)).rowcount
 

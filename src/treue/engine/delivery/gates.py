@@ -17,7 +17,10 @@ from treue.model.types import Instant
 from treue.store import dialect
 
 SLICES = 20
-"""Into how many parts a second's messages are cut: within any second no more go than the rate allows."""
+"""Into how many parts a second's messages are cut at most: within any second no more go than the rate allows."""
+
+LARGEST_SLICE = 2
+"""At least so many parts, where an adapter takes many at once: as a request of many takes longer than one of few."""
 
 FAILURES = 5
 """How many failures in a row open the breaker: from then on pauses double, and one message goes first to try."""
@@ -45,11 +48,18 @@ def rate_per_second(text: str | None) -> float:
 
 
 def admit(
-    connection: Connection, channel: str, moment: datetime, wall: datetime, most: int, rate: float
+    connection: Connection,
+    channel: str,
+    moment: datetime,
+    wall: datetime,
+    most: int,
+    rate: float,
+    at_once: int = 1,
 ) -> Admission:
     """Return how many messages the channel takes now. With a rate, their places are taken: call `give_back` for others.
 
-    `moment` is the pass's time, which pauses are measured in, `wall` the real one, which rates are.
+    `moment` is the pass's time, which pauses are measured in, `wall` the real one, which rates are; `at_once` is how
+    many messages the adapter takes.
     """
     gate = _gate(connection, channel, lock=bool(rate))
     if gate is not None and gate.paused_until is not None and gate.paused_until > moment:
@@ -58,9 +68,11 @@ def admit(
     limit = 1 if trying else most
     if not rate:
         return Admission(limit)
-    limit = min(limit, max(1, int(rate / SLICES)))
+    largest = max(1, int(rate / LARGEST_SLICE))
+    limit = min(limit, largest, max(at_once, int(rate / SLICES)))
     free = gate.next_at if gate is not None and gate.next_at is not None else wall
-    if free > wall:
+    # What is further away than any slice reaches was written by another rate, or by a clock that has been put back.
+    if timedelta(0) < free - wall <= timedelta(seconds=largest / rate):
         return Admission(0, wait=free - wall)
     _write(connection, channel, next_at=wall + timedelta(seconds=limit / rate))
     return Admission(limit)

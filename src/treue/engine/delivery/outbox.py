@@ -31,6 +31,7 @@ from sqlalchemy import (
     update,
 )
 
+from treue.engine.delivery.brakes import Pedal, brakes
 from treue.engine.delivery.keys import message_key
 from treue.engine.statements import NOW, refusal
 from treue.model.states import ADDRESS, Decision, MessageState, Outcome, Reason
@@ -82,6 +83,7 @@ class Claimed:
     customer: Mapping[str, Any]
     event: Mapping[str, Any] | None
     against: str | None
+    doubted_at: datetime | None = None
 
     @property
     def key(self) -> str:
@@ -115,7 +117,7 @@ class InHand(Protocol):
     @property
     def category(self) -> str: ...  # noqa: D102
     @property
-    def tried_at(self) -> datetime: ...  # noqa: D102
+    def doubted_at(self) -> datetime | None: ...  # noqa: D102
     @property
     def attempts(self) -> int: ...  # noqa: D102
     @property
@@ -127,7 +129,7 @@ class Settled:
     """What became of one message.
 
     `dead` says that its address is none any more, `charged` that the attempt counts, `crashed` that the worker
-    died with it in its hands.
+    died with it in its hands, `doubted` that it may have been sent.
     """
 
     message: InHand
@@ -139,6 +141,7 @@ class Settled:
     dead: bool = False
     charged: bool = True
     crashed: bool = False
+    doubted: bool = False
 
 
 @dataclass(frozen=True)
@@ -174,8 +177,13 @@ _WAITING = (
 
 
 def waiting(connection: Connection, now: datetime) -> dict[tuple[int, str], int]:
-    """Return how many messages are ready to go by (journey number, channel), paused journeys and channels left out."""
-    found = connection.execute(_WAITING, {"now": now})
+    """Return how many messages are ready to go by (journey number, channel).
+
+    Left out are paused journeys and channels, and marketing on a channel that the brake has stopped.
+    """
+    stopped = [channel for channel, one in brakes(connection, now).items() if one.pedal is Pedal.stop]
+    query = _WAITING.where(or_(_TRANSACTIONAL, message.c.channel.not_in(stopped))) if stopped else _WAITING
+    found = connection.execute(query, {"now": now})
     return {(journey_id, channel): n for journey_id, channel, n in found}
 
 
@@ -299,7 +307,7 @@ def _with_all(name: str, channel: str) -> Select[Any]:
         message.c.id, message.c.fence, message.c.journey_id, journey.c.name.label("journey"),
         message.c.enrollment_id, message.c.step_id, message.c.version_id, message.c.customer_id,
         message.c.template, message.c.category, message.c.queued_at, message.c.due_at, message.c.send_by, message.c.tried_at,
-        message.c.attempts,
+        message.c.attempts, message.c.doubted_at,
         customer.c.key, customer.c.email, customer.c.phone, customer.c.push_token, customer.c.locale,
         customer.c.timezone, customer.c.attributes, customer.c.created_at, event.c.name.label("event_name"),
         event.c.at.label("event_at"), event.c.properties, against.label("against"), address.label("address"),
@@ -337,13 +345,14 @@ def _claimed(row: Row[Any], channel: str) -> Claimed:
         {**row.attributes, **built_in},
         started,
         row.against,
+        row.doubted_at,
     )
 
 
 _SETTLED: dict[str, Any] = {
     "id": BigId, "fence": Integer(), "state": Text(), "reason": Text(), "detail": Text(), "provider_id": Text(),
     "ready_at": Instant(), "sent_at": Instant(), "failed_at": Instant(), "uncharged": Integer(),
-    "crashed": Integer(),
+    "crashed": Integer(), "doubted_at": Instant(),
 }  # fmt: skip
 
 
@@ -351,6 +360,7 @@ def record(connection: Connection, settled: Sequence[Settled], now: datetime) ->
     """Record what became of messages and note it; return those that were still this worker's to record."""
     if not settled:
         return []
+    _locked(connection, [item.message.id for item in settled])
     given = dialect.rows_as_table(connection, _SETTLED, [_values(item, now) for item in settled])
     written = ("state", "reason", "detail", "provider_id", "sent_at", "failed_at")
     statement = (
@@ -367,6 +377,7 @@ def record(connection: Connection, settled: Sequence[Settled], now: datetime) ->
                 "ready_at": func.coalesce(given.c.ready_at, message.c.ready_at),
                 "attempts": message.c.attempts - given.c.uncharged,
                 "crashes": message.c.crashes + given.c.crashed,
+                "doubted_at": func.coalesce(message.c.doubted_at, given.c.doubted_at),
             }
         )
         .returning(message.c.id)
@@ -377,6 +388,13 @@ def record(connection: Connection, settled: Sequence[Settled], now: datetime) ->
     if noted:
         connection.execute(dialect.insert_rows(connection, trace, noted))
     return kept
+
+
+def _locked(connection: Connection, ids: Sequence[int]) -> None:
+    """Take hold of messages in the order of their numbers, as receipts do: in any other, two could wait for each other."""
+    if dialect.is_postgresql(connection):
+        mine = select(message.c.id).where(dialect.among(connection, message.c.id, ids))
+        connection.execute(mine.order_by(message.c.id).with_for_update())
 
 
 def _values(item: Settled, now: datetime) -> dict[str, Any]:
@@ -392,6 +410,7 @@ def _values(item: Settled, now: datetime) -> dict[str, Any]:
         "failed_at": now if item.state is MessageState.failed else None,
         "uncharged": 0 if item.charged else 1,
         "crashed": 1 if item.crashed else 0,
+        "doubted_at": now if item.doubted else None,
     }
 
 

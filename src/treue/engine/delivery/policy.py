@@ -36,11 +36,12 @@ def settled(message: InHand, receipt: Receipt, moment: datetime, dedup_window: f
             why = Reason.not_allowed if forbidden else Reason.rejected_by_provider
             return Settled(message, MessageState.refused, why, reason, dead=suppress)
         case Unknown(reason):
-            if not _may_go_again(message, moment, dedup_window):
-                return Settled(message, MessageState.in_doubt, Reason.in_doubt, reason)
-            return replace(_again(message, Retry(reason), moment), reason=Reason.in_doubt)
+            return _doubtful(
+                _again(message, Retry(reason), moment), message.doubted_at or moment, dedup_window
+            )
         case Retry():
-            return _again(message, receipt, moment)
+            again = _again(message, receipt, moment)
+            return _doubtful(again, message.doubted_at, dedup_window) if message.doubted_at else again
     raise AssertionError(receipt)
 
 
@@ -52,10 +53,29 @@ def abandoned(message: InHand, moment: datetime, crashes: int) -> Settled:
     return Settled(message, MessageState.queued, ready_at=moment, charged=False, crashed=True)
 
 
-def _may_go_again(message: InHand, moment: datetime, dedup_window: float) -> bool:
+def may_go(message: InHand, moment: datetime, dedup_window: float) -> bool:
+    """Say whether a message may go at `moment`: always, but for one that may have been sent and would go twice."""
+    return message.doubted_at is None or _no_second_copy(message, message.doubted_at, moment, dedup_window)
+
+
+def doubted(message: InHand, detail: str) -> Settled:
+    """Return that a message may or may not have been sent, and is not sent again by itself."""
+    return Settled(message, MessageState.in_doubt, Reason.in_doubt, detail, doubted=True)
+
+
+def _doubtful(again: Settled, since: datetime, dedup_window: float) -> Settled:
+    """Let a message that may have been sent go again where it may still go by then; else it stays in doubt."""
+    message, by_then = again.message, again.ready_at
+    if by_then is None or not _no_second_copy(message, since, by_then, dedup_window):
+        return doubted(message, again.detail or "")
+    return replace(again, reason=again.reason or Reason.in_doubt, doubted=True)
+
+
+def _no_second_copy(message: InHand, since: datetime, moment: datetime, dedup_window: float) -> bool:
+    """Say whether the provider still knows the key then, or a second copy is the lesser evil."""
     if message.category == "transactional":
         return True
-    return (moment - message.tried_at).total_seconds() < WINDOW_USED * dedup_window
+    return (moment - since).total_seconds() < WINDOW_USED * dedup_window
 
 
 def _again(message: InHand, retry: Retry, moment: datetime) -> Settled:

@@ -7,19 +7,21 @@ was checked comes here: an adapter verifies callbacks, `returns` takes mails to 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, literal, null, or_, select, update
 
 from treue.channel import DeliveryEvent, DeliveryEventKind
 from treue.engine.delivery.consequences import PUSH, bury, count
 from treue.engine.delivery.keys import message_key, number_in
+from treue.errors import RejectedInput
 from treue.model.states import ADDRESS, MessageState, Reason
 from treue.model.tables import customer, delivery_event, message
 from treue.model.types import Instant
 from treue.segments.reach import written
-from treue.store import consents, dialect, suppressions
+from treue.store import addresses, consents, dialect, suppressions
 from treue.store.inputs import ConsentInput
 
 SOFT_BOUNCES = 5
@@ -48,7 +50,7 @@ Told = tuple[DeliveryEvent, Row[Any] | None]
 
 def take(connection: Connection, channel: str, events: Sequence[DeliveryEvent], now: datetime) -> int:
     """Record what a channel's provider tells and draw the consequences; return how many events were new."""
-    given = list({one.id: one for one in events}.values())
+    given = [_clean(channel, one) for one in {one.id: one for one in events}.values()]
     messages = _Messages(connection, channel, given)
     rows = [_row(channel, one, messages.of(one), now) for one in given]
     rows.sort(key=lambda row: row["key"])
@@ -72,10 +74,12 @@ class _Messages:
     def __init__(self, connection: Connection, channel: str, events: Sequence[DeliveryEvent]) -> None:
         keys = sorted({number for one in events if (number := number_in(one.key)) is not None})
         numbers = sorted({one.provider_id for one in events if one.provider_id})
+        address = customer.c[ADDRESS[channel]] if channel in ADDRESS else null()
         query = (
             select(
                 message.c.id, message.c.queued_at, message.c.provider_id, message.c.customer_id, message.c.state,
-                customer.c.key.label("customer"), customer.c[ADDRESS[channel]].label("address"),
+                message.c.doubted_at, message.c.sent_at, message.c.tried_at,
+                customer.c.key.label("customer"), address.label("address"), customer.c.updated_at,
             )
             .join(customer, customer.c.id == message.c.customer_id)
             .where(
@@ -85,6 +89,8 @@ class _Messages:
                     dialect.among(connection, message.c.provider_id, numbers),
                 ),
             )
+            .order_by(message.c.id)
+            .with_for_update(of=message)
         )  # fmt: skip
         known = channel in ADDRESS and (keys or numbers)
         rows: list[Any] = list(connection.execute(query)) if known else []
@@ -98,6 +104,43 @@ class _Messages:
 
 def _key(event: DeliveryEvent) -> str:
     return event.id[:200]
+
+
+def _clean(channel: str, event: DeliveryEvent) -> DeliveryEvent:
+    """Return an event as a database can keep it, its address in our spelling, or without one that is none."""
+    return replace(
+        event,
+        id=_text(event.id),
+        key=_text(event.key),
+        provider_id=_text(event.provider_id),
+        address=_spelt(channel, event.address),
+        status=_text(event.status),
+        reason=_text(event.reason),
+        url=_text(event.url),
+        raw=_kept(event.raw),
+    )
+
+
+def _text(text: str) -> str:
+    """Return a text without what no database keeps: NUL (PostgreSQL), halves of characters (both)."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+
+
+def _kept(value: Any) -> Any:
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, Mapping):
+        return {_text(str(name)): _kept(one) for name, one in value.items()}
+    return [_kept(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _spelt(channel: str, address: str) -> str:
+    if not address or channel not in ADDRESS or address != _text(address):
+        return ""
+    try:
+        return addresses.BY_CHANNEL[channel](address)
+    except RejectedInput:
+        return ""
 
 
 def _row(channel: str, event: DeliveryEvent, about: Row[Any] | None, now: datetime) -> dict[str, Any]:
@@ -124,10 +167,28 @@ def _mark(connection: Connection, told: Iterable[Told], now: datetime) -> None:
             continue
         at, name = min(event.at, now), _COLUMNS.get(event.kind)
         values: dict[str, Any] = {name: func.coalesce(message.c[name], literal(at, Instant))} if name else {}
-        if about.state == MessageState.in_doubt.value:
+        if _is_doubted(about):
             values |= _settled(event.kind, at)
         if values:
             connection.execute(update(message).where(message.c.id == about.id).values(values))
+
+
+def _is_doubted(about: Row[Any]) -> bool:
+    """Say whether a message may or may not have been sent, also where it is about to go once more."""
+    queued = about.state == MessageState.queued.value and about.doubted_at is not None
+    return queued or about.state == MessageState.in_doubt.value
+
+
+def believe(connection: Connection, doubted: Sequence[int], now: datetime) -> None:
+    """Settle those doubts whose message was heard of before the doubt came up: a callback may overtake an answer."""
+    if not doubted:
+        return
+    heard = select(delivery_event.c.message_id, delivery_event.c.kind, delivery_event.c.at).where(
+        dialect.among(connection, delivery_event.c.message_id, doubted)
+    )
+    for row in connection.execute(heard.order_by(delivery_event.c.id)).all():
+        values = _settled(_KINDS(row.kind), min(row.at, now))
+        connection.execute(update(message).where(message.c.id == row.message_id).values(values))
 
 
 def _settled(kind: DeliveryEventKind, at: datetime) -> Mapping[str, Any]:
@@ -140,7 +201,7 @@ def _settled(kind: DeliveryEventKind, at: datetime) -> Mapping[str, Any]:
 def _follow(
     connection: Connection, channel: str, event: DeliveryEvent, about: Row[Any] | None, now: datetime
 ) -> None:
-    address = event.address or (about.address if about is not None else None) or ""
+    address = event.address or _address_then(event, about)
     evidence = {"event": _key(event), "status": event.status[:40], "said": event.reason[:200]}
     if event.kind in (_KINDS.bounced, _KINDS.failed) and event.hard and address:
         _bury(connection, channel, address, about, now, evidence)
@@ -156,6 +217,19 @@ def _follow(
         _withdraw(
             connection, channel, _customers(connection, channel, address, about), "provider", now, evidence
         )
+
+
+def _address_then(event: DeliveryEvent, about: Row[Any] | None) -> str:
+    """Return the address that a message went to, where it is known to be still the customer's; else nothing.
+
+    An event that names none may be about one that the customer has given up since.
+    """
+    if about is None or not about.address:
+        return ""
+    went = about.sent_at or about.tried_at
+    unchanged = went is not None and about.updated_at <= went
+    named = str(event.raw.get("recipient") or "").lower() == about.address.lower()
+    return str(about.address) if unchanged or named else ""
 
 
 def _bury(

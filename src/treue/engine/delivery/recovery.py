@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row
 
 from treue.channel import Receipt, Unknown
+from treue.clock import EPOCH as LONG_AGO
 from treue.clock import utc_now
 from treue.engine.delivery import outbox, policy
-from treue.engine.delivery.acceptance import is_dead, is_here, read_log, remove_log
+from treue.engine.delivery.acceptance import AcceptanceLog, lives, read_log, remove_log
 from treue.engine.delivery.consequences import follow
 from treue.engine.delivery.keys import message_key
 from treue.engine.delivery.outbox import Settled
+from treue.engine.delivery.receipts import believe
 from treue.model.states import MessageState
 from treue.store import suppressions
 from treue.store.store import Store
@@ -40,29 +45,59 @@ def recover(
     """
     with store.transaction() as connection:
         suppressions.expire(connection, now)
-        workers = outbox.claiming_workers(connection)
-        dead = [worker for worker in workers if is_dead(worker)]
-        living = [worker for worker in workers if is_here(worker) and worker not in dead]
-        logs: dict[str, dict[str, Receipt] | None] = {}
-        settled: list[Settled] = []
-        for row in outbox.abandoned(connection, dead, living, utc_now()):
-            if row.worker not in logs:
-                logs[row.worker] = read_log(state, row.worker)
-            log = logs[row.worker]
-            fate = (
-                log.get(message_key(row.id, row.queued_at))
-                if log is not None
-                else Unknown("Its worker has not been heard of.")
-            )
-            if fate is None:
-                settled.append(policy.abandoned(row, now, row.crashes))
-            else:
-                settled.append(policy.settled(row, fate, now, (windows or {}).get(row.channel, 0.0)))
-        kept = outbox.record(connection, settled, now)
-        follow(connection, kept, now)
-    for worker in dead:
-        remove_log(state, worker)
+        workers = {worker: lives(state, worker) for worker in outbox.claiming_workers(connection)}
+        dead = [worker for worker, there in workers.items() if there is False]
+        living = [worker for worker, there in workers.items() if there]
+        kept = _settled(
+            connection, state, outbox.abandoned(connection, dead, living, utc_now()), now, windows
+        )
+    _remove_logs(store, state, dead)
     return _counted(kept)
+
+
+def take_back(
+    store: Store, state: Path, log: AcceptanceLog, now: datetime, windows: Mapping[str, float] | None = None
+) -> Recovered:
+    """Settle what a worker that lives still has in its hands, as it was stopped before it could record it.
+
+    Call it for the worker of the same thread, between two batches.
+    """
+    with store.transaction() as connection:
+        rows = outbox.abandoned(connection, [log.worker], [], LONG_AGO)
+        kept = _settled(connection, state, rows, now, windows)
+    log.forget()
+    return _counted(kept)
+
+
+def _settled(
+    connection: Connection,
+    state: Path,
+    rows: Sequence[Row[Any]],
+    now: datetime,
+    windows: Mapping[str, float] | None,
+) -> list[Settled]:
+    logs = {worker: read_log(state, worker) for worker in {row.worker for row in rows}}
+    settled = [_fate(row, logs[row.worker], now, (windows or {}).get(row.channel, 0.0)) for row in rows]
+    kept = outbox.record(connection, settled, now)
+    follow(connection, kept, now)
+    believe(connection, [item.message.id for item in kept if item.doubted], now)
+    return kept
+
+
+def _fate(row: Row[Any], log: Mapping[str, Receipt] | None, now: datetime, window: float) -> Settled:
+    if log is None:
+        return policy.settled(row, Unknown("Its worker has not been heard of."), now, window)
+    said = log.get(message_key(row.id, row.queued_at))
+    return policy.settled(row, said, now, window) if said else policy.abandoned(row, now, row.crashes)
+
+
+def _remove_logs(store: Store, state: Path, dead: Sequence[str]) -> None:
+    """Remove the logs of the dead but for those that another process is just settling."""
+    with store.reading() as connection:
+        left = outbox.claiming_workers(connection) if dead else []
+    for worker in dead:
+        if worker not in left:
+            remove_log(state, worker)
 
 
 def _counted(settled: list[Settled]) -> Recovered:

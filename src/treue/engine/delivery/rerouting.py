@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Text, and_, func, literal, null, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Text, and_, exists, func, literal, null, select, update
 
 from treue.engine.delivery import gates
 from treue.engine.statements import refusal
@@ -67,8 +67,9 @@ def _moved(
             message.c.version_id == version.version_id,
             message.c.step_id == version.number(stage),
             message.c.channel.in_(sorted(down)),
-            or_(message.c.reason.is_(None), message.c.reason != Reason.in_doubt.value),
+            message.c.doubted_at.is_(None),
             against.is_(None),
+            ~_has_one(channel),
         )
     )
     rows = connection.execute(reachable).all()
@@ -85,6 +86,13 @@ def _moved(
         connection.execute(update(message).where(dialect.among(connection, message.c.id, ids)).values(values))
         _note(connection, ids, moment)
     return len(rows)
+
+
+def _has_one(channel: str) -> ColumnElement[bool]:
+    """Return whether the step's message went by that channel too: an earlier version may have used all of them."""
+    other = message.alias("other")
+    same = and_(other.c.enrollment_id == message.c.enrollment_id, other.c.step_id == message.c.step_id)
+    return exists().where(same, other.c.channel == channel)
 
 
 def _note(connection: Connection, ids: Sequence[int], moment: datetime) -> None:
