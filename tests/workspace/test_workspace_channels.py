@@ -81,7 +81,7 @@ def test_an_extra_that_is_there_is_not_spoken_of(tmp_path: Path, package: Path) 
 def test_what_is_for_tests_alone_is_not_proposed(tmp_path: Path, package: Path) -> None:
     said = [one for one in _said(tmp_path, SETTINGS.replace("number", "clok")) if one.code != "T321"]
     assert [one.code for one in said] == ["T319", "T320"]
-    assert said[1].suggestion == "Delete it."
+    assert said[1].suggestion == "Known are `number` and `rate`. Delete it."
 
 
 @pytest.mark.parametrize("mistake", ["raise RuntimeError('hm')", "import not_there_at_all"])

@@ -67,7 +67,7 @@ def _options(adapter: Scalar, factory: Any, channel: Mapping) -> Iterator[Proble
             yield Problem(adapter.place, "T319", message, f"Write {_example(adapter.text, name)} beside it.")
     for key in unknown:
         message = f"The adapter `{adapter.text}` knows no `{key.text}`."
-        hint = did_you_mean(key.text, options.offered, "Delete it.")
+        hint = did_you_mean(key.text, (*options.offered, "rate"), "Delete it.")
         yield Problem(key.place, "T320", message, hint)
 
 
