@@ -144,3 +144,48 @@ def _harmless(raw: bytes, address: str) -> None:
     active.feed(parts["text/html"])
     assert active.found == [], address
     assert "49" not in "".join(active.text).split(), "a customer's name was run as a template"
+
+
+BOMB = """---
+subject: "Visits of {{ customer.first_name }}"
+preheader: How often you came
+---
+{% for a in range(customer.visits) %}{% for b in range(customer.visits) %}{{ customer.first_name }} {% endfor %}{% endfor %}
+{{ links.unsubscribe }}
+"""
+JOURNEY = """description: A template whose length a customer's data decide.
+category: relational
+basis: consent
+enter: {event: order.placed}
+steps: [{id: bomb, send: bomb, on: email}]
+"""
+
+
+def test_a_bomb_costs_its_own_customers_message_and_no_other(workspace: Path) -> None:
+    settings = (workspace / "treue.yaml").read_text(encoding="utf-8")
+    (workspace / "treue.yaml").write_text(
+        settings.replace("customer:\n", "customer:\n  visits: number\n", 1), encoding="utf-8"
+    )
+    (workspace / "templates" / "bomb").mkdir()
+    (workspace / "templates" / "bomb" / "email.txt").write_text(BOMB, encoding="utf-8")
+    for old in (workspace / "journeys").iterdir():
+        old.unlink()
+    (workspace / "journeys" / "bomb.yaml").write_text(JOURNEY, encoding="utf-8")
+    visits = {1: 10**9, 2: 900, 3: -1, 4: 2.5, 5: "many"} | dict.fromkeys(range(6, 60), 3)
+    with assembled(load(workspace).require()) as assembly:
+        assembly.publish(NOW)
+        for n, number in visits.items():
+            with assembly.store.transaction() as connection:
+                own = {"first_name": "Ada", "visits": number}
+                given = CustomerInput(f"c{n}", email=f"c{n}@example.com", attributes=own, created_at=NOW)
+                customers.upsert(connection, [given], NOW)
+                consents.give(connection, [ConsentInput(f"c{n}", "email", NOW)], NOW)
+                events.record(connection, [EventInput(f"c{n}", "order.placed", NOW, {"total": 1})], NOW)
+        run_pass(assembly.engine, NOW)
+        query = select(customer.c.key, message.c.state, message.c.reason)
+        with assembly.store.reading() as connection:
+            rows = connection.execute(query.join(message, message.c.customer_id == customer.c.id)).all()
+    failed = {row.key: row.reason for row in rows if row.state != "sent"}
+    assert {"c1", "c2"} <= failed.keys() <= {"c1", "c2", "c3", "c4", "c5"}
+    assert set(failed.values()) == {"render_failed"}
+    assert len(rows) == len(visits)
