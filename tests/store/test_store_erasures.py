@@ -80,3 +80,13 @@ def test_not_even_the_bytes_of_a_sqlite_file_remember_the_person(sqlite_url: str
     path = Path(sqlite_url.removeprefix("sqlite:///"))
     files = [one for one in path.parent.iterdir() if one.name.startswith(path.name)]
     assert [one.name for one in files if MARK.encode() in one.read_bytes()] == []
+
+
+def test_what_nothing_may_reach_stays_so_when_the_person_is_erased_a_second_time(store: Store) -> None:
+    _ada(store)
+    email = f"{MARK}@example.com"
+    for _ in range(2):
+        with store.transaction() as connection:
+            customers.upsert(connection, [CustomerInput(MARK, email=email, created_at=NOW)], NOW)
+            ERASURES.erase(connection, MARK, NOW)
+            assert ERASURES.among(connection, "email", [email]) == {email: "all"}

@@ -100,6 +100,29 @@ def test_what_customers_are_called_is_only_text_on_the_console(world: Site) -> N
     assert not re.search(r"(src|href)=\"https?:", answer.text)
 
 
+def test_the_console_says_what_keeps_a_channel_from_sending(world: Site) -> None:
+    from datetime import timedelta
+
+    from treue.engine.delivery import gates
+    from treue.engine.delivery.consequences import count
+
+    assert "is held" not in world.client.get("/").text
+    with world.assembly.store.transaction() as connection:
+        gates.failed(connection, "sms", world.now, 90.0, "429 <b>Too Many</b>")
+        count(connection, "email", world.now, sent=1000, complained=3)
+    page = world.client.get("/").text
+    sms, email = re.findall(r"<p([^>]*)>(sms|email) is held: ([^<]*)</p>", page)[::-1]
+    assert sms[0] == "", "a pause that was asked for is nothing to be done about"
+    assert sms[2].startswith(
+        "paused after a failure: 429 &lt;b&gt;Too Many&lt;/b&gt;; tried again at 02 Mar 2026, 10:01:30"
+    )
+    assert email[0] == ' class="bad"'
+    assert "marketing is stopped" in email[2]
+    assert 'treue_channel_failures{channel="sms"} 1' in world.client.get("/metrics").text
+    world.now += timedelta(days=2)
+    assert "is held" not in world.client.get("/").text
+
+
 def test_probes_answer_anybody_and_readiness_needs_the_tables(world: Site) -> None:
     assert world.client.get("/healthz", headers={"Host": "any"}).status_code == 200
     assert world.client.get("/readyz").status_code == 200

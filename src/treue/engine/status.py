@@ -61,9 +61,15 @@ class ChannelStatus:
     brake: str = ""
 
     @property
+    def grave(self) -> bool:
+        """Whether somebody should look: a pause that a provider asks for now and then is none of it."""
+        return self.failures >= gates.FAILURES or bool(self.brake)
+
+    @property
     def sentence(self) -> str:
         """What is wrong with the channel, for people; nothing where all is well."""
-        pause = f"paused after {self.failures} failures: {self.reason}" if self.paused_until else ""
+        after = f"{self.failures} failures" if self.failures != 1 else "a failure"
+        pause = f"paused after {after}: {self.reason.rstrip('.')}" if self.paused_until else ""
         return "; ".join(part for part in (pause, self.brake) if part)
 
 
@@ -99,7 +105,7 @@ def status(connection: Connection, now: datetime) -> Status:
     states, due = _states(connection), _due(connection, now)
     journeys = tuple(JourneyStatus(n, states[n], one, due.get(n, 0)) for n, one in counts.items())
     box, unrouted = _outbox(connection, now), _count(connection, event.c.id, event.c.routed_at.is_(None))
-    channels = _channels(connection, now)
+    channels = held_channels(connection, now)
     checks = (
         *(_adds_up(name, one) for name, one in counts.items()),
         _routed(connection, now),
@@ -175,7 +181,7 @@ def _outbox(connection: Connection, now: datetime) -> Outbox:
     )  # fmt: skip
 
 
-def _channels(connection: Connection, now: datetime) -> dict[str, ChannelStatus]:
+def held_channels(connection: Connection, now: datetime) -> dict[str, ChannelStatus]:
     """Return those channels that something keeps from sending."""
     braked = {name: one.sentence for name, one in brakes(connection, now).items() if one.sentence}
     paused = gates.closed(connection, now)
@@ -250,8 +256,9 @@ def _delivered(box: Outbox, now: datetime) -> Check:
 
 
 def _open(name: str, one: ChannelStatus) -> Check:
-    well = one.failures < gates.FAILURES and not one.brake
-    return Check(f"{name} can send", well, "" if well else f"{name}: {one.sentence}.")
+    return Check(
+        f"{name} can send", not one.grave, f"{name}: {one.sentence.rstrip('.')}." if one.grave else ""
+    )
 
 
 def _released(connection: Connection, now: datetime) -> Check:
@@ -264,4 +271,13 @@ def _released(connection: Connection, now: datetime) -> Check:
     return Check("no worker died with messages", not stuck, sentence if stuck else "")
 
 
-__all__ = ["ChannelStatus", "Check", "JourneyStatus", "Outbox", "Status", "standing", "status"]
+__all__ = [
+    "ChannelStatus",
+    "Check",
+    "JourneyStatus",
+    "Outbox",
+    "Status",
+    "held_channels",
+    "standing",
+    "status",
+]

@@ -11,11 +11,11 @@ import hmac
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, Text, cast, delete, func, or_, select
 
 from treue.errors import RejectedInput
 from treue.model.states import ADDRESS
-from treue.model.tables import customer, delivery_event, event, forgotten, message, suppression
+from treue.model.tables import customer, delivery_event, enrollment, event, forgotten, message, suppression
 from treue.store import dialect, suppressions
 from treue.store.customers import find
 
@@ -37,11 +37,12 @@ class Erasures:
         """Return which of these addresses were erased, and for which purpose nothing goes there."""
         if connection.scalar(select(forgotten.c.digest).limit(1)) is None:
             return {}
-        by_digest = {self.digest(channel, one): one for one in addresses if one}
+        digests = {one: self.digest(channel, one) for one in addresses if one}
         query = select(forgotten.c.digest, forgotten.c.purpose).where(
-            dialect.among(connection, forgotten.c.digest, by_digest)
+            dialect.among(connection, forgotten.c.digest, set(digests.values()))
         )
-        return {by_digest[digest]: purpose for digest, purpose in connection.execute(query)}
+        purposes = {row.digest: row.purpose for row in connection.execute(query)}
+        return {one: purposes[digest] for one, digest in digests.items() if digest in purposes}
 
     def erase(self, connection: Connection, key: str, now: datetime) -> int:
         """Erase a customer with everything that is held about them; return how many addresses are remembered as hashes.
@@ -58,8 +59,9 @@ class Erasures:
         held = [(channel, person[column]) for channel, column in ADDRESS.items() if person[column]]
         for channel, address in held:
             self._remember(connection, channel, address, now)
+            _forget_what_was_told(connection, channel, address)
         mine = customer.c.id == person["id"]
-        for table in (delivery_event, message, event):
+        for table in (delivery_event, message, enrollment, event):  # a stay names the event that began it
             connection.execute(delete(table).where(table.c.customer_id == person["id"]))
         connection.execute(delete(customer).where(mine))
         return len(held)
@@ -68,6 +70,17 @@ class Erasures:
         spelt = suppressions.spellings(channel, address)
         listed = (suppression.c.channel == channel) & suppression.c.address.in_(spelt)
         purposes = set(connection.scalars(select(suppression.c.purpose).where(listed)))
+        before = forgotten.c.digest == self.digest(channel, address)
+        purposes |= set(connection.scalars(select(forgotten.c.purpose).where(before)))
         values = {"purpose": "all" if "all" in purposes else "marketing", "reason": "erased", "since": now}
         dialect.upsert(connection, forgotten, {"digest": self.digest(channel, address)}, values)
         connection.execute(delete(suppression).where(listed))
+
+
+def _forget_what_was_told(connection: Connection, channel: str, address: str) -> None:
+    """Delete what a channel's provider told of an address and of no message, its own words included."""
+    text = address.lower().removeprefix("+")  # providers write a number without it as well
+    told = (func.lower(cast(delivery_event.c[name], Text)) for name in ("raw", "reason", "url"))
+    names_it = or_(*(one.contains(text, autoescape=True) for one in told))
+    nobodys = (delivery_event.c.channel == channel, delivery_event.c.customer_id.is_(None))
+    connection.execute(delete(delivery_event).where(*nobodys, names_it))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from treue.engine.assembly import Assembly
 from treue.engine.counts import JourneyCounts, journey_counts
+from treue.engine.status import ChannelStatus, held_channels
 from treue.model.states import MessageState, Outcome
 from treue.model.tables import customer, enrollment, event, journey, message
 
@@ -48,6 +49,7 @@ class State:
     in_doubt: int = 0
     unrouted: int = 0
     events: list[dict[str, Any]] = field(default_factory=list)
+    held: Mapping[str, ChannelStatus] = field(default_factory=dict)
 
     @property
     def age(self) -> float:
@@ -79,7 +81,7 @@ def look(assembly: Assembly, now: datetime, *, events: bool = True) -> State:
         state = State(now, connection.scalar(select(func.count()).select_from(customer)) or 0)
         state.journeys = _journeys(connection, now)
         _outbox(connection, state)
-        state.in_doubt = state.sum("in_doubt")
+        state.in_doubt, state.held = state.sum("in_doubt"), held_channels(connection, now)
         unrouted = select(func.count()).select_from(event).where(event.c.routed_at.is_(None))
         state.unrouted = connection.scalar(unrouted) or 0
         state.events = _last_events(connection) if events else []
@@ -145,6 +147,7 @@ _GAUGES = {
     "treue_messages_sent": "Messages the providers took.",
     "treue_messages_failed": "Messages that could not be sent.",
     "treue_messages_in_doubt": "Messages that may or may not have been sent.",
+    "treue_channel_failures": "A channel's failures in a row, while it is paused for them.",
     "treue_outbox_ready": "Messages ready to go.",
     "treue_outbox_oldest_seconds": "For how long the oldest of them has been ready.",
     "treue_events_unrouted": "Events no journey has seen yet.",
@@ -174,5 +177,7 @@ def _samples(state: State) -> Iterator[tuple[str, str, float]]:
         yield "treue_messages_in_doubt", label, one.counts.in_doubt
     for channel, n in state.ready.items():
         yield "treue_outbox_ready", f'{{channel="{channel}"}}', n
+    for channel, held in state.held.items():
+        yield "treue_channel_failures", f'{{channel="{channel}"}}', held.failures
     yield "treue_outbox_oldest_seconds", "", state.age
     yield "treue_events_unrouted", "", state.unrouted
