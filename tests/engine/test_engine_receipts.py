@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from treue.channel import DeliveryEvent, DeliveryEventKind, Unknown
 from treue.engine.delivery import receipts
+from treue.model.states import MessageState
 from treue.model.tables import consent, customer, delivery_event, message, suppression
 
 SEND = "enter: {event: order.placed}\nsteps: [{send: hello, on: CHANNEL}, {wait: 9d}]\n"
@@ -308,3 +309,39 @@ def test_a_bounce_that_names_the_customers_address_suppresses_it_whatever_else_h
 def test_a_channel_that_reaches_no_customer_is_heard_too(scene: Scene) -> None:
     assert _tell(scene, "webhook", _event(scene, KIND.delivered, 1, provider_id="x")) == 1
     assert _listed(scene) == []
+
+
+def test_callbacks_about_the_same_messages_in_any_order_and_their_record_end_no_one_another(
+    scene: Scene,
+) -> None:
+    """PostgreSQL ends one of two that wait for each other; whoever writes messages takes them in one order."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from treue.engine.delivery import outbox
+
+    keys = [f"c{n}" for n in range(25)]
+    numbers = list(_sent(scene, *keys).values())
+    with scene.store.reading() as connection:
+        rows = connection.execute(select(message, customer.c.email.label("address")).join(customer)).all()
+
+    def told(turn: int) -> int:
+        one_way = sorted(numbers, reverse=bool(turn % 2))
+        events = [
+            DeliveryEvent(f"{turn}-{n}", KIND.opened, scene.now + timedelta(seconds=place), key=str(n))
+            for place, n in enumerate(one_way)
+        ]
+        return _tell(scene, "email", *events)
+
+    def recorded(turn: int) -> int:
+        settled = [
+            outbox.Settled(row, MessageState.sent)
+            for row in sorted(rows, key=lambda row: row.id * (-1) ** turn)
+        ]
+        with scene.store.transaction() as connection:
+            return len(outbox.record(connection, settled, scene.now))
+
+    with ThreadPoolExecutor(4) as pool:
+        heard = [pool.submit(told, turn) for turn in range(24)]
+        late = [pool.submit(recorded, turn) for turn in range(24)]
+        assert [one.result() for one in heard] == [len(numbers)] * 24
+        assert {one.result() for one in late} == {0}
