@@ -12,7 +12,7 @@ from sqlalchemy import select
 from treue.channel import DeliveryEvent, DeliveryEventKind, Unknown
 from treue.engine.delivery import receipts
 from treue.model.states import MessageState
-from treue.model.tables import consent, customer, delivery_event, message, suppression
+from treue.model.tables import consent, customer, delivery_event, event, message, suppression
 
 SEND = "enter: {event: order.placed}\nsteps: [{send: hello, on: CHANNEL}, {wait: 9d}]\n"
 KIND = DeliveryEventKind
@@ -345,3 +345,18 @@ def test_callbacks_about_the_same_messages_in_any_order_and_their_record_end_no_
         late = [pool.submit(recorded, turn) for turn in range(24)]
         assert [one.result() for one in heard] == [len(numbers)] * 24
         assert {one.result() for one in late} == {0}
+
+
+def test_a_complaint_and_a_stop_in_one_callback_take_the_consent_back_once(scene: Scene) -> None:
+    numbers = _sent(scene, "ada", "bob")
+    _tell(
+        scene,
+        "email",
+        *(_event(scene, KIND.complained, number) for number in numbers.values()),
+        _event(scene, KIND.unsubscribed, numbers["ada"]),
+    )
+    words = select(customer.c.key, event.c.source).join(customer).where(event.c.name == "consent.withdrawn")
+    with scene.store.reading() as connection:
+        said = sorted(tuple(row) for row in connection.execute(words))
+    assert said == [("ada", "complaint"), ("bob", "complaint")]
+    assert _agrees(scene, "ada", "email") is False

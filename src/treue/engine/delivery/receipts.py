@@ -44,6 +44,9 @@ _COLUMNS = {
 }
 """The column of a message that has the time of the first such event."""
 
+_WITHDRAWING = {_KINDS.complained: "complaint", _KINDS.unsubscribed: "provider"}
+"""What takes a consent back, and what that is called as a source."""
+
 Told = tuple[DeliveryEvent, Row[Any] | None]
 """An event, and the message it is about with its customer, where there is one."""
 
@@ -59,8 +62,9 @@ def take(connection: Connection, channel: str, events: Sequence[DeliveryEvent], 
     }
     told = [(one, messages.of(one)) for one in given if _key(one) in new]
     _mark(connection, told, now)
-    for one, about in told:
-        _follow(connection, channel, one, about, now)
+    withdrawn = [word for one, about in told for word in _follow(connection, channel, one, about, now)]
+    if withdrawn:  # all at once, and of one customer's words the first
+        consents.withdraw(connection, list({one.customer: one for one in reversed(withdrawn)}.values()), now)
     hard = sum(one.kind is _KINDS.bounced and one.hard for one, _ in told)
     complained = sum(one.kind is _KINDS.complained for one, _ in told)
     if hard or complained:
@@ -200,23 +204,19 @@ def _settled(kind: DeliveryEventKind, at: datetime) -> Mapping[str, Any]:
 
 def _follow(
     connection: Connection, channel: str, event: DeliveryEvent, about: Row[Any] | None, now: datetime
-) -> None:
+) -> list[ConsentInput]:
+    """Draw an event's consequences for its address; return the consents that it takes back."""
     address = event.address or _address_then(event, about)
     evidence = {"event": _key(event), "status": event.status[:40], "said": event.reason[:200]}
     if event.kind in (_KINDS.bounced, _KINDS.failed) and event.hard and address:
         _bury(connection, channel, address, about, now, evidence)
     elif event.kind is _KINDS.bounced and about is not None and address and channel != PUSH:
         _give_up(connection, channel, address, about.customer_id, now, evidence)
-    elif event.kind is _KINDS.complained:
-        if address and channel != PUSH:
-            suppressions.add(connection, channel, [address], "complained", now, evidence, purpose="marketing")
-        _withdraw(
-            connection, channel, _customers(connection, channel, address, about), "complaint", now, evidence
-        )
-    elif event.kind is _KINDS.unsubscribed:
-        _withdraw(
-            connection, channel, _customers(connection, channel, address, about), "provider", now, evidence
-        )
+    elif event.kind is _KINDS.complained and address and channel != PUSH:
+        suppressions.add(connection, channel, [address], "complained", now, evidence, purpose="marketing")
+    source = _WITHDRAWING.get(event.kind)
+    who = _customers(connection, channel, address, about) if source else []
+    return [ConsentInput(key, channel, now, source=source or "", proof=evidence) for key in who]
 
 
 def _address_then(event: DeliveryEvent, about: Row[Any] | None) -> str:
@@ -284,16 +284,3 @@ def _customers(connection: Connection, channel: str, address: str, about: Row[An
     column = customer.c[ADDRESS[channel]]
     same = written(channel, column) == (address.lower() if channel == "email" else address)
     return list(connection.scalars(select(customer.c.key).where(same)))
-
-
-def _withdraw(
-    connection: Connection,
-    channel: str,
-    keys: Sequence[str],
-    source: str,
-    now: datetime,
-    evidence: Mapping[str, Any],
-) -> None:
-    words = [ConsentInput(key, channel, now, source=source, proof=dict(evidence)) for key in keys]
-    if words:
-        consents.withdraw(connection, words, now)
