@@ -7,9 +7,11 @@ them open: when passes run, and where the stable hash puts a customer (holdout, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
+from functools import partial
+from itertools import groupby
 from typing import Any, Protocol
 
 from asking import ADDRESS, AGGREGATES, Asked, Consent, Happening, Reach
@@ -33,6 +35,9 @@ from local_clock import (
 ROUNDS = 10
 DAY = 24 * 60
 SECTIONS = ("then", "otherwise")
+
+Deed = Callable[[], None]
+"""What a step does to a stay, once all that it asks has been asked."""
 
 
 class Draws(Protocol):
@@ -342,8 +347,9 @@ class Life:
             for step in list(file.steps.values()):
                 if "send" in step.says:
                     self.release(journey, now)
-                for stay in self.due_at(file, step, now):
-                    self.act(stay, step, now)
+                for together in by_hour(self.due_at(file, step, now), now):
+                    for deed in [self.decide(stay, step, now) for stay in together]:
+                        deed()
                 self.judge_new(step, now)
         self.deliver(journey, now)
 
@@ -565,26 +571,23 @@ class Life:
 
     # --- the steps ------------------------------------------------------------------------------------------
 
-    def act(self, stay: Stay, step: Step, now: datetime) -> None:
-        """Do what a step says and go on, or be held."""
+    def decide(self, stay: Stay, step: Step, now: datetime) -> Deed:
+        """Ask what a step asks; return what is done then: go on, or be held."""
         says = step.says
         if not stay.holding and "if" in says and not self.ask(says["if"], as_of(stay.due, now), stay):
-            stay.go(step.to)
-            return
-        kind = next(
-            k for k in ("send", "wait", "choose", "split", "set", "emit", "start", "stop") if k in says
-        )
-        getattr(self, f"do_{kind}")(stay, step, now)
+            return partial(stay.go, step.to)
+        if "choose" in says:
+            return partial(stay.go, self.branch(stay, step, now))
+        if "for" in waits(step):
+            return self.watch(stay, step, now)
+        kind = next(k for k in ("send", "wait", "split", "set", "emit", "start", "stop") if k in says)
+        return partial(getattr(self, f"do_{kind}"), stay, step, now)
 
     def do_wait(self, stay: Stay, step: Step, now: datetime) -> None:
-        """wait: 2d, until a time of day, until an attribute's date, or for something to happen."""
-        says = step.says["wait"]
-        if isinstance(says, dict) and "for" in says:
-            self.do_wait_for(stay, step, now)
-            return
+        """wait: 2d, until a time of day, or until an attribute's date."""
         if not stay.holding:
             stay.holding = True
-            stay.due = self.until(stay, says)
+            stay.due = self.until(stay, step.says["wait"])
         if stay.due <= now:
             stay.go(step.to)
 
@@ -607,7 +610,7 @@ class Life:
             return earlier(moment, says["before"], self.home)
         return later(moment, says["after"], self.home) if "after" in says else moment
 
-    def do_wait_for(self, stay: Stay, step: Step, now: datetime) -> None:
+    def watch(self, stay: Stay, step: Step, now: datetime) -> Deed:
         """wait: {for: …, at_most: 7d, then: […], otherwise: […]}: watches from arrival on, to the deadline."""
         says = step.says["wait"]
         if not stay.holding:
@@ -616,9 +619,10 @@ class Life:
         came = self.came_true(stay, says["for"], now)
         if came is not None:
             stay.due = came
-            stay.go(stay.file.start_of(f"{step.path}.wait.then", step))
-        elif stay.due <= now:
-            stay.go(stay.file.start_of(f"{step.path}.wait.otherwise", step))
+            return partial(stay.go, stay.file.start_of(f"{step.path}.wait.then", step))
+        if stay.due <= now:
+            return partial(stay.go, stay.file.start_of(f"{step.path}.wait.otherwise", step))
+        return stays_put
 
     def came_true(self, stay: Stay, condition: Any, now: datetime) -> datetime | None:
         """Return when what was waited for happened: at arrival, by an event, or as this pass notices."""
@@ -633,14 +637,13 @@ class Life:
         stay.looked_at |= {0, *(e.number for e in events)}
         return None
 
-    def do_choose(self, stay: Stay, step: Step, now: datetime) -> None:
-        """The first branch whose condition holds, or the last if it is `else`, or none."""
+    def branch(self, stay: Stay, step: Step, now: datetime) -> str | None:
+        """choose: where the first branch leads whose condition holds, or the last if it is `else`, or none."""
         for n, branch in enumerate(step.says["choose"]):
             if "else" in branch or self.ask(branch["if"], as_of(stay.due, now), stay):
                 word = "else" if "else" in branch else "steps"
-                stay.go(stay.file.start_of(f"{step.path}.choose.{n}.{word}", step))
-                return
-        stay.go(step.to)
+                return stay.file.start_of(f"{step.path}.choose.{n}.{word}", step)
+        return step.to
 
     def do_split(self, stay: Stay, step: Step, now: datetime) -> None:
         """The arm that the stable hash says."""
@@ -890,6 +893,20 @@ def waits(step: Step) -> dict[str, Any]:
     """Return what a wait says beyond a mere duration."""
     says = step.says.get("wait")
     return says if isinstance(says, dict) else {}
+
+
+def stays_put() -> None:
+    """Do nothing: the customer waits on."""
+
+
+def by_hour(stays: Sequence[Stay], now: datetime) -> Iterator[list[Stay]]:
+    """Yield the stays at a step hour by hour: those of one hour are asked before any of them goes on."""
+
+    def end_of_hour(stay: Stay) -> datetime:
+        return as_of(stay.due, now)
+
+    for _, together in groupby(sorted(stays, key=end_of_hour), end_of_hour):
+        yield list(together)
 
 
 def as_of(at: datetime, now: datetime) -> datetime:
