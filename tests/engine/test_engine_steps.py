@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from scene import Scene, at
+
+from treue.engine import statements
 
 ENTER = "enter: {event: order.placed}\n"
 
@@ -284,6 +287,43 @@ steps:
     scene.event("ada", "order.placed", cart_id="b")
     scene.later(days=1)
     assert scene.templates() == ["thanks", "hello"]
+
+
+LAST_CART = """
+enter: {event: cart.left, per: cart_id}
+steps:
+  - wait: 1d
+  - send: hello
+    on: email
+    if: {not: {journey: hello, is: finished}}
+"""
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5_000])
+def test_two_stays_at_a_step_are_asked_before_either_goes_on_wherever_a_batch_ends(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    monkeypatch.setattr("treue.engine.engine.Scene", partial(statements.Scene, batch=batch))
+    scene.journeys(hello=LAST_CART)
+    for key in ("ada", "bob"):
+        scene.customer(key)
+    for cart, key in (("a", "ada"), ("b", "bob"), ("c", "bob"), ("d", "ada")):
+        scene.event(key, "cart.left", cart_id=cart)
+    scene.run()
+    assert scene.later(days=1).moved == 8
+    assert sorted(scene.sent()) == [("ada@example.com", "hello")] * 2 + [("bob@example.com", "hello")] * 2
+
+
+def test_a_stay_sees_what_another_did_at_the_step_an_hour_before(scene: Scene) -> None:
+    scene.journeys(hello=LAST_CART)
+    scene.customer("ada")
+    scene.event("ada", "cart.left", cart_id="a")
+    scene.run()
+    scene.later(hours=1)
+    scene.event("ada", "cart.left", cart_id="b")
+    scene.run()
+    scene.later(days=1)
+    assert scene.templates() == ["hello"]
 
 
 def test_stop_ends_the_journey_there(scene: Scene) -> None:

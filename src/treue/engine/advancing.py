@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, literal, select, union_all
 
 from treue.clock import hour_after
 from treue.engine.pressure import LOCK, judge_queued
-from treue.engine.statements import Scene, Statement, asks, conditions, made_once, standing
+from treue.engine.statements import Scene, Statement, asks, conditions, made_once, standing, take_other_stays
 from treue.engine.versions import Version
 from treue.engine.waiting import Script, armed, is_constant, scripts
 from treue.model.tables import enrollment
@@ -133,6 +133,9 @@ def _perform(
             taken = result.rowcount
             if not taken:
                 return 0
+            if taken == scene.batch and asks(stage) and scene.version.plan.entry.has_several_stays:
+                rest = take_other_stays(connection, scene, stage, armed(stage, script))
+                taken += connection.execute(rest, values).rowcount
         if statement.takes and personal is not None:
             personal(scene, stage)
     return taken

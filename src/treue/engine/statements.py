@@ -76,6 +76,7 @@ from treue.segments.needs import looks_ahead
 from treue.segments.reach import suppresses
 from treue.segments.sql import AnyMoment, Moment, branches
 from treue.segments.tree import Condition
+from treue.store.dialect import among
 
 if TYPE_CHECKING:
     from treue.engine.pressure import Judge
@@ -172,6 +173,25 @@ def clear() -> Statement:
 
 def take(scene: Scene, stage: Stage, armed: bool | None = None) -> Statement:
     """Take the next batch of those who stand at the stage and are due; of a wait, those armed or not."""
+    next_ones = _due(scene, stage, armed).order_by(enrollment.c.due_at, enrollment.c.id).limit(scene.batch)
+    return Statement("take those who are due", _taking(next_ones), takes=True)
+
+
+def take_other_stays(connection: Connection, scene: Scene, stage: Stage, armed: bool | None) -> Insert:
+    """Return what takes those stays of a full batch's customers that it has left to the next one.
+
+    It goes by customer: by stage it would read everybody who is due again for each batch.
+    """
+    taken = connection.scalars(select(cohort.c.customer_id))
+    left = _due(scene, stage, armed).where(
+        enrollment.c.journey_id == scene.version.journey_id,
+        among(connection, enrollment.c.customer_id, taken),
+        enrollment.c.id.not_in(select(cohort.c.enrollment_id)),
+    )
+    return _taking(left.with_hint(enrollment, "INDEXED BY enrollment_customer", "sqlite"))
+
+
+def _due(scene: Scene, stage: Stage, armed: bool | None) -> Select[Any]:
     due = select(
         enrollment.c.id,
         enrollment.c.customer_id,
@@ -182,14 +202,14 @@ def take(scene: Scene, stage: Stage, armed: bool | None = None) -> Statement:
         enrollment.c.due_at,
         enrollment.c.deadline_at,
     ).where(*standing(scene.version, stage, armed))
-    if scene.before is not None:
-        due = due.where(enrollment.c.due_at < BEFORE)
-    due = due.order_by(enrollment.c.due_at, enrollment.c.id).limit(scene.batch)
+    return due.where(enrollment.c.due_at < BEFORE) if scene.before is not None else due
+
+
+def _taking(due: Select[Any]) -> Insert:
     columns = [
         "enrollment_id", "customer_id", "event_id", "held_out", "entered_at", "arrived_at", "at", "deadline_at",
     ]  # fmt: skip
-    taking = insert(cohort).from_select(columns, due).execution_options(preserve_rowcount=True)
-    return Statement("take those who are due", taking, takes=True)
+    return insert(cohort).from_select(columns, due).execution_options(preserve_rowcount=True)
 
 
 def skip_unless(scene: Scene, stage: Stage) -> list[Statement]:

@@ -228,6 +228,11 @@ class Entry:
     date: OnDate | None = None
     each_run: bool = False
 
+    @property
+    def has_several_stays(self) -> bool:
+        """Whether a customer may be inside more than once: for each value of `per`, each occurrence of a date."""
+        return self.per is not None or self.date is not None
+
 
 @dataclass(frozen=True)
 class Exit:
