@@ -13,7 +13,6 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from treue.channel import (
@@ -32,6 +31,7 @@ from treue.errors import ChannelError
 from treue_channels.http.answers import SETTINGS_PAUSE, asked_pause, our_fault, printable
 from treue_channels.http.api import checked_timeout
 from treue_channels.http.http2 import Answer, Fate, Http2, Lost, Post
+from treue_channels.p256 import private_key
 
 SERVERS = {False: "api.push.apple.com", True: "api.sandbox.push.apple.com"}
 LARGEST = 4096
@@ -181,7 +181,7 @@ class ProviderToken:
     """The token that proves who we are: a JWT signed with ES256, kept for 40 minutes."""
 
     def __init__(self, key: str, key_id: str, team_id: str) -> None:
-        self._key = _private_key(key)
+        self._key = private_key(key, "signing_key", "apns", "the .p8 file from Apple, or its text")
         self._key_id = _checked(key_id, _IDENTIFIER, "key_id", "the ten characters of the key's id")
         self._team_id = _checked(team_id, _IDENTIFIER, "team_id", "the ten characters of the team's id")
         import jwt
@@ -264,25 +264,6 @@ def _checked(text: str, pattern: re.Pattern[str], option: str, what: str) -> str
     if not pattern.fullmatch(str(text)):
         raise ChannelError(f"The option `{option}` of apns is {what}.")
     return str(text)
-
-
-def _private_key(key: str) -> Any:
-    """Return the signing key. The errors never quote what was given: it may be the key."""
-    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-    try:
-        text = key.encode() if key.lstrip().startswith("-----BEGIN") else Path(key).read_bytes()
-        found = load_pem_private_key(text, password=None)
-    except OSError as error:
-        raise ChannelError(
-            f"The option `signing_key` of apns names a file that cannot be read: {error.strerror}."
-        ) from None
-    except (ValueError, TypeError):
-        found = None
-    if not isinstance(found, EllipticCurvePrivateKey) or not isinstance(found.curve, SECP256R1):
-        raise ChannelError("The option `signing_key` of apns is the .p8 file from Apple, or its text.")
-    return found
 
 
 def _trust(ca: str) -> ssl.SSLContext:

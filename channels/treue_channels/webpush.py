@@ -12,7 +12,6 @@ import ssl
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import httpcore
@@ -23,6 +22,7 @@ from treue.errors import ChannelError
 from treue_channels.http.answers import SETTINGS_PAUSE, HttpAnswer, asked_pause, printable
 from treue_channels.http.public_calls import AT_ONCE, PublicCall, PublicCalls, host_of
 from treue_channels.http.public_network import Resolve, look_up
+from treue_channels.p256 import private_key
 
 SERVICES = (
     "fcm.googleapis.com",
@@ -181,30 +181,10 @@ def _library(key: str, contact: str) -> Any:
     from cryptography.hazmat.primitives import serialization as forms
     from webpush import WebPush as Library
 
-    found = _private_key(key)
+    found = private_key(key, "vapid_key", "webpush", "a PEM file with a private key of P-256, or its text")
     private = found.private_bytes(forms.Encoding.PEM, forms.PrivateFormat.PKCS8, forms.NoEncryption())
     public = found.public_key().public_bytes(forms.Encoding.PEM, forms.PublicFormat.SubjectPublicKeyInfo)
     return Library(private, public, subscriber=contact, expiration=_CLAIMED)
-
-
-def _private_key(key: str) -> Any:
-    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-    try:
-        text = key.encode() if key.lstrip().startswith("-----BEGIN") else Path(key).read_bytes()
-        found = load_pem_private_key(text, password=None)
-    except OSError as error:
-        raise ChannelError(
-            f"The option `vapid_key` of webpush names a file that cannot be read: {error.strerror}."
-        ) from None
-    except (ValueError, TypeError):
-        found = None
-    if not isinstance(found, EllipticCurvePrivateKey) or not isinstance(found.curve, SECP256R1):
-        raise ChannelError(
-            "The option `vapid_key` of webpush is a PEM file with a private key of P-256, or its text."
-        )
-    return found
 
 
 def _bytes(text: Any) -> bytes:

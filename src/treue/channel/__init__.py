@@ -1,6 +1,6 @@
 """The port a channel adapter implements: what goes out, what became of it, what the provider tells later."""
 
-from treue.channel.callbacks import Answer, BadCallback, Callback, DeliveryEvent, Receiver
+from treue.channel.callbacks import BadCallback, Callback, DeliveryEvent, Receiver
 from treue.channel.finding import (
     channel_factory,
     installed_adapters,
@@ -22,7 +22,6 @@ from treue.model.states import DeliveryEventKind
 __all__ = [
     "TAKEN_OVER",
     "Accepted",
-    "Answer",
     "Attachment",
     "BadCallback",
     "Callback",

@@ -61,15 +61,6 @@ class BadCallback(ChannelError):  # noqa: N818 - beside BadSignature
         self.status = status
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What the provider is answered, where it wants more than a 2xx."""
-
-    body: bytes = b""
-    media_type: str = "text/plain; charset=utf-8"
-    status: int = 200
-
-
 @runtime_checkable
 class Receiver(Protocol):
     """A channel whose provider calls back: at `/v1/receipts/{channel}`."""

@@ -20,9 +20,8 @@ from treue.clock import utc_now
 from treue.engine.delivery import gates, outbox, policy, recovery
 from treue.engine.delivery.acceptance import AcceptanceLog, worker_name
 from treue.engine.delivery.brakes import SLOW_RATE, Brake, Pedal, brakes
-from treue.engine.delivery.consequences import follow
 from treue.engine.delivery.outbox import Claimed, Lane, Settled
-from treue.engine.delivery.receipts import believe
+from treue.engine.delivery.settling import settle
 from treue.model.states import WEBHOOK, MessageState, Reason
 from treue.store.erasures import Erasures
 from treue.store.store import Store
@@ -85,9 +84,8 @@ class Delivery:
     """One worker's way from the outbox to the providers. Use from one thread; close it at the end.
 
     `rates` are messages a second by channel, without them nothing is slowed (a clock that stands still lets no rate
-    pass); `erasures` knows whom nothing may reach any more. With `slice_seconds`, a
-    call to `deliver` ends after so many seconds, so that a pass can bring in what has become urgent meanwhile. `clock`
-    and `sleep` are real time.
+    pass); `erasures` knows whom nothing may reach any more. With `slice_seconds`, a call to `deliver` ends after so
+    many seconds, so that a pass can bring in what has become urgent meanwhile. `clock` and `sleep` are real time.
     """
 
     def __init__(
@@ -258,9 +256,7 @@ class _Run:
         moment = self._moment
         settled += [policy.settled(message, receipt, moment, window) for message, receipt in receipts]
         with self._of.store.transaction() as connection:
-            kept = outbox.record(connection, settled, moment)
-            follow(connection, kept, moment)
-            believe(connection, [item.message.id for item in kept if item.doubted], moment)
+            settle(connection, settled, moment)
             self._hear([receipt for _, receipt in receipts], moment, connection)
         self._of.log.forget()
         return _counted(settled)

@@ -15,11 +15,9 @@ from treue.clock import EPOCH as LONG_AGO
 from treue.clock import utc_now
 from treue.engine.delivery import outbox, policy
 from treue.engine.delivery.acceptance import AcceptanceLog, lives, read_log, remove_log
-from treue.engine.delivery.consequences import follow
 from treue.engine.delivery.keys import message_key
 from treue.engine.delivery.outbox import Settled
-from treue.engine.delivery.receipts import believe
-from treue.model.states import MessageState
+from treue.engine.delivery.settling import settle
 from treue.store import suppressions
 from treue.store.store import Store
 
@@ -78,10 +76,7 @@ def _settled(
 ) -> list[Settled]:
     logs = {worker: read_log(state, worker) for worker in {row.worker for row in rows}}
     settled = [_fate(row, logs[row.worker], now, (windows or {}).get(row.channel, 0.0)) for row in rows]
-    kept = outbox.record(connection, settled, now)
-    follow(connection, kept, now)
-    believe(connection, [item.message.id for item in kept if item.doubted], now)
-    return kept
+    return settle(connection, settled, now)
 
 
 def _fate(row: Row[Any], log: Mapping[str, Receipt] | None, now: datetime, window: float) -> Settled:
@@ -103,6 +98,5 @@ def _remove_logs(store: Store, state: Path, dead: Sequence[str]) -> None:
 def _counted(settled: list[Settled]) -> Recovered:
     counts = Recovered()
     for item in settled:
-        name = MessageState.queued if item.state is MessageState.claimed else item.state
-        setattr(counts, name.value, getattr(counts, name.value) + 1)
+        setattr(counts, item.state.value, getattr(counts, item.state.value) + 1)
     return counts
