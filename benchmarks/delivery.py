@@ -30,11 +30,11 @@ from pathlib import Path
 
 from benchmarks.segments import postgres
 from treue.channel import installed_adapters
-from treue.engine.assembly import Assembly, assembled
-from treue.engine.engine import run_pass
+from treue.composition.assembly import Assembly, assembled
+from treue.engine.passes.chronology import run_pass
 from treue.store import consents, customers, events
 from treue.store.inputs import ConsentInput, CustomerInput, EventInput
-from treue.workspace.loading import load
+from treue.vocabulary.workspace import load
 
 WORKSPACE = Path(__file__).parent / "mailing"
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)

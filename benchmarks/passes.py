@@ -1,4 +1,4 @@
-"""Seconds for a pass of many customers through `welcome`, by stage, and beside one customer at a time.
+"""Seconds of CPU for a pass of many customers through `welcome`, by stage, and beside one customer at a time.
 
     python -m benchmarks.passes            100,000 customers
     python -m benchmarks.passes --small    2,000, to see that it works
@@ -16,29 +16,31 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
+from benchmarks.cpu import Spent, timed
 from benchmarks.segments import postgres
 from benchmarks.shop import START, fill, workspace
-from treue.engine.advancing import advance
-from treue.engine.assembly import Assembly
-from treue.engine.engine import stages_in_order
-from treue.engine.statements import Scene
+from treue.cohorts.scene import Scene
+from treue.composition.assembly import Assembly
+from treue.engine.passes.attempts import Attempts
+from treue.engine.passes.chronology import Chronology, Passed
+from treue.engine.steps.stages import advance
 
 SAMPLE = 200
 
 
-def measure(assembly: Assembly, count: int) -> list[tuple[str, float]]:
-    """Return (what, seconds) for each part of the first pass over `count` new customers."""
+def measure(assembly: Assembly, count: int) -> list[tuple[str, Spent]]:
+    """Return what each part of the first pass over `count` new customers takes."""
     fill(assembly, count)
     engine, now, rows = assembly.engine, START + timedelta(minutes=2), []
-    versions = engine.versions()
-    rows.append(("route events", _timed(lambda: engine.route(versions, now))))
-    due = next(due for due in engine.due(versions, now, ["welcome"]))
-    rows.append(("exits, goals, entries", _timed(lambda: engine.take_in(due, now))))
-    version = due.versions[0]
+    versions, measured = engine.versions(), partial(timed, engine.store.engine)
+    rows.append(("route events", measured(lambda: engine.route(versions, now))))
     for later in (now, now + timedelta(days=3)):
+        chronology = Chronology(engine, Attempts(engine.store, later), later, None, Passed())
+        rows.append(("exits, goals, entries", measured(chronology.doors)))
+        version = next(version for version in chronology.wanted if version.live)
         rows += [
-            (f"{stage.kind} {stage.id}", _timed(partial(engine.advance, version, stage, later)))
-            for stage in stages_in_order(engine, version, later)
+            (f"{stage.kind} {stage.id}", measured(partial(chronology.advance, version, stage)))
+            for stage in chronology.stages(version)
         ]
     return rows
 
@@ -47,21 +49,14 @@ def one_by_one(assembly: Assembly, count: int) -> float:
     """Return the seconds for each customer when every stage moves one customer at a time."""
     fill(assembly, count)
     engine, now = assembly.engine, START + timedelta(minutes=2)
-    versions = engine.versions()
-    engine.route(versions, now)
-    due = next(due for due in engine.due(versions, now, ["welcome"]))
-    version, spent = due.versions[0], time.perf_counter()
-    engine.take_in(due, now)
+    chronology = Chronology(engine, Attempts(engine.store, now), now, None, Passed())
+    engine.route(chronology.versions, now)
+    version, spent = chronology.wanted[0], time.process_time()
+    chronology.doors()
     scene = replace(Scene(version, now, engine.store.dialect, engine.zone, engine.salt), batch=1)
-    for stage in stages_in_order(engine, version, now):
-        advance(engine.store, scene, stage)
-    return (time.perf_counter() - spent) / count
-
-
-def _timed(call) -> float:  # type: ignore[no-untyped-def]
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
+    for stage in chronology.stages(version):
+        advance(engine.store, scene, version, stage, chronology.turns())
+    return (time.process_time() - spent) / count
 
 
 def run(small: bool = False) -> None:
@@ -74,17 +69,20 @@ def run(small: bool = False) -> None:
 
 
 def _report(name: str, database: str | None, count: int) -> None:
-    with workspace(database, deliver=False) as assembly:
+    with workspace(database, deliver=False, journey="welcome") as assembly:
         rows = measure(assembly, count)
-    total = sum(seconds for _, seconds in rows)
+    total = sum((spent for _, spent in rows), Spent(0, 0))
     print(f"\n{name}: {count:,} customers through welcome's first four days")
-    for what, seconds in [*rows, ("total", total)]:
-        print(f"  {what:<28} {seconds:8.2f} s  {seconds / count * 1e6:8.1f} µs each")
+    print(f"  {'':<28} {'wall':>8}   {'CPU':>8}   {'of it ours':>10}   CPU each")
+    for what, spent in [*rows, ("total", total)]:
+        print(
+            f"  {what:<28} {spent.wall:8.2f} s {spent.cpu:8.2f} s {spent.ours:10.2f} s {spent.cpu / count * 1e6:8.1f} µs"
+        )
     if database is None:
-        with workspace(None, deliver=False) as assembly:
+        with workspace(None, deliver=False, journey="welcome") as assembly:
             alone = one_by_one(assembly, SAMPLE)
         print(
-            f"  one customer at a time        {alone * 1e6:8.1f} µs each, {alone * count / total:.0f} times as much"
+            f"  one customer at a time        {alone * 1e6:8.1f} µs each, {alone * count / total.cpu:.0f} times as much"
         )
 
 

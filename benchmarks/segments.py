@@ -42,18 +42,11 @@ from treue.model.tables import (
 )
 from treue.segments.functions import add_functions
 from treue.segments.sql import Moment, branches, members
-from treue.segments.tree import (
-    Aggregate,
-    Ahead,
-    All,
-    AnyOf,
-    Attribute,
-    Condition,
-    Happened,
-    MessageWas,
-    Not,
-    Op,
-)
+from treue.segments.tree import Ahead, All, AnyOf, Condition, Not, Op
+from treue.vocabulary.conditions.aggregate.word import Aggregate
+from treue.vocabulary.conditions.attribute.word import Attribute
+from treue.vocabulary.conditions.event.word import Happened
+from treue.vocabulary.conditions.message.word import MessageWas
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 MOMENT = Moment(NOW, "UTC")  # the hand-written alternatives count days of 24 hours
@@ -180,7 +173,8 @@ def postgres() -> Iterator[Engine | None]:
     except OperationalError:
         yield None
         return
-    engine = create_engine(url.update_query_dict({"options": f"-csearch_path={schema}"}))
+    own = {"options": f"-csearch_path={schema}", "application_name": schema}
+    engine = create_engine(url.update_query_dict(own))
     try:
         yield engine
     finally:

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from treue.engine.assembly import Assembly, assembled
+from treue.composition.assembly import Assembly, assembled
 from treue.store import consents, customers, events
 from treue.store.inputs import ConsentInput, CustomerInput, EventInput
+from treue.vocabulary.workspace import load
 from treue.workspace.files import reference_workspace
-from treue.workspace.loading import load
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 LOADED_AT_ONCE = 10_000
@@ -21,13 +21,18 @@ PROOF = {"wording": "Ja, schickt mir Post von Klangladen."}
 
 
 @contextmanager
-def workspace(database: str | None = None, *, deliver: bool) -> Iterator[Assembly]:
-    """Give the reference workspace, assembled on a SQLite file or the database named."""
+def workspace(
+    database: str | None = None, *, deliver: bool, journey: str | None = None
+) -> Iterator[Assembly]:
+    """Give the reference workspace, assembled on a SQLite file or the database named; with one `journey` only, if named."""
     source = reference_workspace()
     with tempfile.TemporaryDirectory(prefix="treue-bench-") as folder:
         root = Path(folder)
         for name in ("journeys", "segments", "templates"):
             shutil.copytree(source / name, root / name)
+        for file in (root / "journeys").iterdir() if journey else ():
+            if file.name != f"{journey}.yaml":
+                file.unlink()
         settings = (source / "treue.yaml").read_text(encoding="utf-8")
         (root / "treue.yaml").write_text(_with_database(settings, database), encoding="utf-8")
         with assembled(load(root), deliver=deliver) as assembly:

@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from treue.clock import (
+    EARLIEST,
+    LATEST,
     Duration,
     add_months,
     instant,
@@ -356,3 +358,14 @@ def test_a_zone_of_the_database_is_known(name: str) -> None:
 )
 def test_anything_else_is_no_zone(name: str | None) -> None:
     assert known_zone(name) is None
+
+
+@pytest.mark.parametrize("length", ["1d", "100y", "36500d", "2mo", "876000h"])
+def test_no_length_leads_beyond_the_calendar(length: str) -> None:
+    found = parse_duration(length)
+    assert found
+    for zone in ("UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"):
+        assert found.after(LATEST, zone) == LATEST
+        assert found.before(EARLIEST, zone) == EARLIEST
+        assert LATEST.astimezone(ZoneInfo(zone))
+        assert EARLIEST.astimezone(ZoneInfo(zone))

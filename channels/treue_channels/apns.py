@@ -28,7 +28,7 @@ from treue.channel import (
 )
 from treue.clock import utc_now
 from treue.errors import ChannelError
-from treue_channels.http.answers import SETTINGS_PAUSE, asked_pause, our_fault, printable
+from treue_channels.http.answers import SETTINGS_PAUSE, about_us, asked_pause, our_fault, printable
 from treue_channels.http.api import checked_timeout
 from treue_channels.http.http2 import Answer, Fate, Http2, Lost, Post
 from treue_channels.p256 import private_key
@@ -47,8 +47,9 @@ _TOPIC = re.compile(r"[A-Za-z0-9.-]{1,255}")
 _IDS = uuid.uuid5(uuid.NAMESPACE_URL, "treue:apns-id")
 
 _GONE = {"Unregistered", "ExpiredToken"}
-_GONE_OR_OUR_FAULT = {"BadDeviceToken", "DeviceTokenNotForTopic"}
+_WRONG_OR_OUR_FAULT = {"BadDeviceToken", "DeviceTokenNotForTopic"}
 """Also what every token is answered where `topic` or `sandbox` are wrong."""
+_MESSAGE = {"PayloadEmpty", "PayloadTooLarge", "BadCollapseId", "BadExpirationDate", "BadMessageId"}
 _OUR_FAULT = {
     "BadCertificate", "BadCertificateEnvironment", "BadEnvironmentKeyIdInToken", "BadPath", "BadTopic", "Forbidden",
     "InvalidProviderToken", "InvalidPushType", "MethodNotAllowed", "MissingProviderToken", "MissingTopic",
@@ -110,7 +111,7 @@ class Apns:
         return sending.finished()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection; the next batch opens another."""
         self._line.close()
 
     def _round(self, posts: deque[Post], sending: _Sending) -> list[Post]:
@@ -160,8 +161,10 @@ class Apns:
         if answer.status == 200:
             self._proven = True
             return Accepted(answer.headers.get("apns-id", ""))
-        if reason in _GONE or reason in _GONE_OR_OUR_FAULT:
-            return Refused(said, suppress=reason in _GONE or self._proven)
+        if reason in _GONE:
+            return Refused(said, suppress=True)
+        if reason in _WRONG_OR_OUR_FAULT:
+            return Refused(said) if self._proven else about_us(said)
         if reason in _OUR_FAULT or answer.status in (403, 404, 405):
             return our_fault(said)
         return self._trouble(answer, reason, said)
@@ -174,7 +177,9 @@ class Apns:
             return Retry(said, pause)
         if answer.status == 503:
             return Retry(said, pause, everyone=True)
-        return Unknown(said) if answer.status >= 500 else Refused(said)
+        if answer.status >= 500:
+            return Unknown(said)
+        return Refused(said) if reason in _MESSAGE or answer.status == 413 else about_us(said)
 
 
 class ProviderToken:
@@ -200,7 +205,8 @@ class ProviderToken:
         age = now - self._issued_at
         if age < _SOONEST:
             reason = "APNs finds a token too old that was just made: is this machine's clock right?"
-            return Retry(reason, max((_SOONEST - age).total_seconds(), SETTINGS_PAUSE), everyone=True)
+            wait = max((_SOONEST - age).total_seconds(), SETTINGS_PAUSE)
+            return Retry(reason, wait, everyone=True, ours=True)
         self._issue(now)
         return None
 
@@ -239,7 +245,7 @@ class _Sending:
             self.settled(post.number, receipt)
 
     def finished(self) -> list[Receipt]:
-        """Return all receipts."""
+        """Return the receipts of all messages, in their order."""
         return [self._receipts[number] for number in range(len(self._batch))]
 
 

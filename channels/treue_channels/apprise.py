@@ -89,9 +89,9 @@ class Apprise:
             return Refused("With the customer's address in it, a URL is none of Apprise's any more.")
         if not progress.started(message.key):
             return TAKEN_OVER
-        return self._notified(services, message)
+        return self._notify_all(services, message)
 
-    def _notified(self, services: list[Any], message: Outgoing) -> Receipt:
+    def _notify_all(self, services: list[Any], message: Outgoing) -> Receipt:
         """Hand the message to all services; one thread, so that a service without a time limit holds nobody up."""
         text = f"{message.text}\n{message.link}" if message.link else message.text
         self._thread = self._thread or ThreadPoolExecutor(1, "apprise")

@@ -26,7 +26,7 @@ from treue.channel import (
 from treue.channel.stop_words import is_stop
 from treue.channel.telephone import sender_id
 from treue.errors import ChannelError
-from treue_channels.http.answers import HttpAnswer, by_status, our_fault
+from treue_channels.http.answers import HttpAnswer, about_us, by_status
 from treue_channels.http.api import TIMEOUT, HttpRequest, json_request
 from treue_channels.http.callbacks import (
     active_secrets,
@@ -49,7 +49,10 @@ KEY = "treue_key"
 
 _REGION = re.compile(r"b[km]_([a-z]{2}[0-9])_")
 _NUMBER_WRONG = {"SMSInvalidRecipient"}
-_SENDER_WRONG = {"SMSSenderNotConfigured", "SMSUnsupportedFeature", "SenderCategoryNotPermitted"}
+_SENDER_WRONG = {
+    "SMSSenderNotConfigured", "SMSNoEligibleSender", "SMSUnsupportedFeature", "SenderCategoryNotPermitted",
+}  # fmt: skip
+"""Of a sender, a destination and a category; so perhaps of messages like this one alone."""
 _KINDS = {
     "sms.accepted": DeliveryEventKind.accepted,
     "sms.sent": DeliveryEventKind.accepted,
@@ -59,8 +62,9 @@ _KINDS = {
     "sms.expired": DeliveryEventKind.bounced,
     "sms.rejected": DeliveryEventKind.failed,
 }
-_BEFORE_THE_NETWORK = (
-    "provider_unavailable", "insufficient_balance", "sender_unregistered", "blocked_by_fraud_protection",
+_OURS = ("insufficient_balance", "sender_unregistered")
+_NOT_OF_THE_NUMBER = (
+    *_OURS, "provider_unavailable", "blocked_by_fraud_protection", "blocked_by_carrier", "content_rejected",
 )  # fmt: skip
 _DEAD = ("invalid_destination", "landline_unreachable")
 _OPTED_OUT = "recipient_opted_out"
@@ -123,10 +127,12 @@ class Bird(SmsApi):
             return Unknown(reason)
         if name in _NUMBER_WRONG:
             return Refused(reason, suppress=True)
-        return our_fault(reason) if name in _SENDER_WRONG else by_status(answer, reason, self.pause(answer))
+        if answer.status == 422 and text(_error(answer), "param") == "text":
+            return Refused(reason)
+        return about_us(reason) if name in _SENDER_WRONG else by_status(answer, reason, self.pause(answer))
 
     def said(self, answer: HttpAnswer) -> str:
-        """Return Bird's code and words."""
+        """Return Bird's error code, name and message."""
         found = _error(answer)
         return f"{text(found, 'code')} {text(found, 'name')} {found['message']}".strip()
 
@@ -178,15 +184,15 @@ def _status(kind: str, data: Any, found: dict[str, Any], request: Callback) -> l
     if kind not in _KINDS or not sms:
         return []
     at, key = moment(part(found, "timestamp"), request.received_at), text(data, "metadata", KEY, longest=200)
-    unseen = code in _BEFORE_THE_NETWORK
     event = DeliveryEvent(
         id=event_id("bird", sms, kind),
-        kind=DeliveryEventKind.failed if unseen else _KINDS[kind],
+        kind=DeliveryEventKind.failed if code in _NOT_OF_THE_NUMBER else _KINDS[kind],
         at=at,
         key=key,
         provider_id=sms,
         address=text(data, "to"),
         hard=code in _DEAD,
+        ours=code in _OURS,
         status=code or kind.removeprefix("sms."),
         reason=text(data, "error", "description"),
         raw=found,

@@ -60,7 +60,7 @@ KEY_WINDOW = 15 * 60.0
 """Seconds; the shorter of the two that Brevo names."""
 USER = "treue"
 _CUSTOM = "X-Mailin-custom"
-_RECIPIENT = re.compile(r"\bin to\b|\bto is (?:not valid|invalid)|\bto\b.*email.*not valid", re.IGNORECASE)
+_RECIPIENT = re.compile(r"\bemail is not valid in to\b", re.IGNORECASE)
 _SENDER = re.compile(r"\bsender\b", re.IGNORECASE)
 _OUR_FAULT = ("unauthorized", "permission_denied", "account_under_validation", "not_enough_credits")
 
@@ -151,14 +151,14 @@ class Brevo(MailApi):
         code = found.get("code") if isinstance(found, dict) else None
         if code == "duplicate_parameter" and "idempotencykey" in reason.lower():
             return Accepted()
-        if code in _OUR_FAULT or (answer.status == 400 and _SENDER.search(reason)):
+        if code in _OUR_FAULT:
             return our_fault(reason)
-        if answer.status == 400:
-            return Refused(reason, suppress=bool(_RECIPIENT.search(reason)))
+        if answer.status == 400 and _RECIPIENT.search(reason):
+            return Refused(reason, suppress=True)
         return by_status(answer, reason, self.pause(answer))
 
     def said(self, answer: HttpAnswer) -> str:
-        """Return Brevo's code and words."""
+        """Return Brevo's error code and message."""
         found = answer.json()
         return f"{found['code']}: {found['message']}"
 
@@ -242,6 +242,7 @@ def _event(found: dict[str, Any], request: Callback) -> DeliveryEvent | None:
         provider_id=provider_id,
         address=address,
         hard=name == "invalid_email" or (name == "hard_bounce" and is_dead(status, reason, True)),
+        ours=name == "error" and bool(_SENDER.search(reason)),
         status=status or name,
         reason=reason,
         url=link,

@@ -75,14 +75,14 @@ class Calls(PublicCalls):
 
 
 def _signed(message: Outgoing, now: datetime) -> dict[str, str] | Retry:
-    """Return the headers of Standard Webhooks; a secret that is not there is a fault of ours, to be mended."""
+    """Return the Standard Webhooks headers, or a Retry of our own fault where the secret is missing."""
     name = message.data.get("secret", "")
     if not name:
         return {"webhook-id": message.key, "webhook-timestamp": str(int(now.timestamp()))}
     secret = os.environ.get(name, "")
     if not secret:
-        return Retry(f"The environment variable {name} is not set.", SETTINGS_PAUSE)
+        return Retry(f"The environment variable {name} is not set.", SETTINGS_PAUSE, ours=True)
     try:
         return signed_headers(key_of(secret), message.key, now, message.raw)
     except ValueError as error:
-        return Retry(f"The environment variable {name} holds {error}.", SETTINGS_PAUSE)
+        return Retry(f"The environment variable {name} holds {error}.", SETTINGS_PAUSE, ours=True)

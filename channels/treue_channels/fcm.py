@@ -20,7 +20,7 @@ import httpx
 from treue.channel import Accepted, Capabilities, Kind, Outgoing, Receipt, Refused, Retry
 from treue.clock import utc_now
 from treue.errors import ChannelError
-from treue_channels.http.answers import PAUSE, SETTINGS_PAUSE, HttpAnswer, by_status, our_fault, printable
+from treue_channels.http.answers import PAUSE, HttpAnswer, about_us, by_status, our_fault, printable
 from treue_channels.http.api import TIMEOUT, HttpApi, HttpRequest, json_request
 
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
@@ -34,7 +34,7 @@ _TOKEN = re.compile(r"[!-~]{1,4096}")
 _ASKED_AGAIN = 10.0
 """Seconds after which a token server that gave no token is asked again: not by every message."""
 
-_STALE = Retry("FCM does not take our access token (any more).", SETTINGS_PAUSE, everyone=True)
+_STALE = our_fault("FCM does not take our access token (any more).")
 
 
 class Fcm(HttpApi):
@@ -101,7 +101,7 @@ class Fcm(HttpApi):
         return [Accepted(printable(str(name)))]
 
     def said(self, answer: HttpAnswer) -> str:
-        """Return Google's words."""
+        """Return Google's own error message."""
         return " ".join(filter(None, [_code(answer), str(_error(answer)["message"])]))
 
     def problem(self, answer: HttpAnswer) -> Receipt:
@@ -110,9 +110,11 @@ class Fcm(HttpApi):
         if code == "UNREGISTERED":
             return Refused(reason, suppress=True)
         if code == "SENDER_ID_MISMATCH":  # also what every token is answered where the project is wrong
-            return Refused(reason, suppress=self._proven)
+            return Refused(reason) if self._proven else about_us(reason)
         if code == "THIRD_PARTY_AUTH_ERROR":  # the project's APNs key or Web Push key: other tokens are well
-            return Retry(reason, SETTINGS_PAUSE)
+            return about_us(reason)
+        if code == "INVALID_ARGUMENT":  # a token that is none, or the payload
+            return Refused(reason)
         if answer.status == 401:
             return _STALE
         if answer.status == 429:

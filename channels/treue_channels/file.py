@@ -66,7 +66,7 @@ class File:
             if not target.exists():
                 _create(target, self._content(message))
         except OSError as error:
-            return Retry(f"Could not write {target}: {error.strerror or error}")
+            return Retry(f"Could not write {target}: {error.strerror or error}", ours=True)
         return Accepted(target.name)
 
     def _content(self, message: Outgoing) -> bytes:

@@ -8,6 +8,7 @@ believed, and the address is the one we sent to, not the one they name.
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
@@ -26,7 +27,7 @@ from treue.channel import (
 )
 from treue.clock import utc_now
 from treue.errors import ChannelError
-from treue_channels.http.answers import HttpAnswer, asked_pause, by_status, our_fault
+from treue_channels.http.answers import HttpAnswer, about_us, asked_pause, by_status, our_fault
 from treue_channels.http.api import TIMEOUT, HttpRequest, basic_authorization, form_request
 from treue_channels.http.callbacks import (
     active_secrets,
@@ -39,7 +40,16 @@ from treue_channels.http.callbacks import (
     same,
     text,
 )
-from treue_channels.http.mail import ADDRESS, EVENTS, KEY, MailApi, ascii_domain, is_dead, tags
+from treue_channels.http.mail import (
+    ADDRESS,
+    EVENTS,
+    KEY,
+    NOT_THE_ADDRESS,
+    MailApi,
+    ascii_domain,
+    is_dead,
+    tags,
+)
 
 AT_ONCE = 16
 
@@ -56,8 +66,10 @@ _KINDS = {
     "complained": DeliveryEventKind.complained,
     "unsubscribed": DeliveryEventKind.unsubscribed,
 }
+_WRONG_RECIPIENT = re.compile(r"['\"`]?to['\"`]? parameter is not a valid address", re.IGNORECASE)
 _NOT_TRIED = "suppress-"
 _BOUNCED_BEFORE = "suppress-bounce"
+_BLOCKED = "espblock"
 
 
 class Mailgun(MailApi):
@@ -116,8 +128,10 @@ class Mailgun(MailApi):
     def problem(self, answer: HttpAnswer) -> Receipt:
         """Return what a refusal means: the recipient's fault, the sender's, or by its status."""
         reason = self.reason(answer)
-        if answer.status == 400 and "not a valid address" in reason:
-            return our_fault(reason) if "from parameter" in reason else Refused(reason, suppress=True)
+        if answer.status == 400 and _WRONG_RECIPIENT.match(text(answer.json(), "message")):
+            return Refused(reason, suppress=True)
+        if answer.status == 403 and "authorized recipients" in reason:  # of a sandbox, of an unpaid account
+            return about_us(reason)
         return by_status(answer, reason, self.pause(answer))
 
     def pause(self, answer: HttpAnswer) -> float:
@@ -139,7 +153,7 @@ class Mailgun(MailApi):
 
 
 def _event(found: Any, token: str, request: Callback) -> DeliveryEvent | None:
-    """Return the event a callback tells, or None for one that is none to us or not of a message of ours."""
+    """Return the event a callback tells, or None where it is of no interest or not about a message of ours."""
     kind, key = _kind(found), text(found, "user-variables", KEY)
     if kind is None or not key:
         return None
@@ -152,7 +166,8 @@ def _event(found: Any, token: str, request: Callback) -> DeliveryEvent | None:
         key=key,
         provider_id=text(found, "message", "headers", "message-id").strip("<>"),
         hard=_is_hard(found, status, said),
-        status=status or text(found, "delivery-status", "code") or text(found, "reason"),
+        ours=kind is DeliveryEventKind.failed and text(found, "event") == "rejected",
+        status=status or _status(found),
         reason=said or text(found, "reject", "reason") or text(found, "reason"),
         url=text(found, "url", longest=2_000),
         raw=found,
@@ -166,6 +181,13 @@ def _kind(found: Any) -> DeliveryEventKind | None:
     if text(found, "severity") == "temporary":
         return DeliveryEventKind.deferred
     return DeliveryEventKind.failed if text(found, "reason").startswith(_NOT_TRIED) else kind
+
+
+def _status(found: Any) -> str:
+    """Return Mailgun's own code; where a provider of mailboxes blocks the sender, one that speaks for the address."""
+    if text(found, "reason") == _BLOCKED:
+        return NOT_THE_ADDRESS
+    return text(found, "delivery-status", "code") or text(found, "reason")
 
 
 def _is_hard(found: Any, status: str, said: str) -> bool:

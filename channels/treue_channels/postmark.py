@@ -23,7 +23,7 @@ from treue.channel import (
     Refused,
     Retry,
 )
-from treue_channels.http.answers import HttpAnswer, by_status, our_fault
+from treue_channels.http.answers import HttpAnswer, about_us, by_status, our_fault
 from treue_channels.http.api import TIMEOUT, HttpRequest, json_request
 from treue_channels.http.callbacks import (
     active_secrets,
@@ -39,6 +39,7 @@ from treue_channels.http.mail import (
     ADDRESS,
     EVENTS,
     KEY,
+    NOT_THE_ADDRESS,
     MailApi,
     encoded,
     enhanced_status,
@@ -55,8 +56,10 @@ BATCH = 500
 _RECIPIENT = re.compile(r"(?:Invalid|Error\s+parsing)\s+'To'", re.IGNORECASE)
 _INACTIVE = re.compile(r"inactive addresses", re.IGNORECASE)
 _INVALID, _SUPPRESSED, _TOO_FAST, _MAINTENANCE = 300, 406, 429, 100
-# A wrong token; the sender is not (yet) ours; no credits; the account waits or may not send; an unknown stream.
-_OUR_FAULT = {10, 400, 401, 405, 412, 413, 1235}
+_FORBIDDEN_ATTACHMENT = 411
+_OUR_FAULT = {10, 405, 413}  # a wrong token; no credits; the account may not send
+# The sender is not (yet) ours (400, 401); the account waits, and may only write to its own domain (412); an unknown stream
+# (1235): all these may be true of messages like this one alone, and so may what nobody knows.
 
 _KINDS = {
     "Delivery": DeliveryEventKind.delivered,
@@ -82,6 +85,8 @@ _BOUNCES = {
 }
 """What Postmark calls a bounce; those left out (answers of people and machines, its own tests) are none."""
 _HARD = ("HardBounce", "BadEmailAddress")
+_OURS = ("SMTPApiError", "TemplateRenderingFailed")
+_FILTERED = ("Blocked", "DMARCPolicy", "SpamNotification", "VirusNotification")
 
 
 class Postmark(MailApi):
@@ -92,6 +97,7 @@ class Postmark(MailApi):
     """
 
     provider = "Postmark"
+    either_name_or_address = _RECIPIENT
     capabilities = Capabilities(
         "email", batch=BATCH, at_once=2, attachments=True, callbacks=EVENTS, address=ADDRESS
     )
@@ -129,7 +135,7 @@ class Postmark(MailApi):
         return by_status(answer, self.reason(answer), self.pause(answer))
 
     def said(self, answer: HttpAnswer) -> str:
-        """Return Postmark's code and words."""
+        """Return Postmark's error code and message."""
         found = answer.json()
         return f"{found['ErrorCode']} {found['Message']}"
 
@@ -165,11 +171,13 @@ class Postmark(MailApi):
             return Refused(reason, suppress=True)
         if code == 0:
             return Accepted(str(found["MessageID"]))
-        if code in _OUR_FAULT or (code == _INVALID and "'From'" in said):
+        if code in _OUR_FAULT:
             return our_fault(reason)
         if code in (_TOO_FAST, _MAINTENANCE):
             return Retry(reason, self.pause(answer), everyone=True)
-        return Refused(reason, suppress=code == _INVALID and bool(_RECIPIENT.match(said)))
+        if code == _INVALID and _RECIPIENT.match(said):
+            return Refused(reason, suppress=True)
+        return Refused(reason) if code == _FORBIDDEN_ATTACHMENT else about_us(reason)
 
 
 def _attachment(attachment: Attachment) -> dict[str, str]:
@@ -198,7 +206,8 @@ def _event(found: dict[str, Any], request: Callback) -> DeliveryEvent | None:
         provider_id=provider_id,
         address=text(found, "Recipient") or text(found, "Email"),
         hard=text(found, "Type") in _HARD and is_dead(status, text(found, "Details"), True),
-        status=status or text(found, "Type"),
+        ours=text(found, "Type") in _OURS,
+        status=status or (NOT_THE_ADDRESS if text(found, "Type") in _FILTERED else text(found, "Type")),
         reason=text(found, "Details") or text(found, "Description"),
         url=url,
         raw=found,

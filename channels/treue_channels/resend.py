@@ -26,7 +26,7 @@ from treue.channel import (
 )
 from treue.clock import utc_now
 from treue.errors import ChannelError
-from treue_channels.http.answers import HttpAnswer, asked_pause, by_status, our_fault
+from treue_channels.http.answers import HttpAnswer, about_us, asked_pause, by_status, our_fault
 from treue_channels.http.api import TIMEOUT, HttpRequest, json_request, runs
 from treue_channels.http.callbacks import (
     active_secrets,
@@ -60,6 +60,8 @@ KEY_WINDOW = 24 * 3600.0
 REQUESTS_A_SECOND = 2.0
 """What Resend takes by default (docs/api-reference/rate-limit)."""
 _QUOTA_PAUSE = 3600.0
+_WRONG_KEY = "API key is invalid"
+_RECIPIENT = re.compile(r"Invalid `to`")
 _UNTAGGABLE = re.compile(r"[^A-Za-z0-9_-]")
 
 _KINDS = {
@@ -83,6 +85,7 @@ class Resend(MailApi):
     """
 
     provider = "Resend"
+    either_name_or_address = _RECIPIENT
     capabilities = Capabilities(
         "email",
         at_once=2,
@@ -144,8 +147,12 @@ class Resend(MailApi):
             return Retry(reason)
         if name == "invalid_idempotent_request":  # it was taken before, when the template said something else
             return Accepted()
+        if _WRONG_KEY in reason:  # which comes as a 400, a 401 or a 403
+            return our_fault(reason)
         if answer.status in (400, 422):
             return self._refused(reason)
+        if answer.status == 403:  # a domain that is not verified; or that one may only write to oneself
+            return about_us(reason)
         return by_status(answer, reason, self.pause(answer))
 
     def pause(self, answer: HttpAnswer) -> float:
@@ -162,9 +169,7 @@ class Resend(MailApi):
     def _refused(self, said: str) -> Receipt:
         """Return the receipt for a mail that Resend finds wrong; it names the field in backticks."""
         reason = self.redacted(said)
-        if "`from`" in reason:
-            return our_fault(reason)
-        return Refused(reason, suppress="Invalid `to`" in reason)
+        return Refused(reason, suppress=True) if _RECIPIENT.search(reason) else about_us(reason)
 
 
 def _require_keys(secrets: Sequence[str]) -> None:

@@ -26,7 +26,7 @@ from treue.channel import (
     Refused,
 )
 from treue.clock import utc_now
-from treue_channels.http.answers import HttpAnswer, asked_pause, by_status, our_fault
+from treue_channels.http.answers import HttpAnswer, about_us, asked_pause, by_status
 from treue_channels.http.api import TIMEOUT, HttpRequest, json_request
 from treue_channels.http.callbacks import (
     active_secrets,
@@ -42,6 +42,7 @@ from treue_channels.http.mail import (
     ADDRESS,
     EVENTS,
     KEY,
+    NOT_THE_ADDRESS,
     MailApi,
     encoded,
     is_dead,
@@ -69,8 +70,12 @@ _KINDS = {
 }
 _BEHIND_THE_ID = re.compile(r"\.(?=filter|recv)")
 """Where the id of Mail Send ends in that of an event; behind it are SendGrid's own machines."""
+_RECIPIENT = re.compile(r"personalizations\.\d+\.to\.\d+\.email")
 _DEAD_BEFORE = ("bounced address", "invalid")
 """Why SendGrid drops a mail unsent because the address is dead: it bounced earlier, or is none."""
+
+
+_DROPPED_FOR_US = ("recipient list over package quota", "invalid smtpapi header")
 
 
 class SendGrid(MailApi):
@@ -111,15 +116,15 @@ class SendGrid(MailApi):
 
     def problem(self, answer: HttpAnswer) -> Receipt:
         """Return what a refusal means: the recipient's fault, the sender's, or by its status."""
-        fields = [str(error.get("field")) for error in _errors(answer)] if answer.status == 400 else []
-        if any(field.startswith("from") for field in fields):
-            return our_fault(self.reason(answer))
-        if any(field.startswith("personalizations") and field.endswith("email") for field in fields):
+        fields = [str(error.get("field")) for error in _errors(answer)]
+        if any(field.startswith("from") for field in fields) and answer.status in (400, 403):
+            return about_us(self.reason(answer))
+        if answer.status == 400 and any(_RECIPIENT.fullmatch(field) for field in fields):
             return Refused(self.reason(answer), suppress=True)
         return by_status(answer, self.reason(answer), self.pause(answer))
 
     def said(self, answer: HttpAnswer) -> str:
-        """Return SendGrid's words."""
+        """Return SendGrid's own error messages."""
         return "; ".join(f"{error.get('field') or ''} {error['message']}" for error in _errors(answer))
 
     def pause(self, answer: HttpAnswer) -> float:
@@ -209,7 +214,8 @@ def _event(found: dict[str, Any], request: Callback) -> DeliveryEvent | None:
         provider_id=provider_id,
         address=text(found, "email"),
         hard=_is_hard(name, found, status, reason),
-        status=status or text(found, "type"),
+        ours=name == "dropped" and reason.lower() in _DROPPED_FOR_US,
+        status=status or (NOT_THE_ADDRESS if text(found, "type") == "blocked" else text(found, "type")),
         reason=reason,
         url=text(found, "url", longest=2_000),
         raw=found,

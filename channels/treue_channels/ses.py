@@ -32,6 +32,7 @@ from treue_channels.http.mail import (
     ADDRESS,
     EVENTS,
     KEY,
+    NOT_THE_ADDRESS,
     MailApi,
     ascii_domain,
     enhanced_status,
@@ -69,6 +70,7 @@ _ABOUT = {
 }
 """Under which key the details lie, where that is not the event's name in small letters."""
 _RECIPIENTS = ("bouncedRecipients", "complainedRecipients", "delayedRecipients", "recipients")
+_NOT_THE_ADDRESS = ("ContentRejected", "AttachmentRejected", "MessageTooLarge")
 _ON_OUR_LIST = "OnAccountSuppressionList"
 
 
@@ -134,7 +136,7 @@ class Ses(MailApi):
         reason, type_ = self.reason(answer), _type(answer)
         if type_ in _TOO_FAST:
             return Retry(reason, self.pause(answer), everyone=True)
-        if type_ in _OUR_FAULT or (type_ == "MessageRejected" and "not verified" in reason):
+        if type_ in _OUR_FAULT:
             return our_fault(reason)
         return by_status(answer, reason, self.pause(answer))
 
@@ -225,8 +227,8 @@ def _events(found: dict[str, Any], id_: str, request: Callback) -> list[Delivery
             provider_id=text(found, "mail", "messageId"),
             address=address,
             hard=kind is DeliveryEventKind.bounced and _is_hard(details, status, said),
-            status=status
-            or " ".join(filter(None, (text(details, "bounceType"), text(details, "bounceSubType")))),
+            ours=name == "Rendering Failure",
+            status=status or _status(details),
             reason=said or _reason(details),
             url=text(details, "link", longest=2_000),
             raw=found,
@@ -261,6 +263,12 @@ def _recipients(found: Any, details: Any) -> list[tuple[str, str, str]]:
         )
         for one in each
     ]
+
+
+def _status(details: Any) -> str:
+    """Return Amazon's own words for a bounce that has no code; a code that speaks for the address where they do."""
+    type_, subtype = text(details, "bounceType"), text(details, "bounceSubType")
+    return NOT_THE_ADDRESS if subtype in _NOT_THE_ADDRESS else " ".join(filter(None, (type_, subtype)))
 
 
 def _is_hard(details: Any, status: str, said: str) -> bool:

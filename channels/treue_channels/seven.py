@@ -29,7 +29,7 @@ from treue.channel import (
 )
 from treue.channel.stop_words import is_stop
 from treue.channel.telephone import sender_id
-from treue_channels.http.answers import SETTINGS_PAUSE, HttpAnswer, by_status, our_fault
+from treue_channels.http.answers import HttpAnswer, about_us, by_status, our_fault
 from treue_channels.http.api import TIMEOUT, HttpRequest, json_request
 from treue_channels.http.callbacks import (
     active_secrets,
@@ -54,7 +54,8 @@ TOMORROW = 21_600.0
 _RATE = 10.0  # a second and account: help.seven.io, "Message Throughput Limit"
 _TAKEN, _NOT_ALL = 100, 101
 _NUMBER_WRONG, _SENDER_OR_COUNTRY, _FULL_FOR_TODAY = 202, 201, 403
-_REFUSED = {301, 304, 305, 400, 401, 402}  # a field is missing; too long; the same text again at once
+_REFUSED = {301, 305, 401, 402}  # no number, no text; too long; the same text again at once
+_OF_THE_REQUEST = {304, 400}  # its type
 _OUR_FAULT = {300, 306, 500, 900, 901, 902, 903}  # key, sender, credit, signature, rights, IP address
 
 _STATUSES = {
@@ -129,8 +130,8 @@ class Seven(SmsApi):
             return our_fault(reason)
         if code == _FULL_FOR_TODAY:
             return Retry(reason, TOMORROW)
-        if code == _SENDER_OR_COUNTRY:
-            return Retry(reason, SETTINGS_PAUSE)
+        if code == _SENDER_OR_COUNTRY or code in _OF_THE_REQUEST:
+            return about_us(reason)
         if code == _NUMBER_WRONG or code in _REFUSED:
             return Refused(reason, suppress=code == _NUMBER_WRONG)
         return Unknown(reason)

@@ -30,7 +30,7 @@ from treue.channel import (
 from treue.channel.stop_words import is_stop
 from treue.channel.telephone import sender_id
 from treue.errors import ChannelError
-from treue_channels.http.answers import SETTINGS_PAUSE, HttpAnswer, by_status, our_fault
+from treue_channels.http.answers import HttpAnswer, about_us, by_status, our_fault
 from treue_channels.http.api import TIMEOUT, HttpRequest, basic_authorization, form_request
 from treue_channels.http.callbacks import (
     active_secrets,
@@ -59,9 +59,24 @@ _SERVICE = re.compile(r"MG[0-9a-f]{32}")
 
 _OPTED_OUT = 21610
 _DEAD = {21211, 21614, 21635}  # no valid number; no mobile number; a landline
+_MESSAGE = {21602, 21605, 21617, 21618, 21619}  # no text; too long; a text that cannot be sent
 _QUEUE_FULL = 21611
-_SERVICE_WRONG = {21701, 21703}  # no such messaging service; it has no senders
-_SENDER_WRONG = {21212, 21603, 21606, 21659, 21660, 21661}
+_ACCOUNT_WRONG = {
+    20003,
+    20005,
+    20006,
+    20010,
+    10001,
+    21701,
+    21702,
+    21704,
+    21705,
+}  # key, account, messaging service
+_GIVEN_UP_FOR_US = {
+    30001, 30002, 30010, 30018, 30022, 30023, 30024, 30027, 30032, 30033, 30034, 30035,
+}  # fmt: skip
+"""Our queue, account, price, sender or its registration. With codes from 21000 to 21999, of requests, they come later."""
+_FILTERED = 30007
 
 _STATUSES = {
     "accepted": DeliveryEventKind.accepted,
@@ -73,6 +88,7 @@ _STATUSES = {
     "failed": DeliveryEventKind.failed,
     "canceled": DeliveryEventKind.failed,
 }
+_NOT_DELIVERED = (DeliveryEventKind.bounced, DeliveryEventKind.failed)
 _UNKNOWN_HANDSET, _LANDLINE = "30005", "30006"
 
 
@@ -127,7 +143,8 @@ class Twilio(SmsApi):
     def problem(self, answer: HttpAnswer) -> Receipt:
         """Return what Twilio's error code means (twilio.com/docs/api/errors), else what the status does.
 
-        A sender that is wrong may be so for this destination alone: such a message is tried again by itself.
+        What is neither of the number nor of the text is about us, and mostly for a destination alone: a sender, a
+        country that is not switched on (21408), a number that a trial account may not write to (21608).
         """
         found, reason = answer.json(), self.reason(answer)
         code = found.get("code") if isinstance(found, dict) and answer.status < 500 else None
@@ -135,14 +152,16 @@ class Twilio(SmsApi):
             return Refused(reason, suppress=True)
         if code == _QUEUE_FULL:
             return Retry(reason, self.pause(answer), everyone=True)
-        if code in _SERVICE_WRONG:
+        if code in _MESSAGE:
+            return Refused(reason)
+        if code in _ACCOUNT_WRONG:
             return our_fault(reason)
-        if code in _SENDER_WRONG:
-            return Retry(reason, SETTINGS_PAUSE)
+        if code is not None and answer.status == 403:
+            return about_us(reason)
         return by_status(answer, reason, self.pause(answer))
 
     def said(self, answer: HttpAnswer) -> str:
-        """Return Twilio's code and words."""
+        """Return Twilio's error code and message."""
         found = answer.json()
         return f"{found['code']} {found['message']}"
 
@@ -185,7 +204,7 @@ def _sid(text_: str, pattern: re.Pattern[str], option: str) -> str:
 
 
 def _origin(sender: str, service: str) -> dict[str, str]:
-    """Return whom SMS come from: a sender, a messaging service that has some, or a service with one of its senders."""
+    """Return where SMS come from: a sender, a messaging service with senders, or a service with one of its senders."""
     through = {"MessagingServiceSid": _sid(service, _SERVICE, "messaging_service")} if service else {}
     return through if service and not sender else {**through, "From": sender_id(sender, " +-_&")}
 
@@ -195,6 +214,9 @@ def _status(found: dict[str, str], request: Callback) -> list[DeliveryEvent]:
     kind = _STATUSES.get(said)
     if kind is None or not sid:
         return []
+    ours = kind in _NOT_DELIVERED and _is_about_us(code)
+    if kind in _NOT_DELIVERED and (ours or code == str(_FILTERED)):
+        kind = DeliveryEventKind.failed
     key, address = query_parameter(request, "key")[:200], text(found, "To")
     event = DeliveryEvent(
         id=event_id("twilio", sid, said),
@@ -203,7 +225,8 @@ def _status(found: dict[str, str], request: Callback) -> list[DeliveryEvent]:
         key=key,
         provider_id=sid,
         address=address,
-        hard=kind not in (DeliveryEventKind.accepted, DeliveryEventKind.delivered) and _is_dead(code, found),
+        hard=kind in _NOT_DELIVERED and _is_dead(code, found),
+        ours=ours,
         status=code or said,
         reason=text(found, "ErrorMessage"),
         raw=found,
@@ -215,6 +238,14 @@ def _status(found: dict[str, str], request: Callback) -> list[DeliveryEvent]:
         event,
         *stopped(event_id("twilio", sid, "stop"), address, request.received_at, words, found, key),
     ]
+
+
+def _is_about_us(code: str) -> bool:
+    """Whether Twilio gave a message up for our sender or account."""
+    number = int(code) if code.isascii() and code.isdigit() and len(code) == 5 else 0
+    if number // 1000 == 21:
+        return number not in _DEAD | _MESSAGE | {_OPTED_OUT}
+    return number in _ACCOUNT_WRONG | _GIVEN_UP_FOR_US
 
 
 def _is_dead(code: str, found: Mapping[str, Any]) -> bool:

@@ -60,6 +60,11 @@ _THROTTLED, _OPTED_OUT = 1000, 1240
 _DEAD = {1050, 1170, 1190}  # barred; no number; no longer in use
 _PERHAPS, _LATER = 1030, {1100, 1241}  # an internal error; certainly not submitted, too many at once
 _SETTINGS = {1060, 1070, 1080, 1110, 1140}  # the account is barred, without credit, or not set up for this
+_SENDER, _DEMO = (
+    1120,
+    1160,
+)  # a sender that the country does not take; a number that a demo account may not write to
+_TOO_LONG, _FILTERED = 1090, {1210, 1270}  # taken for spam, or for nothing for children
 _FROM_THE_NETWORK = 1180
 """Codes from here on are the network's, those before are Vonage's own."""
 
@@ -127,8 +132,10 @@ class Vonage(SmsApi):
         """Return what Vonage's code means (developer.vonage.com/en/api-errors/messages), else what the status does."""
         found, reason = answer.json(), self.reason(answer)
         code = _code(found) if answer.status < 500 else 0
-        if code == _OPTED_OUT or code in _DEAD or _blames_the_number(found):
+        if code == _OPTED_OUT or code in _DEAD or _blames(found, "to"):
             return Refused(reason, suppress=True)
+        if code == _TOO_LONG or _blames(found, "text"):
+            return Refused(reason)
         if code == _THROTTLED:
             return Retry(reason, self.pause(answer), everyone=True)
         if code == _PERHAPS:
@@ -138,7 +145,7 @@ class Vonage(SmsApi):
         return our_fault(reason) if code in _SETTINGS else by_status(answer, reason, self.pause(answer))
 
     def said(self, answer: HttpAnswer) -> str:
-        """Return Vonage's code and words."""
+        """Return Vonage's error code, title and detail."""
         found = answer.json()
         return f"{_code(found) or ''} {found['title']} {text(found, 'detail')}".strip()
 
@@ -152,10 +159,10 @@ class Vonage(SmsApi):
         return [event for events in found for event in events]
 
 
-def _blames_the_number(found: Any) -> bool:
-    """Whether `to` alone is what a 422 objects to."""
+def _blames(found: Any, parameter: str) -> bool:
+    """Whether one parameter alone is what a 422 objects to."""
     named = part(found, "invalid_parameters")
-    return isinstance(named, list) and [text(one, "name") for one in named] == ["to"]
+    return isinstance(named, list) and [text(one, "name") for one in named] == [parameter]
 
 
 def _code(found: Any) -> int:
@@ -171,7 +178,7 @@ def _status(found: dict[str, Any], request: Callback) -> list[DeliveryEvent]:
     kind = _STATUSES.get(said)
     if kind is None or not uuid:
         return []
-    if kind is DeliveryEventKind.bounced and 0 < code < _FROM_THE_NETWORK:
+    if kind is DeliveryEventKind.bounced and (0 < code < _FROM_THE_NETWORK or code in _FILTERED):
         kind = DeliveryEventKind.failed
     at, key = moment(part(found, "timestamp"), request.received_at), text(found, "client_ref", longest=200)
     number = international(text(found, "to"))
@@ -183,6 +190,7 @@ def _status(found: dict[str, Any], request: Callback) -> list[DeliveryEvent]:
         provider_id=uuid,
         address=number if is_e164(number) else "",
         hard=kind in (DeliveryEventKind.bounced, DeliveryEventKind.failed) and code in _DEAD,
+        ours=kind is DeliveryEventKind.failed and code in {*_SETTINGS, _SENDER, _DEMO},
         status=str(code) if code else said,
         reason=text(found, "error", "detail"),
         raw=found,

@@ -36,6 +36,7 @@ from treue_channels.http.callbacks import (
 )
 from treue_channels.http.standard_webhooks import key_of, require_standard, signed_headers
 
+_REFUSED = (400, 409, 410, 413, 422)
 _KINDS = {kind.value: kind for kind in DeliveryEventKind}
 
 
@@ -83,15 +84,16 @@ class Webhook(HttpApi):
         return [Accepted(text(answer.json(), "id"))]
 
     def said(self, answer: HttpAnswer) -> str:
-        """Return the gateway's words."""
+        """Return the gateway's own explanation."""
         return str(answer.json()["reason"])
 
     def problem(self, answer: HttpAnswer) -> Receipt:
         """Return what a no means; the gateway may add that the address is dead, as `"suppress": true`."""
-        receipt = super().problem(answer)
+        if answer.status not in _REFUSED:
+            return super().problem(answer)
         told = answer.json()
         dead = isinstance(told, dict) and told.get("suppress") is True
-        return replace(receipt, suppress=dead) if isinstance(receipt, Refused) else receipt
+        return Refused(self.reason(answer), suppress=dead)
 
     def read_receipts(self, request: Callback) -> list[DeliveryEvent]:
         """Return what the gateway tells: one event, or a list of them."""

@@ -19,7 +19,7 @@ import httpcore
 from treue.channel import Accepted, Capabilities, Kind, Outgoing, Receipt, Refused, Retry, Unknown
 from treue.clock import utc_now
 from treue.errors import ChannelError
-from treue_channels.http.answers import SETTINGS_PAUSE, HttpAnswer, asked_pause, printable
+from treue_channels.http.answers import HttpAnswer, about_us, asked_pause, printable
 from treue_channels.http.public_calls import AT_ONCE, PublicCall, PublicCalls, host_of
 from treue_channels.http.public_network import Resolve, look_up
 from treue_channels.p256 import private_key
@@ -43,7 +43,6 @@ SECONDS = 10.0
 _CONTACT = re.compile(r"[^@\s<>]+@[^@\s<>.]+(?:\.[^@\s<>.]+)+")
 """Apple takes no address at localhost (reported: web-push-libs/web-push issue 947)."""
 _CLAIMED = 12 * 3600
-_REFUSED_KEY = (401, 403)
 _TOO_MANY = (406, 429)  # 406 is how Windows' service says it
 
 
@@ -120,11 +119,11 @@ class WebPush(PublicCalls):
             return Accepted(printable(answer.headers.get("location", "")))
         if answer.status in (404, 410):
             return Refused(reason, suppress=True)
-        if answer.status in _REFUSED_KEY:
-            return Retry(reason, SETTINGS_PAUSE)
         if answer.status in _TOO_MANY or answer.status == 503:
             return Retry(reason, asked_pause(answer.headers, self._clock()))
-        return Unknown(reason) if answer.status >= 500 else Refused(reason)
+        if answer.status >= 500:
+            return Unknown(reason)
+        return Refused(reason) if answer.status == 413 else about_us(reason)
 
     def _sealed(self, document: bytes, endpoint: str, p256dh: str, auth: str) -> tuple[bytes, str]:
         """Return the encrypted body and the header of VAPID. Raises ValueError where the key is none."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Protocol, cast
@@ -18,39 +17,15 @@ from prefect import Flow, State, Task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed
 
-from treue.engine.versions import Version
-from treue.plan.stages import Plan, Stage
+from treue.engine.versions.versions import Version
+from treue.language.steps import Effort, Stage
+from treue.plan.plan import Plan
 
 ENTER, DELIVER = "enter", "deliver"
-"""The two tasks that no step stands for: letting customers in and out, and sending what the outbox holds."""
+"""The two tasks that no step stands for: telling who was let in and out, and sending what the outbox holds."""
 
 
-@dataclass(frozen=True)
-class Effort:
-    """How often a task is tried again, after how many seconds, and after how many it counts as failed."""
-
-    retries: int
-    delay: float
-    timeout: float
-
-
-EFFORT = {
-    "enter": Effort(2, 1.0, 1_800.0),
-    "deliver": Effort(1, 5.0, 6 * 3_600.0),
-    "send": Effort(2, 1.0, 3_600.0),
-    "wait": Effort(2, 1.0, 1_800.0),
-    "wait_until": Effort(2, 1.0, 1_800.0),
-    "wait_date": Effort(2, 1.0, 1_800.0),
-    "wait_for": Effort(2, 1.0, 3_600.0),
-    "choose": Effort(2, 1.0, 3_600.0),
-    "split": Effort(2, 1.0, 1_800.0),
-    "set": Effort(2, 1.0, 3_600.0),
-    "emit": Effort(2, 1.0, 3_600.0),
-    "call": Effort(2, 1.0, 1_800.0),
-    "start": Effort(2, 1.0, 1_800.0),
-    "stop": Effort(2, 1.0, 1_800.0),
-}
-"""By kind of stage. Trying again is safe: every batch is one transaction, and the outbox knows each message."""
+DOOR, DELIVERY = Effort(), Effort(retries=1, delay=5.0, timeout=6 * 3_600.0)
 
 
 class Work(Protocol):
@@ -59,10 +34,10 @@ class Work(Protocol):
     version: Version
 
     async def at_the_door(self) -> bool:
-        """Whether anybody waits to be let in or out."""
+        """Whether anybody has been let in or out."""
 
     async def take_in(self) -> int:
-        """Let them in or out."""
+        """Return how many that were."""
 
     def older(self) -> AsyncIterator[Work]:
         """Yield the work on the journey's other versions that have somebody due."""
@@ -84,8 +59,8 @@ _work: ContextVar[Work] = ContextVar("treue_work")
 
 
 @contextmanager
-def working(work: Work) -> Iterator[None]:
-    """Give the flow that is called inside its work."""
+def use_work(work: Work) -> Iterator[None]:
+    """Set the work that flows called inside the block do."""
     token = _work.set(work)
     try:
         yield
@@ -95,28 +70,33 @@ def working(work: Work) -> Iterator[None]:
 
 async def run_flow(work: Work, now: datetime) -> None:
     """Run the flow of a version on its work, as one flow run."""
-    with working(work):
-        flow = cast("Callable[..., Awaitable[Any]]", compiled(work.version.plan, work.version.hash))
+    with use_work(work):
+        flow = cast("Callable[..., Awaitable[Any]]", build_flow(work.version.plan, work.version.hash))
         await flow(at=now)
 
 
 @lru_cache(maxsize=512)
-def compiled(plan: Plan, content_hash: str) -> Flow[..., Any]:
-    """Return the flow of a plan: named after the journey, its version the plan's hash."""
+def build_flow(plan: Plan, content_hash: str) -> Flow[..., Any]:
+    """Build the flow of a plan, named after the journey, with the plan's hash as its version."""
     tasks = stage_tasks(plan)
-    enter, deliver = _task(ENTER, EFFORT[ENTER], _enter), _task(DELIVER, EFFORT[DELIVER], _deliver)
+    enter, deliver = _task(ENTER, DOOR, _enter), _task(DELIVER, DELIVERY, _deliver)
 
     async def journey(at: datetime) -> State[None]:
         work, ran = _work.get(), 0
+        failed: list[Exception] = []
         if await work.at_the_door():
             await enter()
         async for older in work.older():
-            await run_flow(older, at)
+            with _collect_failure(failed):
+                await run_flow(older, at)
         async for stage in work.stages():
-            await tasks[stage.id]()
+            with _collect_failure(failed):
+                await tasks[stage.id]()
             ran += 1
         if await work.in_the_outbox():
             await deliver()
+        if failed:
+            raise failed[0]
         return Completed(message=f"{ran} of {len(tasks)} steps had somebody due.")
 
     journey.__name__ = journey.__qualname__ = plan.journey
@@ -131,6 +111,15 @@ def compiled(plan: Plan, content_hash: str) -> Flow[..., Any]:
     )
 
 
+@contextmanager
+def _collect_failure(failed: list[Exception]) -> Iterator[None]:
+    """Collect an exception for later, so that one failing step stops neither the others nor delivery."""
+    try:
+        yield
+    except Exception as error:
+        failed.append(error)
+
+
 def stage_tasks(plan: Plan) -> dict[str, Task[..., Any]]:
     """Return the tasks of a plan's stages by step id, in the plan's order."""
     return {stage.id: _stage_task(stage) for stage in plan.stages}
@@ -143,20 +132,20 @@ def _description(plan: Plan) -> str:
 
 def _stage_task(stage: Stage) -> Task[..., Any]:
     async def act() -> str:
-        return _counted(await _work.get().advance(stage), "customer")
+        return _quantity(await _work.get().advance(stage), "customer")
 
-    return _task(stage.id, EFFORT[stage.kind], act)
+    return _task(stage.id, stage.effort, act)
 
 
 async def _enter() -> str:
-    return _counted(await _work.get().take_in(), "arrival") + " dealt with"
+    return _quantity(await _work.get().take_in(), "arrival") + " dealt with"
 
 
 async def _deliver() -> str:
     return await _work.get().deliver()
 
 
-def _counted(number: int, what: str) -> str:
+def _quantity(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 

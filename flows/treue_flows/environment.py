@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
+
+from treue.workspace.files import read_or_make_secret
 
 OURS = "TREUE_PREFECT"
 """Marks an API address in the environment as one that Treue put there itself."""
 
 PORT = "TREUE_PREFECT_PORT"
 """The port of the Prefect server that Treue starts; 4200 where it is free, else any free one."""
+
+AUTH = "PREFECT_SERVER_API_AUTH_STRING"
+AUTH_FILE = "auth_string"
 
 _SETTINGS = {
     # Nothing is told to anybody outside.
@@ -18,6 +24,7 @@ _SETTINGS = {
     "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     "PREFECT_SERVER_UI_API_URL": "/api",  # on whatever port
+    "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "",  # pages of other sites; the UI is of the server's own
     # Measured: with these a server takes in two to three times as many task runs.
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
@@ -46,12 +53,27 @@ def prepare(state: Path) -> Path:
     return home
 
 
-def point_to(url: str) -> None:
+def auth_file(home: Path) -> Path | None:
+    """Return where the auth string lies that Treue makes for its server, or None where the user has set one."""
+    return None if os.environ.get(AUTH) else home / AUTH_FILE
+
+
+def auth_string(home: Path) -> str:
+    """Return what the server that Treue starts asks for, as `user:password`."""
+    path = auth_file(home)
+    if path is None:
+        return os.environ[AUTH]
+    return read_or_make_secret(path, lambda: f"treue:{secrets.token_urlsafe(32)}\n".encode()).decode().strip()
+
+
+def point_to(url: str, home: Path) -> None:
     """Make Prefect talk to the server Treue has started."""
     os.environ["PREFECT_API_URL"] = os.environ[OURS] = url
+    os.environ["PREFECT_API_AUTH_STRING"] = auth_string(home)
 
 
-def for_the_server() -> dict[str, str]:
+def for_the_server(home: Path) -> dict[str, str]:
     """Return the environment of the server's process: its logging is Prefect's own, its API is itself."""
     ours = ("PREFECT_API_URL", OURS, "PREFECT_LOGGING_SETTINGS_PATH", "PREFECT_LOGGING_CONFIG_PATH")
-    return {name: value for name, value in os.environ.items() if name not in ours}
+    kept = {name: value for name, value in os.environ.items() if name not in ours}
+    return kept | {AUTH: auth_string(home)}

@@ -13,18 +13,18 @@ from treue_flows.loop import Loop
 DRAIN_SECONDS = 10.0
 
 
-class Host:
-    """What flows need around them. `told` hears that the server is being started, which takes a while."""
+class FlowHost:
+    """The Prefect environment in which flows run. `told` is called while the server starts, which takes a while."""
 
     def __init__(self, state: Path, told: Callable[[str], None]) -> None:
-        home = environment.prepare(state)
+        self._home = environment.prepare(state)
         self._importing: threading.Thread | None = None
-        self._share: server.Share | None = None
+        self._share: server.ServerShare | None = None
         self.api_url = environment.users_server() or ""
         if self.api_url:
             _must_answer(self.api_url)
         else:
-            self._share = _started(home, told, self._import_meanwhile)
+            self._share = _started(self._home, told, self._import_meanwhile)
             self.api_url = self._share.api_url
         _import_prefect()
         self.loop = Loop()
@@ -33,6 +33,11 @@ class Host:
     def ui_url(self) -> str:
         """Where a browser sees the flows."""
         return self.api_url.rstrip("/").removesuffix("/api")
+
+    @property
+    def auth_file(self) -> Path | None:
+        """Where the auth string that the server asks for lies; None where the user knows it."""
+        return environment.auth_file(self._home) if self._share else None
 
     def well(self) -> bool:
         """Whether the server answers."""
@@ -47,13 +52,13 @@ class Host:
 
     def _import_meanwhile(self, api_url: str) -> None:
         """Import Prefect while its server starts: both take seconds, and there is more than one core."""
-        environment.point_to(api_url)
+        environment.point_to(api_url, self._home)
         self._importing = threading.Thread(target=_import_prefect, daemon=True)
         self._importing.start()
 
 
-def _started(home: Path, told: Callable[[str], None], known: Callable[[str], None]) -> server.Share:
-    share = server.Share(home)
+def _started(home: Path, told: Callable[[str], None], known: Callable[[str], None]) -> server.ServerShare:
+    share = server.ServerShare(home)
     try:
         share.start(lambda: told("Starting Prefect's server, once for this process"), known)
     except BaseException:
@@ -88,27 +93,27 @@ def _report_the_rest() -> None:
 
 
 class _Shared:
-    """The one host of this process and how many runtimes use it. Prefect's settings are a process's, too."""
+    """The one host of this process and its number of users; Prefect's settings are the process's, too."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.host: Host | None = None
+        self.host: FlowHost | None = None
         self.users = 0
 
 
 _shared = _Shared()
 
 
-def enter(state: Path, told: Callable[[str], None]) -> Host:
+def enter(state: Path, told: Callable[[str], None]) -> FlowHost:
     """Return this process's host, started if need be. Each `enter` needs a `leave`."""
     with _shared.lock:
         if _shared.host is None:
-            _shared.host = Host(state, told)
+            _shared.host = FlowHost(state, told)
         _shared.users += 1
         return _shared.host
 
 
-def leave(host: Host) -> None:
+def leave(host: FlowHost) -> None:
     """Give up a host; the last one ends it."""
     with _shared.lock:
         if host is not _shared.host:
@@ -119,7 +124,7 @@ def leave(host: Host) -> None:
             host.close()
 
 
-def abandon(host: Host) -> None:
+def abandon(host: FlowHost) -> None:
     """Give up a host whose server is gone, for everybody: the next `enter` starts a new one."""
     with _shared.lock:
         if host is _shared.host:

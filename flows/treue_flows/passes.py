@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import select
-
-from treue.engine.delivery import outbox
-from treue.engine.delivery.dispatcher import Delivered
-from treue.engine.engine import Due, Engine, Passed, Progress, stages_in_order
-from treue.engine.versions import Version
+from treue.delivery.dispatcher import Delivered
+from treue.engine.passes.attempts import DELIVER, step
+from treue.engine.passes.chronology import Chronology, Due, Progress
+from treue.engine.versions.versions import Version
 from treue.errors import TreueError
-from treue.model.tables import arrival
-from treue.plan.stages import Stage
+from treue.language.steps import Stage
 from treue_flows.loop import Ask
 
 
@@ -26,67 +22,70 @@ class EngineFault(Exception):  # noqa: N818 - what failed is the call
 
 @dataclass
 class Pass:
-    """What all flow runs of a pass have in common, and what they add up to."""
+    """What all flow runs of a pass have in common. `faults` are errors of the flow run under way that are none of its steps'."""
 
-    engine: Engine
-    now: datetime
+    chronology: Chronology
     progress: Progress
-    passed: Passed = field(default_factory=Passed)
     faults: list[Exception] = field(default_factory=list)
 
 
 class JourneyWork:
-    """The `Work` of one flow run: of the version that leads, which has the door and the outbox, or of an older one."""
+    """The `Work` of one flow run: of the version that leads, which tells of the door and has the outbox, or of an older one."""
 
     def __init__(self, of: Pass, due: Due, ask: Ask, version: Version | None = None) -> None:
         self._of, self._due, self._ask = of, due, ask
         self._leads = version is None
-        self.version = version or leading(due)
+        self.version = version or leading_version(due)
 
     async def at_the_door(self) -> bool:
-        """Whether anybody waits to be let in or out."""
-        return self._leads and bool(await self._do(self._anybody_at_the_door))
+        """Whether anybody has been let in or out."""
+        return self._leads and self._of.chronology.dealt.get(self._due.journey_id, 0) > 0
 
     async def take_in(self) -> int:
-        """Let them in or out; return how many."""
-        number: int = await self._do(partial(self._of.engine.take_in, self._due, self._of.now))
-        self._of.passed.arrivals += number
-        return number
+        """Return how many that were since this was last asked."""
+        return self._of.chronology.dealt.pop(self._due.journey_id, 0)
 
     async def older(self) -> AsyncIterator[JourneyWork]:
         """Yield the work on the other versions that have somebody due."""
         for version in self._due.versions if self._leads else ():
             if version.version_id == self.version.version_id:
                 continue
-            if await self._do(partial(self._of.engine.due_stages, version, self._of.now)):
+            if await self._do(partial(self._of.chronology.is_due, version)):
                 yield JourneyWork(self._of, self._due, self._ask, version)
 
     async def stages(self) -> AsyncIterator[Stage]:
         """Yield each stage somebody is due at, in order."""
-        stages = stages_in_order(self._of.engine, self.version, self._of.now)
+        stages = iter(()) if self._due.delivers else self._of.chronology.stages(self.version)
         while (stage := await self._do(partial(next, stages, None))) is not None:
             yield stage
 
     async def advance(self, stage: Stage) -> int:
         """Act on everyone due at a stage; return how many."""
         tell = partial(self._of.progress, stage.id)
-        number: int = await self._do(
-            partial(self._of.engine.advance, self.version, stage, self._of.now, tell)
-        )
-        self._of.passed.moved += number
+        act = partial(self._of.chronology.advance, self.version, stage, tell)
+        number: int = await self._attempt(step(stage), act)
         return number
 
     async def in_the_outbox(self) -> bool:
         """Whether there is anything to send."""
-        return self._leads and bool(await self._do(self._anything_to_send))
+        return self._leads and self._due.delivers
 
     async def deliver(self) -> str:
         """Send what is in the outbox; say what became of it."""
         tell = partial(self._of.progress, "deliver")
-        send = partial(self._of.engine.deliver, self._due.journey_id, self._of.now, tell)
-        delivered: Delivered = await self._do(send)
-        self._of.passed.delivered.add(delivered)
+        delivered: Delivered = await self._attempt(
+            DELIVER, partial(self._of.chronology.deliver, self._due.journey_id, tell)
+        )
         return summary(delivered)
+
+    async def _attempt(self, work: str, call: Callable[[], Any]) -> Any:
+        """Do work of the journey that may fail by itself."""
+
+        def recorded() -> Any:
+            with self._of.chronology.attempts.recorded(self._due.journey_id, self._due.name, work):
+                return call()
+
+        return await self._do(recorded)
 
     async def _do(self, call: Callable[[], Any]) -> Any:
         try:
@@ -99,23 +98,9 @@ class JourneyWork:
             self._of.faults.append(error)
         raise fault
 
-    def _anybody_at_the_door(self) -> bool:
-        query = select(arrival.c.id).where(
-            arrival.c.journey_id == self._due.journey_id, arrival.c.at <= self._of.now
-        )
-        with self._of.engine.store.reading() as connection:
-            return connection.execute(query.limit(1)).first() is not None
 
-    def _anything_to_send(self) -> bool:
-        if self._of.engine.delivery is None:
-            return False
-        with self._of.engine.store.reading() as connection:
-            waiting = outbox.waiting(connection, self._of.now)
-        return any(journey_id == self._due.journey_id for journey_id, _ in waiting)
-
-
-def leading(due: Due) -> Version:
-    """Return the version that lets customers in, or the newest one where none does any more."""
+def leading_version(due: Due) -> Version:
+    """Return the live version, or the newest one where none is live."""
     live = [version for version in due.versions if version.live]
     return (live or sorted(due.versions, key=lambda version: version.version_id))[-1]
 

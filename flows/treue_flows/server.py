@@ -3,6 +3,9 @@
 Prefect's own ephemeral server has no UI, takes a random port, and lives on when the one who started it is
 killed. This one serves the UI, and ends with its last user, however that one ends: each user holds a shared
 lock on a file, and the server ends itself as soon as nobody does.
+
+It listens on this machine alone, and a browser on this machine opens other sites' pages: so it asks for an auth string,
+answers no other host's name (which such a page could rebind to us), and allows no other origin.
 """
 
 from __future__ import annotations
@@ -27,10 +30,11 @@ from treue_flows import environment
 
 STARTUP_SECONDS = 120.0
 USUAL_PORT = 4200
+HOSTS = ("127.0.0.1", "localhost")
 _USERS, _START, _FILE, _LOG = "users.lock", "start.lock", "server.json", "server.log"
 
 
-class Share:
+class ServerShare:
     """This process's share in the server of a Prefect home. `url` is its address, its UI's too."""
 
     def __init__(self, home: Path) -> None:
@@ -102,7 +106,7 @@ def _alone(home: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _unused(home: Path) -> Iterator[bool]:
-    """Say whether nobody uses the server; while it is so, whoever comes has to wait for the end of the block."""
+    """Yield whether nobody uses the server, and keep newcomers waiting until the block ends."""
     with (home / _USERS).open("a") as users:
         try:
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -136,7 +140,7 @@ def _spawn(home: Path) -> tuple[str, subprocess.Popen[bytes]]:
         process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-P", "-m", "treue_flows.server", str(home), str(number)],
             pass_fds=[number],
-            env=environment.for_the_server(),
+            env=environment.for_the_server(home),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -187,8 +191,10 @@ def serve(home: Path, listening: int) -> None:
     os.environ.setdefault("PREFECT_SERVER_UI_STATIC_DIRECTORY", str(home / "ui"))
     import uvicorn
     from prefect.server.api.server import create_app
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    config = uvicorn.Config(create_app(), log_level="error", timeout_graceful_shutdown=3)
+    app = TrustedHostMiddleware(create_app(), HOSTS, www_redirect=False)
+    config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=3)
     server["uvicorn"] = uvicorn.Server(config)
     server["uvicorn"].run(sockets=[socket.socket(fileno=listening)])
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from itertools import pairwise
+from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -20,8 +21,8 @@ HOUR = 3_600 * MICROSECONDS
 DAY = 24 * HOUR
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_PART = re.compile(r"(\d+)(mo|[smhdwy])")
+_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_PART = re.compile(r"(\d+)(min|mo|[smhdwy])")
 
 
 def utc_now() -> datetime:
@@ -39,9 +40,20 @@ def instant(microseconds: int) -> datetime:
     return EPOCH + timedelta(microseconds=microseconds)
 
 
-def hour_after(moment: datetime) -> datetime:
-    """Return the first full hour, in UTC, after an instant."""
-    return instant((micros(moment) // HOUR + 1) * HOUR)
+EARLIEST = datetime.min.replace(tzinfo=UTC) + timedelta(days=2)
+LATEST = datetime.max.replace(tzinfo=UTC) - timedelta(days=2)
+"""The first and the last instant there is; each has a local time in every zone."""
+
+YEARS = range(1970, 2200)
+"""The years in which a clock may be set: a virtual clock looks at each day up to its end."""
+
+TICK = timedelta(microseconds=1)
+"""The shortest time there is: instants are kept in microseconds."""
+
+
+def hour_of(moment: datetime) -> datetime:
+    """Return the beginning of the hour, in UTC, in which an instant lies."""
+    return instant(micros(moment) // HOUR * HOUR)
 
 
 @dataclass(frozen=True)
@@ -55,6 +67,11 @@ class Duration:
     months: int = 0
     days: int = 0
     seconds: int = 0
+
+    @property
+    def roughly(self) -> timedelta:
+        """The length of time; a month counts as 30 days."""
+        return timedelta(days=self.months * 30 + self.days, seconds=self.seconds)
 
     def __bool__(self) -> bool:
         return bool(self.months or self.days or self.seconds)
@@ -81,15 +98,18 @@ class Duration:
 
     def _shift(self, start: datetime, zone: str, sign: int) -> datetime:
         moved = start
-        if self.months or self.days:
-            wall = start.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
-            day = add_months(wall.date(), sign * self.months) + timedelta(days=sign * self.days)
-            moved = resolve(datetime.combine(day, wall.time()), zone)
-        return moved + timedelta(seconds=sign * self.seconds)
+        try:
+            if self.months or self.days:
+                wall = start.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+                day = add_months(wall.date(), sign * self.months) + timedelta(days=sign * self.days)
+                moved = resolve(datetime.combine(day, wall.time()), zone)
+            return min(max(moved + timedelta(seconds=sign * self.seconds), EARLIEST), LATEST)
+        except (OverflowError, ValueError):  # beyond the calendar, which ends with the year 9999
+            return LATEST if sign > 0 else EARLIEST
 
 
 def parse_duration(text: str) -> Duration | None:
-    """Return the duration that `2d`, `1d 12h` or `1mo` means, or None where the text is none."""
+    """Return the duration that `2d`, `1d 12h`, `30min` or `1mo` means, or None where the text is none."""
     words = text.split()
     if not words:
         return None
@@ -146,6 +166,30 @@ def _transition(low: datetime, high: datetime, tz: ZoneInfo) -> datetime:
         else:
             high = middle
     return high.replace(microsecond=0)
+
+
+class ClockChange(NamedTuple):
+    """An instant at which a zone's distance from UTC changes, and the distances before and after."""
+
+    at: datetime
+    before: timedelta
+    after: timedelta
+
+
+@cache
+def clock_changes(zone: str, year: int) -> tuple[ClockChange, ...]:
+    """Return the clock changes of a zone in a year of UTC, in order; none in years that the calendar does not hold."""
+    if not 1 < year < 9999:
+        return ()
+    tz, found = ZoneInfo(zone), list[ClockChange]()
+    first = datetime(year, 1, 1, tzinfo=UTC)
+    for day in (first + timedelta(days=n) for n in range(366 if calendar.isleap(year) else 365)):
+        before, after = (one.astimezone(tz).utcoffset() for one in (day, day + timedelta(days=1)))
+        assert before is not None
+        assert after is not None
+        if before != after:
+            found.append(ClockChange(_transition(day, day + timedelta(days=1), tz), before, after))
+    return tuple(found)
 
 
 @dataclass(frozen=True)

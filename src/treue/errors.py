@@ -23,6 +23,14 @@ class StoreError(TreueError):
     """The database is missing, too old, too new, or refuses."""
 
 
+class PlanError(TreueError):
+    """A stored plan cannot be read: a package that brings one of its words is gone, or another Treue has written it."""
+
+
+class WordError(TreueError):
+    """An installed word does what no word may: its package is to be corrected."""
+
+
 class RejectedInput(TreueError):  # noqa: N818 - the domain's word
     """Data from outside (a webhook, an import, an API call) does not fit; nothing of it was kept."""
 
@@ -33,6 +41,10 @@ class BadSignature(RejectedInput):
 
 class MailboxError(TreueError):
     """A mailbox with bounces cannot be reached or read."""
+
+
+class UnreadableFile(TreueError):  # noqa: N818
+    """A file cannot be read; the text says why, as the end of a sentence."""
 
 
 class RenderError(TreueError):

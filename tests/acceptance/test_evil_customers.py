@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from treue.engine.assembly import assembled
-from treue.engine.engine import run_pass
+from treue.composition.assembly import assembled
+from treue.engine.passes.chronology import run_pass
 from treue.errors import RejectedInput
 from treue.model.tables import customer, message
 from treue.store import consents, customers, events
 from treue.store.inputs import ConsentInput, CustomerInput, EventInput
-from treue.workspace.loading import load
+from treue.vocabulary.workspace import load
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -77,7 +77,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_nobody_smuggles_anything_into_a_mail_and_nobody_elses_suffers(workspace: Path) -> None:
-    from treue_channels.inbox.box import Box
+    from treue_channels.inbox.box import InboxStore
 
     with assembled(load(workspace).require()) as assembly:
         assembly.publish(NOW)
@@ -91,7 +91,7 @@ def test_nobody_smuggles_anything_into_a_mail_and_nobody_elses_suffers(workspace
                     message, message.c.customer_id == customer.c.id
                 )
             ).all()
-        box = Box(assembly.inbox_path)
+        box = InboxStore(assembly.inbox_path)
         mails = {one.recipient: box.get(one.id).raw for one in box.list(limit=MANY + 1)}  # type: ignore[union-attr]
         box.close()
     assert len(rows) + refused == MANY

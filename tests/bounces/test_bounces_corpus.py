@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from treue.bounces.reading import read
+from treue.bounces.reader import read
 from treue.bounces.record import Reading
 
 pytestmark = pytest.mark.data

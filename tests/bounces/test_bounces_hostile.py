@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from returned_mails import complaint, status, text
 
-from treue.bounces import kinds, mime, reading, wording
-from treue.bounces.reading import read
+from treue.bounces import kinds, mime, reader, wording
+from treue.bounces.reader import read
 from treue.bounces.record import Cause, Reading
 
 _PIECES = [
@@ -30,7 +30,7 @@ _PIECES = [
 
 def _bare(raw: bytes) -> Reading:
     """Read without the net that `read` spreads under it."""
-    return reading._read(mime.parse(raw))
+    return reader._read(mime.parse(raw))
 
 
 def _sound(found: Reading) -> None:
@@ -62,10 +62,10 @@ def test_a_bounce_that_is_cut_or_scrambled_is_read(mail: bytes, data: st.DataObj
 
 
 def test_a_fault_of_the_reader_is_no_fault_of_the_mailbox(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(mail: mime.Mail) -> kinds.Found:
+    def broken(mail: mime.MimeMail) -> kinds.Found:
         raise RecursionError
 
-    monkeypatch.setattr(reading, "READERS", (broken,))
+    monkeypatch.setattr(reader, "READERS", (broken,))
     assert read(status()) == Reading("other", read(b"").verdicts)
     assert read(status()).verdict.cause is Cause.not_said
 

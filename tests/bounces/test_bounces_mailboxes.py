@@ -13,12 +13,12 @@ from calls import certificate
 from imap_server import PASSWORD, USER, Server, dovecot, serving
 from returned_mails import BACK_TO, complaint, status
 
-from treue.bounces.files import Letter, letters
+from treue.bounces.files import ReturnedMail, letters
 from treue.bounces.imap import Imap
 from treue.bounces.mailboxes import Mailbox, Maildir, Mbox, open_mailbox
 from treue.bounces.mime import READ
 from treue.channel import DeliveryEvent
-from treue.engine.delivery.returns import BATCH, collect, event_of
+from treue.delivery.returns import BATCH, collect, event_of
 from treue.errors import MailboxError
 from treue.model.states import DeliveryEventKind
 from treue.render.return_paths import ReturnPaths
@@ -168,7 +168,7 @@ def test_what_is_not_the_addresss_fault_has_a_code_that_says_so(
     code: str, diagnostic: str, status_: str
 ) -> None:
     mail = status(code, diagnostic).replace(BACK_TO.encode(), PATHS.address(1, "b.example").encode())
-    event = event_of(Letter("x", mail), PATHS, NOW)
+    event = event_of(ReturnedMail("x", mail), PATHS, NOW)
     assert event is not None
     assert (event.status, event.hard) == (status_, False)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from smtp_server import Script, Server
 
-from treue_channels.inbox import Box, Inbox
+from treue_channels.inbox import Inbox, InboxStore
 from treue_channels.smtp import Smtp
 
 
@@ -37,7 +37,7 @@ def inbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inbox]:
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Iterator[Box]:
-    opened = Box(tmp_path / "inbox.db")
+def box(tmp_path: Path) -> Iterator[InboxStore]:
+    opened = InboxStore(tmp_path / "inbox.db")
     yield opened
     opened.close()

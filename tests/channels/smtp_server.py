@@ -151,9 +151,9 @@ class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, port: int = 0) -> None:
         self.script = script
-        super().__init__(("127.0.0.1", 0), _Session)
+        super().__init__(("127.0.0.1", port), _Session)
 
     @property
     def port(self) -> int:

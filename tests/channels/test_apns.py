@@ -15,7 +15,7 @@ from apple_apns import KEY_ID, NOW, TEAM_ID, TOPIC, Apple, signing_key
 from calls import certificate
 from h2_server import GoAway, HangUp, Reply, Reset, Silence
 
-from treue.channel import Accepted, Kind, Outgoing, Receipt, Refused, Retry, Unknown
+from treue.channel import Accepted, Channel, Kind, Outgoing, Receipt, Refused, Retry, Unknown
 from treue.errors import ChannelError
 from treue.testing.channel_contract import ChannelContract, Log
 from treue_channels.apns import Apns
@@ -80,6 +80,16 @@ class TestApnsKeepsTheContract(ChannelContract):
     def refused_message(self) -> Outgoing:
         return push(99, text="x" * 4_097)
 
+    def objections(self, channel: Channel, request: pytest.FixtureRequest) -> Iterator[str]:
+        apple = request.getfixturevalue("apple")
+        for status, reason in (
+            (400, "BadTopic"), (400, "TopicDisallowed"), (400, "MissingTopic"), (400, "InvalidPushType"),
+            (400, "BadDeviceToken"), (400, "DeviceTokenNotForTopic"), (403, "InvalidProviderToken"), (403, "Forbidden"),
+            (403, "BadCertificateEnvironment"), (404, "BadPath"), (405, "MethodNotAllowed"), (400, "SomethingNew"),
+        ):  # fmt: skip
+            apple.next = [Reply(status, {}, f'{{"reason":"{reason}"}}'.encode())]
+            yield reason
+
 
 # --- what is sent -------------------------------------------------------------------------------------------
 
@@ -138,8 +148,8 @@ def test_what_is_no_device_token_never_becomes_a_path(apns: Apns, apple: Apple, 
     [
         (410, "Unregistered", Refused("APNs answered 410 Unregistered", suppress=True)),
         (410, "ExpiredToken", Refused("APNs answered 410 ExpiredToken", suppress=True)),
-        (400, "BadDeviceToken", Refused("APNs answered 400 BadDeviceToken", suppress=True)),
-        (400, "DeviceTokenNotForTopic", Refused("APNs answered 400 DeviceTokenNotForTopic", suppress=True)),
+        (400, "BadDeviceToken", Refused("APNs answered 400 BadDeviceToken")),
+        (400, "DeviceTokenNotForTopic", Refused("APNs answered 400 DeviceTokenNotForTopic")),
         (413, "PayloadTooLarge", Refused("APNs answered 413 PayloadTooLarge")),
         (400, "PayloadEmpty", Refused("APNs answered 400 PayloadEmpty")),
         (429, "TooManyRequests", Retry("APNs answered 429 TooManyRequests", 60.0)),
@@ -156,12 +166,13 @@ def test_what_is_one_tokens_matter_costs_only_that_message(
 
 
 @pytest.mark.parametrize("reason", ["BadDeviceToken", "DeviceTokenNotForTopic"])
-def test_a_token_is_not_given_up_before_topic_and_environment_were_ever_right(
+def test_a_token_is_not_to_blame_before_topic_and_environment_were_ever_right(
     apns: Apns, apple: Apple, reason: str
 ) -> None:
     apple.devices = {push(n).to: (400, reason) for n in range(3)}
-    assert send(apns, *[push(n) for n in range(3)]) == [Refused(f"APNs answered 400 {reason}")] * 3
-    assert send(apns, push(3), push(1))[1] == Refused(f"APNs answered 400 {reason}", suppress=True)
+    said = f"APNs answered 400 {reason}"
+    assert send(apns, *[push(n) for n in range(3)]) == [Retry(said, 300.0, ours=True)] * 3
+    assert send(apns, push(3), push(1))[1] == Refused(said), "and the token stays: its app may be another"
 
 
 @pytest.mark.parametrize(
@@ -178,7 +189,9 @@ def test_what_is_everyones_matter_stops_the_batch(
 ) -> None:
     apple.devices[push(0).to] = status, reason
     receipts = send(apns, *[push(n) for n in range(50)])
-    assert receipts == [Retry(f"APNs answered {status} {reason}", after, everyone=True)] * 50
+    assert (
+        receipts == [Retry(f"APNs answered {status} {reason}", after, everyone=True, ours=status < 500)] * 50
+    )
     assert len(apple.came) == 1
 
 
@@ -192,8 +205,8 @@ def test_retry_after_is_heeded(apns: Apns, apple: Apple) -> None:
 def test_an_answer_of_any_shape_is_a_receipt(apns: Apns, apple: Apple, status: int, body: bytes) -> None:
     apple.next = [Reply(status, {}, body)]
     (receipt,) = send(apns, push())
-    wanted = {200: Accepted, 404: Retry, 429: Retry, 500: Unknown, 503: Retry}
-    assert type(receipt) is wanted.get(status, Refused)
+    wanted = {200: Accepted, 410: Retry, 500: Unknown}
+    assert type(receipt) is wanted.get(status, Retry)
     assert not getattr(receipt, "suppress", False)
 
 
@@ -249,7 +262,7 @@ def test_a_key_that_apple_does_not_know_is_our_fault(apple: Apple, files: tuple[
     for wrong in ({"signing_key": signing_key()[0]}, {"key_id": "ZZZZZZZZZZ"}, {"team_id": "ZZZZZZZZZZ"}):
         channel = adapter(apple.address, files, **wrong)
         assert send(channel, push()) == [
-            Retry("APNs answered 403 InvalidProviderToken", 300.0, everyone=True)
+            Retry("APNs answered 403 InvalidProviderToken", 300.0, everyone=True, ours=True)
         ]
         channel.close()
 

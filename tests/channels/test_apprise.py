@@ -15,7 +15,7 @@ from treue.errors import ChannelError
 from treue.testing.channel_contract import ChannelContract, Log, reasons
 from treue.testing.http_channel_contract import NOBODY
 from treue.testing.provider_server import Asked, Mishap, ProviderServer, Reply
-from treue.workspace.loading import load
+from treue.vocabulary.workspace import load
 from treue_channels.apprise import Apprise
 
 SECRET = "hunter2-token"

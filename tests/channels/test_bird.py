@@ -48,6 +48,20 @@ def bird(provider: BirdServer) -> Iterator[Bird]:
 
 class TestContract(HttpChannelContract):
     secrets = (KEY, SECRET)
+    answers_about_us = (
+        error(422, "E05003", "SMSSenderNotConfigured", "The workspace has no such sender.", "from"),
+        error(422, "E05006", "SMSNoEligibleSender", "No sender of the workspace can send there."),
+        error(
+            422,
+            "E05007",
+            "SenderCategoryNotPermitted",
+            "The sender's registration does not cover marketing.",
+            "category",
+        ),
+        error(402, "E01006", "InsufficientBalance", "The wallet cannot fund the send."),
+        error(401, "E01001", "Unauthorized", "The key is not valid."),
+        error(403, "E01003", "Forbidden", "The key may not send SMS."),
+    )
 
     @pytest.fixture
     def provider(self, provider: BirdServer) -> BirdServer:
@@ -85,6 +99,9 @@ class TestCallbacks(CallbackContract):
 
     def documents(self) -> list[dict[str, Any]]:
         return [ACCEPTED, DELIVERED, FAILED, OPTED, STOP, SUPPRESSED]
+
+    def told_about_us(self) -> list[dict[str, Any]]:
+        return [event("sms.rejected", "insufficient_balance"), event("sms.failed", "sender_unregistered")]
 
     def callback(self, body: bytes, at: datetime) -> Callback:
         return signed(CALLBACKS, body, at)
@@ -188,11 +205,11 @@ def test_a_text_that_is_too_long_is_no_fault_of_the_number(bird: Bird) -> None:
     assert not receipt.suppress
 
 
-def test_a_sender_that_is_not_ours_stops_the_channel(provider: BirdServer) -> None:
+def test_a_sender_that_is_not_ours_refuses_nobody(provider: BirdServer) -> None:
     bird = Bird(KEY, "Another", url=provider.url)
     receipt = one(bird, example_message("sms", 1))
     assert isinstance(receipt, Retry)
-    assert receipt.everyone
+    assert receipt.ours
     bird.close()
 
 
@@ -264,7 +281,7 @@ def test_what_became_of_a_message_comes_back_under_our_key(bird: Bird, provider:
         ("sms.undelivered", "unreachable", "bounced", False),
         ("sms.failed", "invalid_destination", "bounced", True),
         ("sms.failed", "landline_unreachable", "bounced", True),
-        ("sms.failed", "blocked_by_carrier", "bounced", False),
+        ("sms.failed", "blocked_by_carrier", "failed", False),
         ("sms.failed", "blocked_by_recipient", "bounced", False),
         ("sms.failed", "unknown", "bounced", False),
         ("sms.failed", "provider_unavailable", "failed", False),

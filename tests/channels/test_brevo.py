@@ -55,6 +55,15 @@ def batching(provider: BrevoServer) -> Iterator[Brevo]:
 
 class TestContract(HttpChannelContract):
     secrets = (KEY, SECRET)
+    answers_about_us = (
+        error("invalid_parameter", "valid sender email required", 400),
+        error("invalid_parameter", "Sender name is missing", 400),
+        error("invalid_parameter", "name is not valid in to", 400),
+        error("unauthorized", "Key not found", 401),
+        error("permission_denied", "Unable to send email. Your SMTP account is not yet activated.", 403),
+        error("account_under_validation", "Your account is under validation", 403),
+        error("not_enough_credits", "You do not have enough credits", 402),
+    )
     batches = False
 
     @pytest.fixture
@@ -102,6 +111,13 @@ class TestCallbacks(CallbackContract):
             *EVENTS,
             [event("delivered", **{"message-id": "<b1>"}), event("opened", **{"message-id": "<b1>"})],
         ]
+
+    def told_about_us(self) -> list[Any]:
+        words = (
+            "Sending has been rejected because the sender you used shop@example.com is not valid. Validate your sender or "
+            "authenticate your domain"
+        )
+        return [event("error", reason=words)]
 
     def callback(self, body: bytes, at: datetime) -> Callback:
         headers = {"authorization": f"Bearer {SECRET}"}
@@ -173,15 +189,15 @@ def test_a_mail_that_was_taken_is_not_sent_again(brevo: Brevo, provider: BrevoSe
     ("reply", "expected"),
     [
         (error("invalid_parameter", "email is not valid in to", 400), Refused("", suppress=True)),
-        (error("invalid_parameter", "Invalid header", 400), Refused("")),
-        (error("missing_parameter", "subject is missing", 400), Refused("")),
-        (error("duplicate_parameter", "Contact already exist", 400), Refused("")),
+        (error("invalid_parameter", "Invalid header", 400), Retry("", 300, ours=True)),
+        (error("missing_parameter", "subject is missing", 400), Retry("", 300, ours=True)),
+        (error("duplicate_parameter", "Contact already exist", 400), Retry("", 300, ours=True)),
         (error("invalid_parameter", "Sending has been rejected because the sender you used is not valid.", 400),
-         Retry("", 300, everyone=True)),
-        (error("permission_denied", "Your SMTP account is not yet activated.", 403), Retry("", 300, everyone=True)),
-        (error("account_under_validation", "Your account is under validation", 403), Retry("", 300, everyone=True)),
-        (error("not_enough_credits", "No credits left", 402), Retry("", 300, everyone=True)),
-        (error("unauthorized", "Key not found", 401), Retry("", 300, everyone=True)),
+         Retry("", 300, ours=True)),
+        (error("permission_denied", "Your SMTP account is not yet activated.", 403), Retry("", 300, everyone=True, ours=True)),
+        (error("account_under_validation", "Your account is under validation", 403), Retry("", 300, everyone=True, ours=True)),
+        (error("not_enough_credits", "No credits left", 402), Retry("", 300, everyone=True, ours=True)),
+        (error("unauthorized", "Key not found", 401), Retry("", 300, everyone=True, ours=True)),
         (error("too_many_requests", "Slow down", 429, {"x-sib-ratelimit-reset": "12"}), Retry("", 12, everyone=True)),
     ],
 )  # fmt: skip

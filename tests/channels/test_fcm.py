@@ -53,6 +53,11 @@ def send(channel: Fcm, *messages: Outgoing) -> list[Receipt]:
 
 class TestFcmKeepsTheContract(HttpChannelContract):
     secrets = (KEY, *KEY.splitlines()[1:-1], "key-id-0123456789", "ya29.token-0")
+    answers_about_us = (
+        fcm_error(403, "PERMISSION_DENIED", "SENDER_ID_MISMATCH"),
+        fcm_error(401, "UNAUTHENTICATED", "THIRD_PARTY_AUTH_ERROR"),
+        Reply(403), Reply(404),
+    )  # fmt: skip
 
     @pytest.fixture(autouse=True)
     def _tokens(self, tokens: TokenServer) -> None:
@@ -131,7 +136,7 @@ OF_ALL = {"@type": QUOTA, "violations": [{"subject": "project:1", "description":
         (GONE, Refused("FCM answered 404: UNREGISTERED Words about UNREGISTERED.", suppress=True)),
         (
             fcm_error(403, "PERMISSION_DENIED", "SENDER_ID_MISMATCH"),
-            Refused("FCM answered 403: SENDER_ID_MISMATCH Words about SENDER_ID_MISMATCH.", suppress=True),
+            Refused("FCM answered 403: SENDER_ID_MISMATCH Words about SENDER_ID_MISMATCH."),
         ),
         (
             fcm_error(400, "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
@@ -139,7 +144,11 @@ OF_ALL = {"@type": QUOTA, "violations": [{"subject": "project:1", "description":
         ),
         (
             fcm_error(401, "UNAUTHENTICATED", "THIRD_PARTY_AUTH_ERROR"),
-            Retry("FCM answered 401: THIRD_PARTY_AUTH_ERROR Words about THIRD_PARTY_AUTH_ERROR.", 300.0),
+            Retry(
+                "FCM answered 401: THIRD_PARTY_AUTH_ERROR Words about THIRD_PARTY_AUTH_ERROR.",
+                300.0,
+                ours=True,
+            ),
         ),
         (
             fcm_error(429, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", OF_ONE_DEVICE),
@@ -182,14 +191,17 @@ def test_what_is_everyones_matter_stops_the_batch(
     assert len(firebase.asked) <= fcm.capabilities.at_once
 
 
-def test_a_token_of_another_sender_is_not_given_up_before_the_project_was_ever_right(
+def test_a_token_of_another_sender_is_not_to_blame_before_the_project_was_ever_right_and_stays(
     fcm: Fcm, firebase: Firebase
 ) -> None:
     mismatch = fcm_error(403, "PERMISSION_DENIED", "SENDER_ID_MISMATCH")
     firebase.devices = {push(n).to: mismatch for n in range(3)}
-    assert [getattr(r, "suppress", None) for r in send(fcm, *[push(n) for n in range(3)])] == [False] * 3
+    receipts = send(fcm, *[push(n) for n in range(3)])
+    assert [(type(one), getattr(one, "ours", None)) for one in receipts] == [(Retry, True)] * 3
     send(fcm, push(3))
-    assert send(fcm, push(0))[0].suppress is True  # type: ignore[union-attr]
+    (receipt,) = send(fcm, push(0))
+    assert isinstance(receipt, Refused)
+    assert not receipt.suppress
 
 
 # --- the access token ---------------------------------------------------------------------------------------

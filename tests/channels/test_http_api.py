@@ -56,6 +56,10 @@ class BigBatches(Plain):
     capabilities = replace(Plain.capabilities, batch=16)
 
 
+class Hundreds(Plain):
+    capabilities = replace(Plain.capabilities, batch=200)
+
+
 class PlainServer(ProviderServer):
     """Refuses a whole request for the sake of one address."""
 
@@ -94,7 +98,7 @@ class TestOneByOne(HttpChannelContract):
         return self.plain(url, "another-key")
 
     def refused_message(self) -> Outgoing:
-        return replace(self.message(90), to="refused@example.com")
+        return replace(self.message(90), to="two@refused@example.com")
 
 
 class TestSideBySide(TestOneByOne):
@@ -131,9 +135,19 @@ def test_one_message_of_a_batch_costs_only_itself(provider: PlainServer) -> None
     channel, log = BigBatches(provider.url), Log()
     receipts = channel.send(batch, log)
     channel.close()
-    assert [n for n, receipt in enumerate(receipts) if isinstance(receipt, Refused)] == [5]
+    assert [n for n, receipt in enumerate(receipts) if isinstance(receipt, Retry) and receipt.ours] == [5]
     assert sorted(provider.sent) == sorted(m.key for n, m in enumerate(batch) if n != 5)
     assert [log.of(message.key) for message in batch] == [["started", "settled"]] * 16
+
+
+def test_what_all_of_a_batch_wait_for_is_not_asked_for_each(provider: PlainServer) -> None:
+    """A sender that is not verified is none for any of the mails: a few tell it."""
+    provider.always(Reply.json({"message": "This sender is not verified."}, 422))
+    channel = Hundreds(provider.url)
+    receipts = channel.send(messages(200), Log())
+    channel.close()
+    assert {(type(one), getattr(one, "ours", None)) for one in receipts} == {(Retry, True)}
+    assert len(provider.asked) < 30
 
 
 def test_a_pause_in_the_midst_of_halves_ends_them(provider: PlainServer) -> None:
@@ -200,7 +214,7 @@ def test_an_endless_answer_is_not_read_to_its_end(provider: PlainServer) -> None
     channel = Plain(provider.url)
     (receipt,) = channel.send(messages(1), Log())
     channel.close()
-    assert isinstance(receipt, Refused)
+    assert isinstance(receipt, Retry)
     assert len(receipt.reason) <= 300
 
 
@@ -235,7 +249,7 @@ def test_how_long_a_provider_wants_to_be_left_alone(headers: dict[str, str], sec
         (408, {}, Retry, False), (425, {}, Retry, False), (429, {}, Retry, True),
         (503, {"retry-after": "5"}, Retry, True), (503, {}, Unknown, None), (500, {}, Unknown, None), (504, {}, Unknown, None),
         (301, {}, Retry, True), (401, {}, Retry, True), (402, {}, Retry, True), (403, {}, Retry, True), (404, {}, Retry, True),
-        (400, {}, Refused, None), (413, {}, Refused, None), (422, {}, Refused, None),
+        (400, {}, Retry, False), (413, {}, Refused, None), (422, {}, Retry, False), (451, {}, Retry, False),
     ],
 )  # fmt: skip
 def test_what_a_status_means(
@@ -244,6 +258,7 @@ def test_what_a_status_means(
     receipt = by_status(HttpAnswer(status, headers), "reason", 5)
     assert isinstance(receipt, kind)
     assert not isinstance(receipt, Retry) or receipt.everyone is everyone
+    assert getattr(receipt, "ours", False) is (status in (301, 400, 401, 402, 403, 404, 422, 451))
 
 
 @pytest.mark.parametrize("key", ["", None])

@@ -19,7 +19,7 @@ import pytest
 from treue.channel import Accepted, Outgoing, Retry
 from treue.errors import ChannelError
 from treue.testing.channel_contract import ChannelContract, Log, example_message
-from treue_channels.inbox import Box, Inbox, InboxChannel
+from treue_channels.inbox import Inbox, InboxChannel, InboxStore
 from treue_channels.inbox.box import Arrival
 from treue_channels.inbox.mail import glance, read
 
@@ -48,7 +48,7 @@ class TestInboxChannelKeepsTheContract(ChannelContract):
 
 
 def test_a_mail_is_kept_byte_for_byte_with_its_envelope(tmp_path: Path) -> None:
-    box = Box(tmp_path / "inbox.db", clock=lambda: NOON)
+    box = InboxStore(tmp_path / "inbox.db", clock=lambda: NOON)
     raw = mail("=?utf-8?q?Gr=C3=BC=C3=9Fe?=", "Grüße aus Köln\r\n.\r\n".encode())
     found = box.get(box.add_mail("bounce@example.com", "anna@example.com", raw))
     assert found is not None
@@ -57,7 +57,7 @@ def test_a_mail_is_kept_byte_for_byte_with_its_envelope(tmp_path: Path) -> None:
     assert found.received_at == NOON
 
 
-def test_a_text_is_kept_with_title_and_link(box: Box) -> None:
+def test_a_text_is_kept_with_title_and_link(box: InboxStore) -> None:
     id_ = box.add_text(
         "push", "token", "Ihr Paket ist da 📦", title="Paket", link="https://example.com/p", key="k"
     )
@@ -70,12 +70,12 @@ def test_a_text_is_kept_with_title_and_link(box: Box) -> None:
     )
 
 
-def test_a_message_that_is_not_there_is_none(box: Box) -> None:
+def test_a_message_that_is_not_there_is_none(box: InboxStore) -> None:
     assert box.get(1) is None
     assert box.count() == 0
 
 
-def test_the_list_is_newest_first_and_pages_by_id(box: Box) -> None:
+def test_the_list_is_newest_first_and_pages_by_id(box: InboxStore) -> None:
     ids = [box.add_text("sms", f"+49{n}", "x") for n in range(7)]
     first = box.list(limit=3)
     second = box.list(limit=3, before=first[-1].id)
@@ -83,7 +83,7 @@ def test_the_list_is_newest_first_and_pages_by_id(box: Box) -> None:
     assert [m.id for m in box.list(after=ids[4])] == ids[5:]
 
 
-def test_the_list_is_narrowed_by_channel_words_and_recipient(box: Box) -> None:
+def test_the_list_is_narrowed_by_channel_words_and_recipient(box: InboxStore) -> None:
     box.add_mail("", "ÄNNE@example.com", mail("=?utf-8?b?w4RwZmVs?= 100%"))
     box.add_mail("", "bob@example.com", mail("Birnen"))
     box.add_text("sms", "+491", "Kurz")
@@ -97,7 +97,7 @@ def test_the_list_is_narrowed_by_channel_words_and_recipient(box: Box) -> None:
     assert (box.count(), box.count("email"), box.count("push")) == (3, 2, 0)
 
 
-def test_a_key_that_is_there_already_is_not_stored_again(box: Box) -> None:
+def test_a_key_that_is_there_already_is_not_stored_again(box: InboxStore) -> None:
     first = box.add_text("sms", "+491", "one", key="k")
     assert box.add_text("sms", "+491", "two", key="k") == first
     assert box.count() == 1
@@ -105,7 +105,7 @@ def test_a_key_that_is_there_already_is_not_stored_again(box: Box) -> None:
     assert box.count() == 3
 
 
-def test_a_batch_is_stored_whole_or_not_at_all(box: Box) -> None:
+def test_a_batch_is_stored_whole_or_not_at_all(box: InboxStore) -> None:
     good = Arrival("sms", "+491", b"x")
     with pytest.raises(sqlite3.Error):
         box.add([good, Arrival("sms", None, b"y")])  # type: ignore[arg-type]
@@ -115,7 +115,7 @@ def test_a_batch_is_stored_whole_or_not_at_all(box: Box) -> None:
 
 
 def _write(path: Path, name: str, count: int) -> None:
-    box = Box(path)
+    box = InboxStore(path)
     for n in range(count):
         box.add_text("sms", name, str(n), key=f"{name}-{n}")
 
@@ -129,10 +129,10 @@ def test_several_processes_write_one_box_and_lose_nothing(tmp_path: Path) -> Non
     for writer in writers:
         writer.join()
     assert [writer.exitcode for writer in writers] == [0] * 4
-    assert Box(path).count() == 400
+    assert InboxStore(path).count() == 400
 
 
-def test_several_threads_share_one_box(box: Box) -> None:
+def test_several_threads_share_one_box(box: InboxStore) -> None:
     threads = [
         threading.Thread(target=lambda: [box.add_text("sms", "+491", "x") for _ in range(50)])
         for _ in range(4)
@@ -151,7 +151,7 @@ def test_many_who_open_a_new_box_at_the_same_moment_all_can(tmp_path: Path) -> N
         def write(
             path: Path = path, ready: threading.Barrier = ready, failed: list[Exception] = failed
         ) -> None:
-            own = Box(path)
+            own = InboxStore(path)
             ready.wait()
             try:
                 own.add_text("sms", "+491", "x")
@@ -165,20 +165,20 @@ def test_many_who_open_a_new_box_at_the_same_moment_all_can(tmp_path: Path) -> N
         for thread in threads:
             thread.join()
         assert failed == []
-        assert Box(path).count() == 8
+        assert InboxStore(path).count() == 8
 
 
 def test_a_box_of_another_version_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "inbox.db") as db:
         db.execute("PRAGMA user_version = 99")
     with pytest.raises(ChannelError, match="move it away"):
-        Box(tmp_path / "inbox.db").count()
+        InboxStore(tmp_path / "inbox.db").count()
 
 
 def test_a_box_that_cannot_be_opened_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ChannelError, match=r"inbox\.db cannot be opened"):
-        Box(tmp_path / "file" / "inbox.db").count()
+        InboxStore(tmp_path / "file" / "inbox.db").count()
 
 
 # Reading a mail
@@ -230,7 +230,7 @@ def test_a_mail_of_two_parts_is_taken_apart() -> None:
         b"Content-Type: text/html\r\n\r\n<![if<!--<!DOCTYPE [<a href=http://x.example",
     ],
 )
-def test_a_broken_mail_is_kept_and_shown_as_well_as_it_can_be(box: Box, raw: bytes) -> None:
+def test_a_broken_mail_is_kept_and_shown_as_well_as_it_can_be(box: InboxStore, raw: bytes) -> None:
     found = box.get(box.add_mail("a@example.com", "b@example.com", raw))
     assert found is not None
     assert found.raw == raw
@@ -454,7 +454,7 @@ def test_a_box_that_is_locked_for_too_long_costs_a_retry_not_a_mail(
     assert isinstance(channel.send([example_message("sms", 2)], Log())[0], Accepted)
 
 
-def test_the_channel_stores_what_it_is_given(box: Box) -> None:
+def test_the_channel_stores_what_it_is_given(box: InboxStore) -> None:
     push = Outgoing("k", "token", text="Body", title="Title", link="https://example.com/", sender="Shop")
     receipts = InboxChannel("push", box.path).send([push], Log())
     assert isinstance(receipts[0], Accepted)

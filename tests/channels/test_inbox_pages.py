@@ -9,13 +9,13 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from treue_channels.inbox import Box
+from treue_channels.inbox import InboxStore
 from treue_channels.inbox.pages import MAIL_POLICY, PAGE, app
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'><svg onload=alert(3)>{{7*7}}"
 
 
-def get(box: Box, path: str, mounted: str = "") -> httpx.Response:
+def get(box: InboxStore, path: str, mounted: str = "") -> httpx.Response:
     pages = app(box.path, zone="Europe/Berlin")
     served = Starlette(routes=[Mount(mounted, pages)]) if mounted else pages
 
@@ -64,7 +64,7 @@ def page(response: httpx.Response) -> _Page:
 
 
 @pytest.fixture
-def full(box: Box) -> Box:
+def full(box: InboxStore) -> InboxStore:
     for n in range(PAGE + 10):
         box.add_mail("b@example.com", f"kunde{n}@example.com", mail(f"Angebot {n}"))
     box.add_text("sms", "+491511", "Ihr Code ist 42", sender="Shop")
@@ -75,18 +75,18 @@ def full(box: Box) -> Box:
 # The list
 
 
-def test_an_empty_inbox_says_so(box: Box) -> None:
+def test_an_empty_inbox_says_so(box: InboxStore) -> None:
     assert "Nothing has arrived yet." in page(get(box, "/")).text
 
 
-def test_the_list_is_newest_first_and_leads_to_each_message(full: Box) -> None:
+def test_the_list_is_newest_first_and_leads_to_each_message(full: InboxStore) -> None:
     shown = page(get(full, "/"))
     rows = [href for href in shown.all("a", "href") if href.strip("/").isdigit()]
     assert rows == [f"/{n}" for n in range(PAGE + 12, 12, -1)]
     assert "Ihr Code ist 42" in shown.text
 
 
-def test_the_pages_follow_each_other_without_gap_or_overlap(full: Box) -> None:
+def test_the_pages_follow_each_other_without_gap_or_overlap(full: InboxStore) -> None:
     first = page(get(full, "/"))
     older = next(href for href in first.all("a", "href") if "before=" in href)
     second = page(get(full, older))
@@ -96,13 +96,13 @@ def test_the_pages_follow_each_other_without_gap_or_overlap(full: Box) -> None:
     assert not [href for href in second.all("a", "href") if "before=" in href]
 
 
-def test_a_tab_shows_one_channel_and_counts_all(full: Box) -> None:
+def test_a_tab_shows_one_channel_and_counts_all(full: InboxStore) -> None:
     shown = page(get(full, "/?channel=sms"))
     assert [href for href in shown.all("a", "href") if href.strip("/").isdigit()] == ["/61"]
     assert "All 62 E-mail 60 SMS 1 Push 1" in shown.text
 
 
-def test_a_search_finds_by_recipient_and_by_subject(full: Box) -> None:
+def test_a_search_finds_by_recipient_and_by_subject(full: InboxStore) -> None:
     assert page(get(full, "/?q=KUNDE7@")).all("a", "href").count("/8") == 1
     found = page(get(full, "/?q=angebot+59"))
     assert [href for href in found.all("a", "href") if href.strip("/").isdigit()] == ["/60"]
@@ -110,7 +110,7 @@ def test_a_search_finds_by_recipient_and_by_subject(full: Box) -> None:
     assert "No message fits." in page(get(full, "/?q=nirgends")).text
 
 
-def test_the_live_list_renews_itself_and_an_older_page_does_not(full: Box) -> None:
+def test_the_live_list_renews_itself_and_an_older_page_does_not(full: InboxStore) -> None:
     assert ("meta", {"http-equiv": "refresh", "content": "3"}) in page(get(full, "/?live=1")).tags
     for path in ("/", "/?live=1&before=30"):
         assert "refresh" not in page(get(full, path)).all("meta", "http-equiv")
@@ -119,19 +119,19 @@ def test_the_live_list_renews_itself_and_an_older_page_does_not(full: Box) -> No
 @pytest.mark.parametrize(
     "path", ["/?before=x", "/?before=-1", "/?before=" + "9" * 40, "/?channel=fax", "/?q=%00%ff"]
 )
-def test_parameters_that_make_no_sense_break_nothing(full: Box, path: str) -> None:
+def test_parameters_that_make_no_sense_break_nothing(full: InboxStore, path: str) -> None:
     assert get(full, path).status_code == 200
 
 
-def test_times_are_shown_in_the_given_zone(box: Box) -> None:
-    Box(box.path, clock=lambda: datetime(2026, 7, 1, 22, 30, tzinfo=UTC)).add_text("sms", "+491", "x")
+def test_times_are_shown_in_the_given_zone(box: InboxStore) -> None:
+    InboxStore(box.path, clock=lambda: datetime(2026, 7, 1, 22, 30, tzinfo=UTC)).add_text("sms", "+491", "x")
     assert "2 Jul 2026, 00:30" in page(get(box, "/")).text
 
 
 # One message
 
 
-def test_a_mails_page_shows_its_envelope_and_frames_its_html_in_a_sandbox(box: Box) -> None:
+def test_a_mails_page_shows_its_envelope_and_frames_its_html_in_a_sandbox(box: InboxStore) -> None:
     id_ = box.add_mail("bounce@example.com", "anna@example.com", mail("Grüße", "<p>Hallo <b>Änne</b></p>"))
     shown = page(get(box, f"/{id_}"))
     assert "Grüße" in shown.text
@@ -140,7 +140,7 @@ def test_a_mails_page_shows_its_envelope_and_frames_its_html_in_a_sandbox(box: B
     assert [(frame["sandbox"] or "", frame["src"]) for frame in frames] == [("", f"/{id_}/html")]
 
 
-def test_a_mails_html_is_served_under_a_policy_that_allows_nothing(box: Box) -> None:
+def test_a_mails_html_is_served_under_a_policy_that_allows_nothing(box: InboxStore) -> None:
     id_ = box.add_mail("", "anna@example.com", mail(html="<p>Änne</p><script>alert(1)</script>"))
     response = get(box, f"/{id_}/html")
     assert "<p>Änne</p>" in response.text
@@ -149,7 +149,7 @@ def test_a_mails_html_is_served_under_a_policy_that_allows_nothing(box: Box) -> 
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
-def test_pictures_that_came_in_a_mail_are_shown_where_it_names_them(box: Box) -> None:
+def test_pictures_that_came_in_a_mail_are_shown_where_it_names_them(box: InboxStore) -> None:
     picture = (
         "Content-Type: {}\r\nContent-ID: <{}>\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw0KGgo=\r\n"
     )
@@ -168,27 +168,27 @@ def test_pictures_that_came_in_a_mail_are_shown_where_it_names_them(box: Box) ->
     ("view", "expected"),
     [("text", "Nur Text ünd Zeichen"), ("headers", "Envelope sender b@example.com"), ("raw", "boundary=b")],
 )
-def test_the_other_views_of_a_mail(box: Box, view: str, expected: str) -> None:
+def test_the_other_views_of_a_mail(box: InboxStore, view: str, expected: str) -> None:
     id_ = box.add_mail(
         "b@example.com", "anna@example.com", mail(html="<p>x</p>", text="Nur Text ünd Zeichen")
     )
     assert expected in page(get(box, f"/{id_}?view={view}")).text
 
 
-def test_a_mail_without_html_is_shown_as_text(box: Box) -> None:
+def test_a_mail_without_html_is_shown_as_text(box: InboxStore) -> None:
     id_ = box.add_mail("", "anna@example.com", mail(text="Nur Text"))
     shown = page(get(box, f"/{id_}"))
     assert "Nur Text" in shown.text
     assert shown.all("iframe", "src") == []
 
 
-def test_the_width_is_chosen_by_a_link(box: Box) -> None:
+def test_the_width_is_chosen_by_a_link(box: InboxStore) -> None:
     id_ = box.add_mail("", "anna@example.com", mail(html="<p>x</p>"))
     assert f"/{id_}?view=html&width=phone" in page(get(box, f"/{id_}")).all("a", "href")
     assert "stage narrow" in page(get(box, f"/{id_}?view=html&width=phone")).all("div", "class")
 
 
-def test_the_links_of_a_mail_are_listed_where_they_work(box: Box) -> None:
+def test_the_links_of_a_mail_are_listed_where_they_work(box: InboxStore) -> None:
     html = (
         '<a href="https://example.com/u?a=1&amp;b=2">Abmelden</a>'
         '<a href="javascript:alert(1)">x</a><a href="data:text/html,x">y</a>'
@@ -200,7 +200,7 @@ def test_the_links_of_a_mail_are_listed_where_they_work(box: Box) -> None:
     assert outward[0]["rel"] == "noopener noreferrer"
 
 
-def test_the_raw_message_comes_byte_for_byte_as_plain_text(box: Box) -> None:
+def test_the_raw_message_comes_byte_for_byte_as_plain_text(box: InboxStore) -> None:
     raw = mail(html=EVIL) + b"\xff\x00\r\n"
     response = get(box, f"/{box.add_mail('', 'anna@example.com', raw)}/raw")
     assert response.content == raw
@@ -208,7 +208,7 @@ def test_the_raw_message_comes_byte_for_byte_as_plain_text(box: Box) -> None:
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
-def test_an_sms_is_a_bubble_and_a_push_a_notification(box: Box) -> None:
+def test_an_sms_is_a_bubble_and_a_push_a_notification(box: InboxStore) -> None:
     sms = page(get(box, f"/{box.add_text('sms', '+491', 'Ihr Code ist 42', sender='Shop')}"))
     push = page(get(box, f"/{box.add_text('push', 't', 'Da!', title='Paket', link='https://example.com/p')}"))
     assert "bubble" in sms.all("p", "class")
@@ -217,7 +217,7 @@ def test_an_sms_is_a_bubble_and_a_push_a_notification(box: Box) -> None:
 
 
 @pytest.mark.parametrize("path", ["/99", "/99/html", "/99/raw", "/nothing"])
-def test_what_is_not_there_is_a_page_that_says_so(box: Box, path: str) -> None:
+def test_what_is_not_there_is_a_page_that_says_so(box: InboxStore, path: str) -> None:
     response = get(box, path)
     assert response.status_code == 404
     assert "Back to all messages" in page(response).text
@@ -241,7 +241,7 @@ def _active(shown: _Page) -> list[tuple[str, dict[str, str | None]]]:
 
 
 @pytest.mark.parametrize("view", ["html", "text", "headers", "raw"])
-def test_a_mail_full_of_scripts_is_inert_wherever_it_shows(box: Box, view: str) -> None:
+def test_a_mail_full_of_scripts_is_inert_wherever_it_shows(box: InboxStore, view: str) -> None:
     raw = mail(EVIL, f"{EVIL}<a href='https://example.com/\"onclick=alert(1)'>{EVIL}</a>", EVIL, EVIL)
     id_ = box.add_mail(EVIL, EVIL, raw)
     for path in ("/", f"/?q={EVIL}", f"/{id_}?view={view}", f"/{id_}?view={EVIL}&width={EVIL}"):
@@ -252,14 +252,14 @@ def test_a_mail_full_of_scripts_is_inert_wherever_it_shows(box: Box, view: str) 
 
 
 @pytest.mark.parametrize("channel", ["sms", "push"])
-def test_a_text_full_of_scripts_is_inert(box: Box, channel: str) -> None:
+def test_a_text_full_of_scripts_is_inert(box: InboxStore, channel: str) -> None:
     id_ = box.add_text(channel, EVIL, EVIL, sender=EVIL, title=EVIL, link="JavaScript:alert(1)")
     for path in ("/", f"/{id_}"):
         assert _active(page(get(box, path))) == []
     assert "JavaScript:alert(1)" not in page(get(box, f"/{id_}")).all("a", "href")
 
 
-def test_every_page_carries_the_security_headers(full: Box) -> None:
+def test_every_page_carries_the_security_headers(full: InboxStore) -> None:
     for path in (
         "/",
         "/1",
@@ -281,7 +281,7 @@ def test_every_page_carries_the_security_headers(full: Box) -> None:
         assert headers["x-frame-options"] == "SAMEORIGIN"
 
 
-def test_the_pages_take_nothing_from_elsewhere(full: Box) -> None:
+def test_the_pages_take_nothing_from_elsewhere(full: InboxStore) -> None:
     for path in ("/", "/1", "/61", "/62"):
         shown = page(get(full, path))
         taken = shown.all("link", "href") + shown.all("iframe", "src") + shown.all("img", "src")
@@ -290,7 +290,7 @@ def test_the_pages_take_nothing_from_elsewhere(full: Box) -> None:
     assert "url(" not in get(full, "/style.css").text
 
 
-def test_the_pages_work_under_a_path(full: Box) -> None:
+def test_the_pages_work_under_a_path(full: InboxStore) -> None:
     shown = page(get(full, "/inbox/", mounted="/inbox"))
     local = shown.all("a", "href") + shown.all("form", "action") + shown.all("link", "href")[1:]
     assert [url for url in local if not url.startswith("/inbox/")] == []
@@ -305,7 +305,7 @@ def test_the_pages_work_under_a_path(full: Box) -> None:
 # For scripts
 
 
-def test_the_api_lists_by_recipient_and_channel_oldest_first(full: Box) -> None:
+def test_the_api_lists_by_recipient_and_channel_oldest_first(full: InboxStore) -> None:
     full.add_mail("", "kunde3@example.com", mail("Noch eins"))
     found = get(full, "/api/messages?recipient=Kunde3@example.com&channel=email").json()
     assert [m["title"] for m in found["messages"]] == ["Angebot 3", "Noch eins"]
@@ -314,7 +314,7 @@ def test_the_api_lists_by_recipient_and_channel_oldest_first(full: Box) -> None:
     }  # fmt: skip
 
 
-def test_a_script_follows_the_inbox_with_after(full: Box) -> None:
+def test_a_script_follows_the_inbox_with_after(full: InboxStore) -> None:
     first = get(full, "/api/messages?limit=60").json()
     second = get(full, f"/api/messages?after={first['after']}").json()
     assert [m["channel"] for m in second["messages"]] == ["sms", "push"]
@@ -322,7 +322,7 @@ def test_a_script_follows_the_inbox_with_after(full: Box) -> None:
     assert third == {"messages": [], "after": second["after"]}
 
 
-def test_the_api_gives_the_whole_of_one_message(box: Box) -> None:
+def test_the_api_gives_the_whole_of_one_message(box: InboxStore) -> None:
     html = '<a href="https://example.com/u">Abmelden</a>'
     id_ = box.add_mail("b@example.com", "anna@example.com", mail("Grüße", html))
     found = get(box, f"/api/messages/{id_}").json()
@@ -334,7 +334,7 @@ def test_the_api_gives_the_whole_of_one_message(box: Box) -> None:
 
 
 @pytest.mark.parametrize("query", ["after=x", "limit=0", "limit=-1", "channel=fax"])
-def test_the_api_says_what_is_wrong_with_a_question(box: Box, query: str) -> None:
+def test_the_api_says_what_is_wrong_with_a_question(box: InboxStore, query: str) -> None:
     response = get(box, f"/api/messages?{query}")
     assert response.status_code == 400
     assert response.headers["content-type"] == "application/problem+json"

@@ -26,14 +26,14 @@ import test_ses
 from sqlalchemy import Row, select
 
 from treue.channel import DeliveryEvent, installed_adapters
-from treue.engine.assembly import Assembly, assembled
-from treue.engine.delivery import receipts
-from treue.engine.engine import run_pass
+from treue.composition.assembly import Assembly, assembled
+from treue.delivery import receipts
+from treue.engine.passes.chronology import run_pass
 from treue.model.tables import message
 from treue.store import consents, customers, events
 from treue.store.inputs import ConsentInput, CustomerInput, EventInput
 from treue.testing.provider_server import ProviderServer
-from treue.workspace.loading import load
+from treue.vocabulary.workspace import load
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=2)

@@ -41,6 +41,42 @@ def mailgun(provider: MailgunServer) -> Iterator[Mailgun]:
 
 class TestContract(HttpChannelContract):
     secrets = (KEY, SIGNING_KEY, basic_authorization("api", KEY)[6:])
+    answers_about_us = (
+        said(
+            "'from' parameter is not a valid address. please check documentation", 400
+        ),  # fastlane, issue 8568
+        said("from parameter is not a valid address. please check documentation", 400),
+        said("'cc' parameter is not a valid address. please check documentation", 400),
+        said(
+            "Domain sandbox0f23.mailgun.org is not allowed to send: Sandbox subdomains are for test purposes only. Please "
+            "add your own domain or add the address to authorized recipients in Account Settings.",
+            403,
+        ),
+        said(
+            "Domain mg.example.com is not allowed to send: Free accounts are for test purposes only. Please upgrade or add "
+            "the address to authorized recipients in Account Settings.",
+            403,
+        ),
+        said(
+            "Domain mg.example.com is not allowed to send: Free accounts are for test purposes only. Please upgrade or add "
+            "the address to authorized recipients in Account Settings.",
+            400,
+        ),
+        said(
+            "Domain mg.example.com is not allowed to send: The domain is unverified and requires DNS configuration. Log in "
+            "to your control panel to view required DNS records.",
+            403,
+        ),
+        said(
+            "Domain mg.example.com is not allowed to send: Please activate your Mailgun account. Check your inbox or log in "
+            "to your control panel to resend the activation email.",
+            400,
+        ),
+        said("Domain not found: mg.example.com", 404),
+        Reply(401, {"Content-Type": "text/html"}, b"Forbidden"),
+        Reply(402, {}, b"Payment required"),
+        Reply(200, {}, b"Mailgun Magnificent API"),
+    )
 
     @pytest.fixture
     def provider(self, provider: MailgunServer) -> MailgunServer:
@@ -74,6 +110,10 @@ class TestCallbacks(CallbackContract):
 
     def documents(self) -> list[Any]:
         return [{"event-data": one} for one in EVENTS]
+
+    def told_about_us(self) -> list[Any]:
+        words = "Sandbox subdomains are for test purposes only."
+        return [{"event-data": event("rejected", reject={"reason": words, "description": ""})}]
 
     def callback(self, body: bytes, at: datetime) -> Callback:
         """Sign by the time of NOW, as Mailgun's repetitions do, with a token for each event."""
@@ -168,7 +208,6 @@ def test_a_recipient_that_is_no_address_is_dead(mailgun: Mailgun) -> None:
     [
         said("Domain not found: mg.example.com", 404),
         said("Domain mg.example.com is not allowed to send: The domain is unverified", 403),
-        said("from parameter is not a valid address. please check documentation", 400),
         Reply(200, {}, b"Mailgun Magnificent API"),
         Reply(402, {}, b"Payment required"),
     ],

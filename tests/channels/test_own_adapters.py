@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from treue.channel import channel_factory, installed_adapters, own_adapters
-from treue.engine.assembly import assembled
+from treue.composition.assembly import assembled
 from treue.errors import ChannelError
-from treue.workspace.loading import load
+from treue.vocabulary.workspace import load
 
 PAGER = """\
 from dataclasses import dataclass

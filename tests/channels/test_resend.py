@@ -58,6 +58,20 @@ def batching(provider: ResendServer) -> Iterator[Resend]:
 
 class TestContract(HttpChannelContract):
     secrets = (KEY, SECRET)
+    answers_about_us = (
+        error("validation_error", "Invalid `from` field. The email address needs to follow the `email@example.com` or "
+              "`Name <email@example.com>` format.", 422),
+        error("validation_error", "You can only send testing emails to your own email address (shop@example.com). To send "
+              "emails to other recipients, please verify a domain at resend.com/domains, and change the `from` address to an "
+              "email using this domain.", 403),
+        error("validation_error", "The example.com domain is not verified. Please, add and verify your domain on "
+              "https://resend.com/domains", 403),
+        error("invalid_from_address", "Invalid `from` field.", 422),
+        error("security_error", "We may have found a security issue with the request.", 451),
+        error("validation_error", "API key is invalid", 400),
+        error("validation_error", "API key is invalid", 401),
+        error("restricted_api_key", "This API key is restricted to only send emails.", 401),
+    )  # fmt: skip
     batches = False
 
     @pytest.fixture
@@ -203,8 +217,7 @@ def test_a_key_that_is_being_used_is_tried_again(resend: Resend, provider: Resen
         (error("rate_limit_exceeded", "Too many requests.", 429, {"ratelimit-reset": "1"}), 1),
         (error("daily_quota_exceeded", "You have reached your daily email sending quota.", 429), 3600),
         (error("monthly_quota_exceeded", "Monthly quota.", 429, {"retry-after": "7200"}), 7200),
-        (error("validation_error", "The example.com domain is not verified.", 403), 300),
-        (error("validation_error", "Invalid `from` field.", 422), 300),
+        (error("validation_error", "API key is invalid", 403), 300),
     ],
 )
 def test_what_is_nobodys_fault_pauses_everyone(
@@ -233,7 +246,19 @@ def test_in_a_batch_each_mail_has_its_own_verdict(batching: Resend, provider: Re
     assert [mail["to"][0].partition("<")[2] for mail in provider.sent] == [
         f"{batch[n].to}>" for n in (0, 2, 4)
     ]
-    assert len(provider.asked) == 1
+    assert len(provider.asked) == 2, "those two once more, without their names"
+
+
+def test_a_recipients_name_that_resend_cannot_read_costs_the_name(
+    resend: Resend, provider: ResendServer
+) -> None:
+    words = "Invalid `to` field. The email address needs to follow the `email@example.com` or `Name <email@example.com>` format."
+    provider.next(error("validation_error", words, 422))
+    (receipt,) = send(resend, rich_message())
+    assert isinstance(receipt, Accepted)
+    assert [mail["to"] for mail in provider.sent] == [["ada@example.com"]]
+    first, second = (asked.headers["idempotency-key"] for asked in provider.asked)
+    assert first != second, "the second request is none that Resend knows"
 
 
 def test_what_has_attachments_goes_alone(batching: Resend, provider: ResendServer) -> None:

@@ -52,6 +52,17 @@ def sendgrid(provider: SendGridServer) -> Iterator[SendGrid]:
 
 class TestContract(HttpChannelContract):
     secrets = (KEY,)
+    answers_about_us = (
+        error("from", "The from address does not match a verified Sender Identity. Mail cannot be sent until this error is "
+              "resolved. Visit https://sendgrid.com/docs/for-developers/sending-email/sender-identity/ to see the Sender "
+              "Identity requirements", 403),
+        error("from.email", "The from email does not contain a valid address.", 400),
+        error("personalizations.0.to.0.name", "The name must be a string.", 400),
+        error("reply_to.email", "The reply_to email does not contain a valid address.", 400),
+        error(None, "access forbidden", 403),
+        error(None, "Maximum credits exceeded", 401),
+        error(None, "The provided authorization grant is invalid, expired, or revoked", 401),
+    )  # fmt: skip
 
     @pytest.fixture
     def provider(self, provider: SendGridServer) -> SendGridServer:
@@ -87,6 +98,10 @@ class TestCallbacks(CallbackContract):
         return [[one] for one in EVENTS] + [
             [event("delivered", sg_event_id="a1"), event("open", sg_event_id="a2")]
         ]
+
+    def told_about_us(self) -> list[Any]:
+        reasons = ("Recipient List over Package Quota", "Invalid SMTPAPI header")
+        return [[event("dropped", reason=reason)] for reason in reasons]
 
     def callback(self, body: bytes, at: datetime) -> Callback:
         timestamp = str(int(at.timestamp()))
@@ -161,14 +176,14 @@ def test_a_sender_that_is_not_verified_is_our_fault(
     provider.next(error("from.email", "The from address does not match a verified Sender Identity.", status))
     (receipt,) = send(sendgrid, rich_message())
     assert isinstance(receipt, Retry)
-    assert receipt.everyone
+    assert receipt.ours
     assert "verified Sender Identity" in receipt.reason
 
 
-def test_a_content_that_is_refused_is_the_messages_fault(sendgrid: SendGrid) -> None:
+def test_a_content_that_is_refused_may_be_the_templates_fault_and_refuses_nobody(sendgrid: SendGrid) -> None:
     (receipt,) = send(sendgrid, rich_message(text="", html=""))
-    assert isinstance(receipt, Refused)
-    assert not receipt.suppress
+    assert isinstance(receipt, Retry)
+    assert receipt.ours
 
 
 def test_the_window_of_the_rate_limit_is_waited_for(sendgrid: SendGrid, provider: SendGridServer) -> None:

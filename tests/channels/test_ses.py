@@ -77,6 +77,19 @@ def ses(provider: SesServer) -> Iterator[Ses]:
 
 class TestContract(HttpChannelContract):
     secrets = (ACCESS_KEY, SECRET_KEY)
+    answers_about_us = (
+        error("MessageRejected", "Email address is not verified. The following identities failed the check in region "
+              "EU-CENTRAL-1: shop@example.com", 400),
+        error("MessageRejected", "Email address is not verified. The following identities failed the check in region "
+              "EU-CENTRAL-1: customer0@example.com", 400),
+        error("MessageRejected", "Sending paused for this account. For more information, please check the inbox of the email "
+              "address associated with your AWS account.", 400),
+        error("AccountSuspendedException", "The account's ability to send email has been permanently restricted.", 400),
+        error("SendingPausedException", "Email sending is currently paused for your account.", 400),
+        error("MailFromDomainNotVerifiedException", "The sending domain isn't verified.", 400),
+        error("NotFoundException", "Configuration set <treue> does not exist.", 404),
+        error("AccessDeniedException", "User is not authorized to perform `ses:SendEmail' on resource", 403),
+    )  # fmt: skip
 
     @pytest.fixture
     def provider(self, provider: SesServer) -> SesServer:
@@ -89,7 +102,7 @@ class TestContract(HttpChannelContract):
         return connected(url, secret_access_key="another")
 
     def refused_message(self) -> Outgoing:
-        return replace(self.message(90), to="nobody@localhost")
+        return replace(self.message(90), raw=b"")
 
     def slow_down(self, wait: str) -> Reply:
         """SES names no time; a gateway before it may."""
@@ -110,6 +123,16 @@ class TestCallbacks(CallbackContract):
 
     def documents(self) -> list[Any]:
         return EVENTS
+
+    def told_about_us(self) -> list[Any]:
+        return [
+            event(
+                "Rendering Failure",
+                "failure",
+                errorMessage="Attribute 'name' is not present",
+                templateName="t",
+            )
+        ]
 
     def callback(self, body: bytes, at: datetime) -> Callback:
         return posted(notification(body.decode(errors="replace"), at), at)
@@ -265,17 +288,17 @@ def test_a_message_without_bytes_is_refused(ses: Ses, provider: SesServer) -> No
         (error("TooManyRequestsException", "Maximum sending rate exceeded.", 429), Retry("", 5, everyone=True)),
         (error("TooManyRequestsException", "Daily message quota exceeded.", 429), Retry("", 3600, everyone=True)),
         (error("ThrottlingException", "Rate exceeded", 400), Retry("", 5, everyone=True)),
-        (error("AccountSuspendedException", "Suspended", 400), Retry("", 300, everyone=True)),
-        (error("SendingPausedException", "Paused", 400), Retry("", 300, everyone=True)),
-        (error("MailFromDomainNotVerifiedException", "x", 400), Retry("", 300, everyone=True)),
-        (error("LimitExceededException", "x", 400), Retry("", 300, everyone=True)),
+        (error("AccountSuspendedException", "Suspended", 400), Retry("", 300, everyone=True, ours=True)),
+        (error("SendingPausedException", "Paused", 400), Retry("", 300, everyone=True, ours=True)),
+        (error("MailFromDomainNotVerifiedException", "x", 400), Retry("", 300, everyone=True, ours=True)),
+        (error("LimitExceededException", "x", 400), Retry("", 300, everyone=True, ours=True)),
         (error("MessageRejected", "Email address is not verified. The following identities failed the check in region "
-               "EU-CENTRAL-1: shop@example.com", 400), Retry("", 300, everyone=True)),
-        (error("MessageRejected", "Message contains a virus.", 400), Refused("")),
-        (error("BadRequestException", "Missing final '@domain'", 400), Refused("")),
-        (error("NotFoundException", "Configuration set <x> does not exist.", 404), Retry("", 300, everyone=True)),
-        (error("AccessDeniedException", "not authorized to perform: ses:SendEmail", 403), Retry("", 300, everyone=True)),
-        (Reply.json({"__type": "com.amazon#MessageRejected", "Message": "x"}, 400), Refused("")),
+               "EU-CENTRAL-1: shop@example.com", 400), Retry("", 300, ours=True)),
+        (error("MessageRejected", "Message contains a virus.", 400), Retry("", 300, ours=True)),
+        (error("BadRequestException", "Missing final '@domain'", 400), Retry("", 300, ours=True)),
+        (error("NotFoundException", "Configuration set <x> does not exist.", 404), Retry("", 300, everyone=True, ours=True)),
+        (error("AccessDeniedException", "not authorized to perform: ses:SendEmail", 403), Retry("", 300, everyone=True, ours=True)),
+        (Reply.json({"__type": "com.amazon#MessageRejected", "Message": "x"}, 400), Retry("", 300, ours=True)),
     ],
 )  # fmt: skip
 def test_what_an_exception_means(ses: Ses, provider: SesServer, reply: Reply, expected: Receipt) -> None:

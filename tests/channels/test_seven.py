@@ -58,6 +58,22 @@ def seven(provider: SevenServer) -> Iterator[Seven]:
 
 class TestContract(HttpChannelContract):
     secrets = (KEY, SIGNING_KEY)
+    answers_about_us = tuple(
+        Reply.json({
+            "success": "101", "total_price": 0, "balance": 1, "debug": "false", "sms_type": "direct",
+            "messages": [{"id": None, "success": False, "error": str(code), "error_text": words}],
+        })
+        for code, words in (
+            (201, "Sender invalid. A maximum of 11 alphanumeric or 16 numeric characters are allowed."),
+            (300, "Variable p is not specified"),
+            (304, "Variable type not set"),
+            (400, "type invalid. See allowed values above."),
+            (500, "Too little credit available."),
+            (900, "Authentication failed. Please check user and api key"),
+            (902, "http API disabled for this account"),
+            (903, "Server IP is wrong"),
+        )
+    )  # fmt: skip
 
     @pytest.fixture
     def provider(self, provider: SevenServer) -> SevenServer:

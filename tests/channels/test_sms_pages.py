@@ -11,7 +11,7 @@ import pytest
 
 from treue.channel import Channel
 from treue.channel.stop_words import STOP_WORDS
-from treue.workspace.loading import load
+from treue.vocabulary.workspace import load
 from treue_channels.bird import Bird
 from treue_channels.seven import Seven
 from treue_channels.twilio import Twilio

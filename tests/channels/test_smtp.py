@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from smtp_server import HANG_UP, SILENCE, Script, Server
 
-from treue.channel import Accepted, Attachment, Outgoing, Receipt, Refused, Retry, Unknown
+from treue.channel import Accepted, Attachment, Channel, Outgoing, Receipt, Refused, Retry, Unknown
 from treue.errors import ChannelError
-from treue.render.mail import Letter, Sender, compose
+from treue.render.mail import MailContent, Sender, compose
 from treue.testing.channel_contract import ChannelContract, Log, example_message
 from treue_channels.inbox import Inbox
 from treue_channels.smtp import Smtp
@@ -26,6 +26,22 @@ from treue_channels.smtp.seven_bit import seven_bit
 
 PASSWORD = "s3cret/word&"
 IN_URL = "mailer%40example.com:s3cret%2Fword%26"
+
+ABOUT_US = [
+    ("mail", "550 5.1.1 unknown sender"), ("mail", "553 5.7.1 <shop@example.com>: Sender address rejected: not owned by user"),
+    ("mail", "550 5.1.8 bad sender's system address"), ("mail", "535 5.7.8 authentication failed"),
+    ("mail", "530 5.7.0 authentication required"), ("mail", "554 no"), ("mail", "451 4.1.8 sender's domain not found"),
+    ("rcpt", "554 5.7.1 <customer@example.com>: Relay access denied"), ("rcpt", "550 5.7.1 no"),
+    ("rcpt", "550 5.1.7 bad sender's mailbox address"), ("rcpt", "450 4.7.1 Client host rejected: cannot find your hostname"),
+    ("dot", ("554 Message rejected: Email address is not verified. The following identities failed the check in region "
+            "EU-CENTRAL-1: shop@example.com")),
+    ("dot", ("550 The from address does not match a verified Sender Identity. Mail cannot be sent until this error is "
+            "resolved.")),
+    ("dot", "550 5.7.26 This mail has been blocked because the sender is unauthenticated."),
+    ("data", ("421 Domain sandbox0f23.mailgun.org is not allowed to send: Sandbox subdomains are for test purposes only. "
+             "Please add your own domain or add the address to authorized recipients in Account Settings.")),
+]  # fmt: skip
+"""Postfix, Exchange, Gmail; Amazon SES, SendGrid and Mailgun by SMTP."""
 
 
 def mail(number: int = 1, **changes: object) -> Outgoing:
@@ -66,6 +82,12 @@ class TestSmtpKeepsTheContract(ChannelContract):
     def refused_message(self) -> Outgoing:
         return mail(7, to="gone@example.com")
 
+    def objections(self, channel: Channel, request: pytest.FixtureRequest) -> Iterator[str]:
+        script = request.getfixturevalue("script")
+        for stage, answer in ABOUT_US:
+            script.answers = {stage: answer}
+            yield f"{answer} to {stage}"
+
 
 class TestSmtpIntoTheInboxKeepsTheContract(ChannelContract):
     @pytest.fixture
@@ -94,8 +116,8 @@ def test_a_4xx_at_any_stage_is_a_retry(smtp: Smtp, script: Script, stage: str, a
     assert script.taken == []
 
 
-@pytest.mark.parametrize("stage", ["mail", "rcpt", "data", "dot"])
-@pytest.mark.parametrize("answer", ["550 5.7.1 no", "552 5.3.4 too big", "554 5.6.0 bad", "554 no"])
+@pytest.mark.parametrize("stage", ["rcpt", "data", "dot"])
+@pytest.mark.parametrize("answer", ["552 5.3.4 too big", "554 5.6.0 bad", "554 no"])
 def test_a_5xx_at_any_stage_is_a_refusal_that_spares_the_address(
     smtp: Smtp, script: Script, stage: str, answer: str
 ) -> None:
@@ -114,19 +136,18 @@ def test_a_status_that_says_the_address_is_dead_suppresses_it(
     assert one(smtp) == Refused(f"127.0.0.1 answered 550 {status} no to the recipient", suppress=True)
 
 
-@pytest.mark.parametrize(
-    "status", ["5.1.0", "5.1.7", "5.1.100", "5.2.2", "5.2.10", "5.3.4", "5.7.1", "5.7.26", "5.7.515"]
-)
+@pytest.mark.parametrize("status", ["5.1.0", "5.1.100", "5.2.2", "5.2.10", "5.3.4"])
 def test_any_other_status_does_not(smtp: Smtp, script: Script, status: str) -> None:
     script.answers["rcpt"] = f"550 {status} no"
     assert isinstance(receipt := one(smtp), Refused)
     assert not receipt.suppress
 
 
-def test_a_dead_address_at_mail_from_is_the_senders_and_suppresses_nobody(smtp: Smtp, script: Script) -> None:
-    script.answers["mail"] = "550 5.1.1 unknown sender"
-    assert isinstance(receipt := one(smtp), Refused)
-    assert not receipt.suppress
+@pytest.mark.parametrize("status", ["5.1.7", "5.1.8", "5.7.1", "5.7.26", "5.7.515"])
+def test_a_status_about_the_sender_refuses_nobody(smtp: Smtp, script: Script, status: str) -> None:
+    script.answers["rcpt"] = f"550 {status} no"
+    receipts = smtp.send([mail(1), mail(2)], Log())
+    assert [(type(one), getattr(one, "ours", False)) for one in receipts] == [(Retry, True)] * 2
 
 
 def test_the_status_of_an_answer_of_several_lines_counts(smtp: Smtp, script: Script) -> None:
@@ -193,6 +214,7 @@ def test_a_connection_lost_in_the_middle_of_the_message_is_a_retry() -> None:
         thread.start()
         adapter = Smtp(url=f"smtp://127.0.0.1:{listener.getsockname()[1]}?timeout=5")
         receipt = one(adapter, with_body(b"x" * 70 * 1_000_000))
+        adapter.close()  # who had sent all of it before the answer came keeps the connection for the next message
         thread.join()
     assert isinstance(receipt, Retry)
     assert "broke off" in receipt.reason
@@ -218,6 +240,7 @@ def test_a_server_that_refuses_in_the_middle_of_the_message_is_heard(reads_on: b
         thread.start()
         adapter = Smtp(url=f"smtp://127.0.0.1:{listener.getsockname()[1]}?timeout=5")
         receipt = one(adapter, with_body(b"x" * 70 * 1_000_000))
+        adapter.close()  # who had sent all of it before the answer came keeps the connection for the next message
         thread.join()
     # where it stops reading, the network may lose its words; the message is certain not to have been sent either way
     assert isinstance(receipt, Refused) or (not reads_on and isinstance(receipt, Retry))
@@ -350,7 +373,7 @@ def test_an_interrupt_in_the_middle_of_a_message_leaves_no_half_open_transaction
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Dialogue, "received", interrupted)
+        patch.setattr(Dialogue, "receive", interrupted)
         with pytest.raises(KeyboardInterrupt):
             one(smtp)
     assert one(smtp) == Accepted("Q1")
@@ -445,7 +468,9 @@ def test_a_mail_of_many_parts_is_the_same_in_base64() -> None:
     sender = Sender("Käthe", "a@shop.example", "shop")
     picture = Attachment("ü.png", "image/png", bytes(range(256)), "p1@treue")
     paper = Attachment("Rechnung März.pdf", "application/pdf", b"%PDF" * 99)
-    letter = Letter("1", "b@example.com", "Grüße", "Grüße\n.\n", "<p>Schön</p>", attachments=(picture, paper))
+    letter = MailContent(
+        "1", "b@example.com", "Grüße", "Grüße\n.\n", "<p>Schön</p>", attachments=(picture, paper)
+    )
     wide = compose(sender, letter, datetime(2026, 3, 1, tzinfo=UTC), eight_bit=True)
     assert isinstance(wide, bytes)
     narrow = seven_bit(wide)
@@ -495,7 +520,7 @@ def test_what_is_not_one_plain_address_is_refused(smtp: Smtp, script: Script, to
 
 
 def test_a_hostile_sender_is_refused(smtp: Smtp, script: Script) -> None:
-    assert isinstance(one(smtp, mail(sender="a@example.com> SIZE=1\r\nRCPT TO:<b@example.com")), Refused)
+    assert isinstance(one(smtp, mail(sender="a@example.com> SIZE=1\r\nRCPT TO:<b@example.com")), Retry)
     assert [line for line in script.heard if not line.lower().startswith("ehlo")] == []
 
 
@@ -506,7 +531,7 @@ def test_the_empty_sender_is_the_null_return_path(smtp: Smtp, script: Script) ->
 
 def test_what_a_server_says_is_kept_to_one_short_printable_line(smtp: Smtp, script: Script) -> None:
     script.answers["rcpt"] = "550-5.7.1 \x1b[2J<script>\r\n550 5.7.1 " + "x" * 2000
-    assert isinstance(receipt := one(smtp), Refused)
+    assert isinstance(receipt := one(smtp), Retry)
     assert receipt.reason.isprintable()
     assert len(receipt.reason) <= 300
 

@@ -102,11 +102,11 @@ def run(peer: Peer, count: int, pipelining: bool, seed: int, budget: int = 10**9
             limit = min(budget - used, chance.choice((1, 2, 7, 40, 4000)))
             if dialogue.out and (not answers or chance.random() < 0.5):
                 piece = bytes(dialogue.out[:limit])
-                dialogue.written(len(piece))
+                dialogue.note_written(len(piece))
                 answers += peer.hear(piece)
             else:
                 piece, answers = answers[:limit], answers[limit:]
-                dialogue.received(piece)
+                dialogue.receive(piece)
             used += len(piece)
     except (GarbledError, ConnectionError) as error:
         dialogue.end(error)
@@ -215,14 +215,14 @@ def begun(count: int = 2, *, pipelining: bool = True) -> tuple[Dialogue, BatchDe
 
 def all_written(dialogue: Dialogue) -> bytes:
     said = bytes(dialogue.out)
-    dialogue.written(len(said))
+    dialogue.note_written(len(said))
     return said
 
 
 def test_commands_go_out_together_and_those_of_the_next_message_behind_the_dot() -> None:
     dialogue, _ = begun()
     assert [line.split()[0] for line in all_written(dialogue).splitlines()] == [b"MAIL", b"RCPT", b"DATA"]
-    dialogue.received(b"250 ok\r\n250 ok\r\n354 go\r\n")
+    dialogue.receive(b"250 ok\r\n250 ok\r\n354 go\r\n")
     said = all_written(dialogue)
     assert [line.split()[0] for line in said.partition(b"\r\n.\r\n")[2].splitlines()] == [
         b"MAIL",
@@ -237,16 +237,16 @@ def test_without_pipelining_every_command_waits_for_its_answer() -> None:
         said = all_written(dialogue)
         assert said.startswith(verb)
         assert said.count(b"\r\n") == 1
-        dialogue.received(answer)
+        dialogue.receive(answer)
     assert all_written(dialogue).endswith(b"\r\n.\r\n")
 
 
 def test_only_a_message_for_nobody_is_ended_with_a_lone_dot() -> None:
     dialogue, desk = begun(1)
     all_written(dialogue)
-    dialogue.received(b"250 ok\r\n550 5.1.1 nobody\r\n354 go\r\n")
+    dialogue.receive(b"250 ok\r\n550 5.1.1 nobody\r\n354 go\r\n")
     assert all_written(dialogue) == b".\r\n"
-    dialogue.received(b"250 2.0.0 queued as X\r\n")  # whatever it says to that: nothing was sent
+    dialogue.receive(b"250 2.0.0 queued as X\r\n")  # whatever it says to that: nothing was sent
     assert isinstance(desk.receipts[0], Refused)
     assert dialogue.idle
 
@@ -255,7 +255,7 @@ def test_a_recipient_taken_after_the_sender_was_refused_gets_nothing() -> None:
     dialogue, _ = begun(1)
     all_written(dialogue)
     with pytest.raises(GarbledError):
-        dialogue.received(b"550 5.7.1 no\r\n250 ok\r\n354 go\r\n")
+        dialogue.receive(b"550 5.7.1 no\r\n250 ok\r\n354 go\r\n")
     assert not dialogue.out
 
 
@@ -264,10 +264,10 @@ def test_a_yes_that_came_before_the_message_is_none(pipelining: bool) -> None:
     dialogue, desk = begun(2, pipelining=pipelining)
     for answer in (b"250 ok\r\n", b"250 ok\r\n"):
         all_written(dialogue)
-        dialogue.received(answer)
+        dialogue.receive(answer)
     all_written(dialogue)
     with pytest.raises(GarbledError):
-        dialogue.received(b"354 go\r\n250 2.0.0 Ok: queued as X\r\n")
+        dialogue.receive(b"354 go\r\n250 2.0.0 Ok: queued as X\r\n")
     dialogue.end(ConnectionError("gone"))
     assert isinstance(desk.receipts[0], Retry)
     assert isinstance(desk.receipts[1], Retry | None)
@@ -276,10 +276,10 @@ def test_a_yes_that_came_before_the_message_is_none(pipelining: bool) -> None:
 def test_a_yes_while_the_message_is_still_being_written_is_none() -> None:
     dialogue, desk = begun(1)
     all_written(dialogue)
-    dialogue.received(b"250 ok\r\n250 ok\r\n354 go\r\n")
-    dialogue.written(10)
+    dialogue.receive(b"250 ok\r\n250 ok\r\n354 go\r\n")
+    dialogue.note_written(10)
     with pytest.raises(GarbledError):
-        dialogue.received(b"250 2.0.0 Ok: queued as X\r\n")
+        dialogue.receive(b"250 2.0.0 Ok: queued as X\r\n")
     dialogue.end(ConnectionError("gone"))
     assert isinstance(desk.receipts[0], Retry)
 
@@ -287,9 +287,9 @@ def test_a_yes_while_the_message_is_still_being_written_is_none() -> None:
 def test_a_no_while_the_message_is_still_being_written_counts_and_ends_the_connection() -> None:
     dialogue, desk = begun(2)
     all_written(dialogue)
-    dialogue.received(b"250 ok\r\n250 ok\r\n354 go\r\n")
-    dialogue.written(10)
-    dialogue.received(b"552 5.3.4 too big\r\n")
+    dialogue.receive(b"250 ok\r\n250 ok\r\n354 go\r\n")
+    dialogue.note_written(10)
+    dialogue.receive(b"552 5.3.4 too big\r\n")
     assert isinstance(desk.receipts[0], Refused)
     assert dialogue.over
     dialogue.end(ConnectionError("closing"))
@@ -299,10 +299,10 @@ def test_a_no_while_the_message_is_still_being_written_counts_and_ends_the_conne
 def test_bytes_of_an_encrypted_record_that_may_have_gone_out_leave_a_doubt() -> None:
     dialogue, desk = begun(1)
     all_written(dialogue)
-    dialogue.received(b"250 ok\r\n250 ok\r\n354 go\r\n")
-    dialogue.risked(len(dialogue.out) - 1)
+    dialogue.receive(b"250 ok\r\n250 ok\r\n354 go\r\n")
+    dialogue.note_risked(len(dialogue.out) - 1)
     assert not dialogue.idle
-    dialogue.risked(len(dialogue.out))
+    dialogue.note_risked(len(dialogue.out))
     dialogue.end(ConnectionError("gone"))
     assert isinstance(desk.receipts[0], Unknown)
 
@@ -310,7 +310,7 @@ def test_bytes_of_an_encrypted_record_that_may_have_gone_out_leave_a_doubt() -> 
 def test_a_server_that_closes_before_the_first_message_closes_for_everybody() -> None:
     dialogue, desk = begun(3)
     with pytest.raises(ConnectionError):
-        dialogue.received(b"421 4.3.2 going down\r\n")
+        dialogue.receive(b"421 4.3.2 going down\r\n")
     dialogue.end(ConnectionError("gone"))
     first, *rest = desk.finish()
     assert first == rest[0] == rest[1] == Retry("mx.example.com answered 421 4.3.2 going down", everyone=True)
@@ -320,7 +320,7 @@ def test_a_server_that_closes_at_one_recipient_costs_that_message_an_attempt() -
     """Else one recipient of whom a server says 421 would hold up the channel for ever."""
     dialogue, desk = begun(2)
     with pytest.raises(ConnectionError):
-        dialogue.received(b"250 ok\r\n421 4.7.0 not this one\r\n")
+        dialogue.receive(b"250 ok\r\n421 4.7.0 not this one\r\n")
     dialogue.end(ConnectionError("it answered 421 4.7.0 not this one"))
     assert isinstance(receipt := desk.receipts[0], Retry)
     assert not receipt.everyone

@@ -24,7 +24,7 @@ from smtp_server import Script, Server
 
 from treue.channel import Accepted, Outgoing
 from treue.errors import ChannelError
-from treue.render.mail import Letter, Sender, compose
+from treue.render.mail import MailContent, Sender, compose
 from treue.testing.channel_contract import Log
 from treue_channels.smtp import Smtp
 from treue_channels.smtp.dkim import Signer
@@ -67,7 +67,7 @@ def written(
     text: str = "Grüße", subject: str = "Hallo", name: str = "Ada", *, eight_bit: bool = False
 ) -> bytes:
     sender = Sender("Klangladen Köln", "hallo@shop.example", "shop", reply_to="re@shop.example")
-    letter = Letter("k1", "ada@example.com", subject, text, f"<p>{text}</p>", name, URL)
+    letter = MailContent("k1", "ada@example.com", subject, text, f"<p>{text}</p>", name, URL)
     raw = compose(sender, letter, NOW, eight_bit=eight_bit)
     assert isinstance(raw, bytes), raw
     return raw

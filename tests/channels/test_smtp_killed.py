@@ -13,7 +13,7 @@ from smtp_server import Script, Server
 
 from treue.channel import Accepted, Unknown
 from treue.clock import utc_now
-from treue.engine.delivery.acceptance import AcceptanceLog, read_log
+from treue.delivery.acceptance import AcceptanceLog, read_log
 from treue.testing.channel_contract import example_message
 from treue_channels.smtp import Smtp
 

@@ -61,6 +61,28 @@ def twilio(provider: TwilioServer) -> Iterator[Twilio]:
 
 class TestContract(HttpChannelContract):
     secrets = (TOKEN,)
+    answers_about_us = (
+        error(21408, "Permission to send an SMS has not been enabled for the region indicated by the 'To' number: +41791"),
+        error(
+            21608,
+            "The number +41791 is unverified. Trial accounts cannot send messages to unverified numbers; verify +41791 at "
+            "twilio.com/user/account/phone-numbers/verified, or purchase a Twilio number to send messages to unverified "
+            "numbers",
+        ),
+        error(21608, "The number +41791 is unverified. Trial accounts cannot send messages to unverified numbers", 403),
+        error(21606, "The 'From' phone number provided (+15005550007) is not a valid message-capable Twilio phone number for "
+              "this destination."),
+        error(21612, "The 'To' phone number: +41791, is not currently reachable using the 'From' phone number"),
+        error(21212, "Invalid From Number (caller ID): Shop!"),
+        error(21603, "A 'From' or 'MessagingServiceSid' parameter is required to send a message"),
+        error(21659, "'From' +1500 is not a Twilio phone number or Short Code country mismatch"),
+        error(21703, "The Messaging Service does not have a phone number available to send a message"),
+        error(21704, "The Messaging Service contains no phone numbers"),
+        error(21701, "The Messaging Service does not exist", 404),
+        error(20003, "Authenticate", 401),
+        error(20005, "Account not active", 403),
+        error(10001, "Account is not active", 400),
+    )  # fmt: skip
 
     @pytest.fixture
     def provider(self, provider: TwilioServer) -> TwilioServer:
@@ -96,6 +118,13 @@ class TestCallbacks(CallbackContract):
 
     def documents(self) -> list[dict[str, str]]:
         return [SENT, DELIVERED, UNDELIVERED, OPTED, STOP, TAUGHT]
+
+    def told_about_us(self) -> list[dict[str, str]]:
+        found = [("failed", "30002"), ("failed", "21408"), ("failed", "30001")]
+        found += [
+            ("undelivered", code) for code in ("30018", "30024", "30032", "30033", "30034", "30035", "30023")
+        ]
+        return [status(said, ErrorCode=code) for said, code in found]
 
     def callback(self, body: bytes, at: datetime) -> Callback:
         return signed(f"{CALLBACKS}?key=17", body, at)
@@ -192,7 +221,7 @@ def test_a_message_without_a_word_is_refused(twilio: Twilio) -> None:
 
 @pytest.mark.parametrize(
     ("to", "suppress", "said"),
-    [(OPTED_OUT, True, "21610"), (LANDLINE, True, "21614"), (ABROAD, False, "21408")],
+    [(OPTED_OUT, True, "21610"), (LANDLINE, True, "21614")],
 )
 def test_what_is_wrong_with_a_number_costs_that_number_only(
     twilio: Twilio, to: str, suppress: bool, said: str
@@ -201,6 +230,14 @@ def test_what_is_wrong_with_a_number_costs_that_number_only(
     assert isinstance(receipt, Refused)
     assert receipt.suppress is suppress
     assert said in receipt.reason
+
+
+def test_a_country_that_is_not_switched_on_refuses_nobody(twilio: Twilio) -> None:
+    abroad, at_home = replace(example_message("sms", 1), to=ABROAD), example_message("sms", 2)
+    waits, goes = twilio.send([abroad, at_home], Log())
+    assert isinstance(waits, Retry)
+    assert (waits.ours, waits.everyone, "21408" in waits.reason) == (True, False, True)
+    assert isinstance(goes, Accepted)
 
 
 def test_a_text_that_is_too_long_is_no_fault_of_the_number(twilio: Twilio) -> None:
@@ -285,7 +322,7 @@ def test_what_became_of_a_message_comes_back_under_our_key(twilio: Twilio, provi
         ("undelivered", "30005", SENDER, "bounced", True),  # no such telephone
         ("undelivered", "30006", SENDER, "bounced", True),  # a landline
         ("undelivered", "30006", "24680", "bounced", False),  # or a network that takes no short codes
-        ("undelivered", "30007", SENDER, "bounced", False),  # filtered
+        ("undelivered", "30007", SENDER, "failed", False),  # filtered: no word about the number
         ("undelivered", "30008", SENDER, "bounced", False),  # nobody knows
         ("failed", "30001", SENDER, "failed", False),
         ("failed", "21614", SENDER, "failed", True),

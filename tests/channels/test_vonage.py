@@ -63,6 +63,21 @@ def vonage(provider: VonageServer) -> Iterator[Vonage]:
 
 class TestContract(HttpChannelContract):
     secrets = (SECRET, SIGNATURE_SECRET)
+    answers_about_us = (
+        problem(422, "/messages#1120", "Illegal Sender Address - rejected", "Due to local regulations, the SenderID you set "
+                "in from in the request was not accepted."),
+        problem(422, "/messages#1150", "Invalid params", "The value of one or more parameters is invalid.",
+                invalid_parameters=[{"name": "from", "reason": "invalid value"}]),
+        problem(422, "/messages#1150", "Invalid params", "The value of one or more parameters is invalid.",
+                invalid_parameters=[{"name": "from", "reason": "invalid"}, {"name": "to", "reason": "invalid"}]),
+        problem(422, "/messages#1160", "Non White-listed Destination", "The phone number you set in to is not in your "
+                "pre-approved destination list."),
+        problem(422, "/messages#1060", "Partner account barred", "The account has been barred from submitting messages."),
+        problem(422, "/messages#1070", "Partner quota exceeded", "Your account does not have sufficient credit."),
+        problem(402, "#low-balance", "Low balance", "This request could not be performed due to your account balance."),
+        problem(403, "#forbidden", "Forbidden", "Your account does not have permission to perform this action."),
+        problem(401, "#unauthorized", "Unauthorized", "You did not provide correct credentials."),
+    )  # fmt: skip
 
     @pytest.fixture
     def provider(self, provider: VonageServer) -> VonageServer:
@@ -97,6 +112,9 @@ class TestCallbacks(CallbackContract):
 
     def documents(self) -> list[dict[str, Any]]:
         return [SUBMITTED, DELIVERED, REJECTED, OPTED, STOP]
+
+    def told_about_us(self) -> list[dict[str, Any]]:
+        return [status("rejected", code) for code in (1060, 1070, 1080, 1120, 1140, 1160)]
 
     def callback(self, body: bytes, at: datetime) -> Callback:
         return signed(CALLBACKS, body, at)
@@ -163,7 +181,7 @@ def test_a_message_is_not_tried_for_longer_than_it_is_worth(vonage: Vonage, prov
 
 @pytest.mark.parametrize(
     ("to", "suppress", "code"),
-    [(OPTED_OUT, True, 1240), (NO_NUMBER, True, 1170), (DEMO, False, 1160), (REGULATED, False, 1120)],
+    [(OPTED_OUT, True, 1240), (NO_NUMBER, True, 1170)],
 )
 def test_what_is_wrong_with_a_number_costs_that_number_only(
     vonage: Vonage, to: str, suppress: bool, code: int
@@ -172,6 +190,13 @@ def test_what_is_wrong_with_a_number_costs_that_number_only(
     assert isinstance(receipt, Refused)
     assert receipt.suppress is suppress
     assert f"{code} it is" in receipt.reason
+
+
+@pytest.mark.parametrize("to", [DEMO, REGULATED])
+def test_a_sender_or_an_account_that_may_not_write_there_refuses_nobody(vonage: Vonage, to: str) -> None:
+    receipt = one(vonage, replace(example_message("sms", 1), to=to))
+    assert isinstance(receipt, Retry)
+    assert (receipt.ours, receipt.everyone) == (True, False)
 
 
 def test_a_text_that_is_too_long_is_no_fault_of_the_number(vonage: Vonage) -> None:
@@ -254,7 +279,7 @@ def test_what_became_of_a_message_comes_back_under_our_key(vonage: Vonage, provi
         ("rejected", 0, "bounced", False),
         ("rejected", 1180, "bounced", False),  # away for now
         ("rejected", 1190, "bounced", True),  # no longer in use
-        ("rejected", 1210, "bounced", False),  # filtered
+        ("rejected", 1210, "failed", False),  # filtered: no word about the number
         ("rejected", 1260, "bounced", False),
         ("rejected", 1330, "bounced", False),  # nobody knows
         ("rejected", 1170, "failed", True),  # no number

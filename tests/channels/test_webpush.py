@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from push_service import Browser, checked, decoded
 
-from treue.channel import Accepted, Kind, Outgoing, Receipt, Refused, Retry, Unknown
+from treue.channel import Accepted, Channel, Kind, Outgoing, Receipt, Refused, Retry, Unknown
 from treue.clock import utc_now
 from treue.errors import ChannelError
 from treue.store import addresses
@@ -86,6 +86,17 @@ class TestWebPushKeepsTheContract(ChannelContract):
 
     def refused_message(self) -> Outgoing:
         return push(99, text="x" * 5_000)
+
+    def objections(self, channel: Channel, request: pytest.FixtureRequest) -> Iterator[str]:
+        service = request.getfixturevalue("service")
+        for status, words in (
+            (401, b'{"code":401,"errno":109,"error":"Unauthorized","message":"Invalid authentication"}'),
+            (403, (b"the VAPID credentials in the authorization header do not correspond to the credentials used to create "
+                  b"the subscriptions.")),
+            (403, b'{"reason":"BadJwtToken"}'), (400, b'{"reason":"VapidPkHashMismatch"}'), (400, b"UnauthorizedRegistration"),
+        ):  # fmt: skip
+            service.usual = status, {}, words
+            yield words.decode()
 
 
 # --- what is sent -------------------------------------------------------------------------------------------
@@ -218,7 +229,7 @@ def test_the_browsers_services_are_known_and_more_can_be_named(
 
 def test_a_redirect_is_not_followed(webpush: WebPush, network: Network, service: Receiver) -> None:
     service.answers = [(307, {"Location": "http://169.254.169.254/"}, b"")]
-    assert isinstance(send(webpush, push())[0], Refused)
+    assert isinstance(send(webpush, push())[0], Retry)
     assert (len(service.received), network.hits) == (1, [])
 
 
@@ -257,10 +268,10 @@ def test_a_subscription_fits_where_push_tokens_are_kept() -> None:
         (201, Accepted()),
         (404, Refused(f"{HOST} answered 404 gone", suppress=True)),
         (410, Refused(f"{HOST} answered 410 gone", suppress=True)),
-        (400, Refused(f"{HOST} answered 400 gone")),
+        (400, Retry(f"{HOST} answered 400 gone", 300.0, ours=True)),
         (413, Refused(f"{HOST} answered 413 gone")),
-        (401, Retry(f"{HOST} answered 401 gone", 300.0)),
-        (403, Retry(f"{HOST} answered 403 gone", 300.0)),
+        (401, Retry(f"{HOST} answered 401 gone", 300.0, ours=True)),
+        (403, Retry(f"{HOST} answered 403 gone", 300.0, ours=True)),
         (406, Retry(f"{HOST} answered 406 gone", 60.0)),
         (429, Retry(f"{HOST} answered 429 gone", 60.0)),
         (503, Retry(f"{HOST} answered 503 gone", 60.0)),

@@ -54,11 +54,11 @@ def make(root: Path, reference: Path) -> None:
 
 def live(root: Path) -> None:
     """Twenty customers order; every tenth gave no consent; c5 and c15 come back; c3 withdraws on the sixth day."""
-    from treue.engine.assembly import assembled
-    from treue.engine.engine import run_pass
+    from treue.composition.assembly import assembled
+    from treue.engine.passes.chronology import run_pass
     from treue.store import consents, customers, events
     from treue.store.inputs import ConsentInput, CustomerInput, EventInput
-    from treue.workspace.loading import load
+    from treue.vocabulary.workspace import load
 
     people = [
         CustomerInput(

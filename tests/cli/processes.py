@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ SECRET = "hush"
 PLAIN = """
 import threading
 from treue.clock import utc_now
-from treue.engine import runtimes
+from treue.engine.passes import runtimes
 
 class Plain(runtimes.InProcess):
     def keep_running(self, engine, wake, stop):
@@ -45,11 +46,18 @@ main()
 
 
 class Running:
-    """A `treue` process and a client for it."""
+    """A `treue` process and a client for it; `sign_in` is the command that prints a link."""
 
-    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
-        self.process, self.port = process, port
+    def __init__(self, process: subprocess.Popen[str], port: int, sign_in: Callable[[], str]) -> None:
+        self.process, self.port, self._sign_in = process, port, sign_in
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20)
+
+    @cached_property
+    def operator(self) -> httpx.Client:
+        """The client, signed in as an operator is: with the link that the command prints."""
+        answer = self.client.post("/sign-in", data={"token": self._sign_in()})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+        return self.client
 
     def wait_for(self, ask: Callable[[], Any], seconds: float = 60) -> Any:
         """Return what `ask` returns once that is something; fail after a while, or when the process ends."""
@@ -70,7 +78,7 @@ class Running:
         return self.process.returncode, out, errors
 
     def mails(self, recipient: str) -> list[dict[str, Any]]:
-        found = self.client.get("/inbox/api/messages", params={"recipient": recipient}).json()
+        found = self.operator.get("/inbox/api/messages", params={"recipient": recipient}).json()
         messages: list[dict[str, Any]] = found["messages"]
         return messages
 
@@ -97,19 +105,24 @@ def started(
     """Run a command until the block ends; `port` says that it takes one, `more` is put in its environment."""
     where = free_port()
     code = PLAIN.replace("{runtime}", runtime) if runtime else "from treue.cli import main; main()"
-    command = [
-        sys.executable,
-        "-c",
-        code,
-        "--workspace",
-        str(root),
-        *arguments,
-        *(["--port", str(where)] if port else []),
-    ]
+    treue = [sys.executable, "-c", code, "--workspace", str(root)]
+    at = ["--port", str(where)] if port else []
     process = subprocess.Popen(
-        command, env=environment(**more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*treue, *arguments, *at],
+        env=environment(**more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
-    running = Running(process, where)
+
+    def sign_in() -> str:
+        """Return the link that the command prints."""
+        done = subprocess.run(
+            [*treue, "sign-in", *at], env=environment(**more), capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    running = Running(process, where, sign_in)
     try:
         yield running
     finally:

@@ -189,6 +189,23 @@ def test_other_verbs_show_the_problems_and_do_nothing(treue: Run, files: Path) -
 # --- schema, compile --------------------------------------------------------------------------------------
 
 
+def test_a_template_that_is_a_bomb_is_a_problem_of_its_own_and_nothing_starts(
+    treue: Run, files: Path
+) -> None:
+    shared = "".join(f"{{% set {n}{i} = [{n}{i - 1}, {n}{i - 1}] %}}" for n in "az" for i in range(1, 46))
+    bomb = f"{{% set a0 = [1, 1] %}}{{% set z0 = [1, 1] %}}{shared}{{% if a45 == z45 %}}y{{% endif %}}x"
+    (files / "templates" / "bomb").mkdir()
+    (files / "templates" / "bomb" / "sms.txt").write_text(f"Hello\n{bomb}", encoding="utf-8")
+    done = treue(files, "check", "--json")
+    wrong = [one for one in done.json["problems"] if one["code"] == "T404"]
+    assert (done.code, [(one["file"], one["line"]) for one in wrong]) == (1, [("templates/bomb/sms.txt", 2)])
+    assert "too much work" in wrong[0]["message"]
+    for verb in (["plan"], ["run"]):
+        done = treue(files, *verb)
+        assert done.code != 0
+        assert "templates/bomb/sms.txt:2:" in done.err
+
+
 def test_schema_writes_what_it_prints(treue: Run, files: Path) -> None:
     assert treue(files, "schema").code == 0
     assert json.loads((files / "treue.schema.json").read_text()) == treue(files, "schema", "--print").json
@@ -225,13 +242,14 @@ def test_shown_sql_is_what_the_database_understands(treue: Run, lived: Path) -> 
     from treue.store.store import Store
 
     found = treue(lived, "compile", "welcome", "--json").json
+    given = dict.fromkeys(
+        ("now", "due_by", "this_step", "until", "first_place", "running", "stuck", "ahead"), 0
+    )
     store = Store.open(f"sqlite:///{lived / 'treue.db'}")
     with store.transaction() as connection:
         for stage in found["stages"]:
             for statement in stage["sql"]:
-                connection.exec_driver_sql(
-                    "EXPLAIN " + statement["sql"], {"now": 0, "this_step": 0, "this_turn": 1}
-                )
+                connection.exec_driver_sql("EXPLAIN " + statement["sql"], {**given, "this_turn": 1})
     store.close()
 
 

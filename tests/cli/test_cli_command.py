@@ -11,6 +11,7 @@ import pytest
 from calling import Run
 
 HEAVY = ("prefect", "apscheduler", "fastapi", "uvicorn", "treue_flows")
+COMPILERS = ("mjml", "css_inline", "inscriptis", "lxml")
 
 
 def _loaded_by(*arguments: str) -> set[str]:
@@ -34,6 +35,18 @@ def test_authoring_verbs_import_no_runtime_and_no_server(verb: str, reference: P
 @pytest.mark.parametrize("verb", ["--help", "check", "schema --print"])
 def test_what_needs_no_sql_does_not_wait_for_sqlalchemy(verb: str, reference: Path) -> None:
     assert "sqlalchemy" not in _loaded_by("--workspace", str(reference), *verb.split())
+
+
+@pytest.mark.parametrize("verb", ["--help", "compile welcome", "graph welcome --mermaid", "schema --print"])
+def test_what_renders_nothing_imports_no_templates_and_no_locales(verb: str, reference: Path) -> None:
+    loaded = _loaded_by("--workspace", str(reference), *verb.split())
+    assert not loaded & {"jinja2", "babel", *COMPILERS}
+
+
+def test_check_leaves_what_compiles_mails_to_the_child(reference: Path) -> None:
+    loaded = _loaded_by("--workspace", str(reference), "check")
+    assert "jinja2" in loaded
+    assert not loaded & set(COMPILERS)
 
 
 def test_the_installed_command_says_its_version_and_knows_its_verbs() -> None:

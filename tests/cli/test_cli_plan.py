@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from calling import Run
+from sqlalchemy import create_engine, select, update
 
-from treue.workspace.loading import load
+from treue.model.tables import journey_version
+from treue.vocabulary.workspace import load
 
 
 def _edit(root: Path, *changes: tuple[str, str], name: str = "welcome") -> None:
@@ -106,7 +108,7 @@ def test_a_misspelt_old_id_is_pointed_out(treue: Run, lived: Path) -> None:
 
 def test_files_go_live_by_themselves_only_in_an_empty_database(treue: Run, lived: Path, files: Path) -> None:
     from treue.clock import utc_now
-    from treue.engine.assembly import assembled
+    from treue.composition.assembly import assembled
 
     with assembled(load(files), deliver=False) as assembly:
         assert assembly.begin(utc_now()) == ()
@@ -115,3 +117,52 @@ def test_files_go_live_by_themselves_only_in_an_empty_database(treue: Run, lived
     with assembled(load(lived), deliver=False) as assembly:
         assert assembly.begin(utc_now()) == ("welcome",)
         assert not assembly.look(assembly.files()).nothing
+
+
+def test_a_plan_says_whom_a_new_exit_concerns(treue: Run, lived: Path) -> None:
+    _edit(lived, ("exit:\n", "exit:\n  - {attribute: email, exists: true}\n"))
+    told = {
+        (): "will finish on their version; with --migrate they would leave at their next step",
+        ("--migrate",): "will leave at their next step",
+    }
+    for option, fate in told.items():
+        lines = treue(lived, "plan", *option).out.splitlines()
+        at = lines.index("    exit      email is known:")
+        assert lines[at - 1] == "    exit      new: email is known"
+        assert lines[at + 1] == f"              17 of the 17 customers inside meet it already and {fate}."
+    [journey] = treue(lived, "plan", "--json").json["journeys"]
+    assert journey["exits"] == [
+        {"exit": "email is known", "new": True, "inside": 17, "turned_away": 0, "of": 0, "coming": "recent"}
+    ]
+
+
+def test_a_plan_says_whom_of_a_segment_a_new_exit_turns_away(treue: Run, lived: Path) -> None:
+    head = "description: A letter.\ncategory: relational\nbasis: consent\n"
+    enter = 'enter: {schedule: "0 9 * * MON", segment: everyone}\nexit: [{attribute: email, exists: true}]\n'
+    (lived / "segments/everyone.yaml").write_text(
+        "description: All.\nwhere: [{attribute: created_at, exists: true}]\n", encoding="utf-8"
+    )
+    (lived / "journeys/letter.yaml").write_text(f"{head}{enter}steps: [{{wait: 1d}}]\n", encoding="utf-8")
+    [exit_] = treue(lived, "plan", "--json").json["journeys"][0]["exits"]
+    assert exit_["turned_away"] == exit_["of"] > 0
+    told = f"{exit_['of']:,} of the {exit_['of']:,} customers who may come from its segment would be turned away at the door."
+    assert f"              {told}" in treue(lived, "plan").out.splitlines()
+
+
+def test_a_plan_says_that_an_exit_is_asked_at_the_door_which_only_passes_noticed(
+    treue: Run, lived: Path
+) -> None:
+    _edit(lived, ("exit:\n", "exit:\n  - {attribute: email, exists: true}\n"))
+    treue(lived, "apply", "--yes", "--migrate")
+    engine = create_engine(f"sqlite:///{lived / 'treue.db'}")
+    with engine.begin() as connection:
+        for row in connection.execute(select(journey_version.c.id, journey_version.c.plan)).all():
+            exits = [one | {"asked": False} for one in row.plan["exits"]]
+            old = update(journey_version).where(journey_version.c.id == row.id)
+            connection.execute(old.values(plan=row.plan | {"exits": exits}, hash=f"old {row.id}"))
+    engine.dispose()
+    lines = treue(lived, "plan").out.splitlines()
+    assert lines[0].startswith("welcome changes;")
+    asked = "asked at the door and at each step from now on, not only noticed by passes"
+    assert f"    exit      email is known is {asked}:" in lines
+    assert not any("means something else now" in line for line in lines)

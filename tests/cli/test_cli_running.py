@@ -8,20 +8,26 @@ from typing import Any
 
 import pytest
 from calling import START, Run, make
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 
-from treue.engine import routing
-from treue.engine.assembly import assembled
-from treue.engine.engine import run_pass
-from treue.model.tables import enrollment, event, journey, message, trace
-from treue.store import consents, customers, journeys
-from treue.store.inputs import ConsentInput, CustomerInput
+from treue.composition.assembly import assembled
+from treue.engine.door import arrivals
+from treue.engine.passes.chronology import run_pass
+from treue.model.tables import draw, enrollment, event, journey, message, trace
+from treue.store import consents, customers, events, failures, journeys
+from treue.store.inputs import ConsentInput, CustomerInput, EventInput
 from treue.store.store import Store
-from treue.workspace.loading import load
+from treue.vocabulary.workspace import load
 
 
 def database(root: Path) -> Store:
     return Store.open(f"sqlite:///{root / 'treue.db'}")
+
+
+def catch_up(root: Path) -> None:
+    """Run a pass now, after which nobody is late: the story these tests ask about was lived in March."""
+    with assembled(load(root)) as assembly:
+        run_pass(assembly.engine, datetime.now(UTC))
 
 
 # --- import -----------------------------------------------------------------------------------------------
@@ -45,8 +51,23 @@ def test_importing_events_of_one_name_twice_records_them_once(
     path = tmp_path / "orders.csv"
     path.write_text("customer_id,at,total\na,2026-01-01,20.5\nb,2026-02-01 09:00,7\n")
     first = treue(files, "import", "events", path, "--event", "order.placed")
-    assert "2 rows read: 2 new, 0 known already." in first.out
+    assert "3 lines read: 1 of the header, 2 in the database." in first.out
+    assert "2 new, 0 known already." in first.out
     assert treue(files, "import", "events", path, "--event", "order.placed", "--json").json["duplicates"] == 2
+
+
+def test_importing_an_event_under_a_used_id_sets_its_row_aside(
+    treue: Run, files: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "orders.csv"
+    path.write_text(
+        "id,customer_id,at,total\n1001,a,2026-01-01,20\n1001,b,2026-01-01,20\n1001,a,2026-01-01,7\n"
+    )
+    done = treue(files, "import", "events", path, "--event", "order.placed")
+    assert "4 lines read: 1 of the header, 2 in the database, 1 set aside." in done.out
+    assert "1 row set aside" in done.out
+    assert done.code == 1
+    assert "\n4,The id '1001' was used before" in (tmp_path / "orders.csv.rejected.csv").read_text()
 
 
 @pytest.mark.parametrize(
@@ -78,6 +99,20 @@ def test_a_customer_is_shown_with_consents_journeys_messages_and_timeline(treue:
     shown = treue(lived, "customer", "c3").out
     assert "withdrawn 2026-03-07 11:02" in shown
     assert "welcome: exited (consent.withdrawn)" in shown
+
+
+def test_an_address_finds_all_who_have_it(treue: Run, files: Path) -> None:
+    people = files / "people.csv"
+    people.write_text("id,email\na,twin@example.com\nb,Twin@Example.com\nc,other@example.com\n")
+    assert treue(files, "import", "customers", str(people)).code == 0
+    assert [one["id"] for one in treue(files, "customer", " TWIN@example.com", "--json").json["customers"]] == [
+        "a", "b",
+    ]  # fmt: skip
+    shown = treue(files, "customer", "twin@example.com").out
+    assert "2 customers have this address: a, b." in shown
+    assert "shared with b" in shown
+    assert treue(files, "customer", "other@example.com", "--json").json["id"] == "c"
+    assert "2 customers share an e-mail address with others" in treue(files, "check").out
 
 
 def test_a_customer_nobody_knows_is_wrong_usage(treue: Run, lived: Path) -> None:
@@ -144,7 +179,7 @@ def test_without_a_database_the_way_to_one_is_told(treue: Run, files: Path) -> N
 def test_who_is_enrolled_by_hand_enters_at_the_next_pass(treue: Run, lived: Path) -> None:
     assert treue(lived, "enroll", "by-hand", "c1", "c2").code == 0
     with assembled(load(lived)) as assembly:
-        run_pass(assembly.engine, datetime.now(UTC) + timedelta(minutes=1), ["by-hand"])
+        run_pass(assembly.engine, datetime.now(UTC) + timedelta(minutes=1))
     counts = treue(lived, "status", "--json").json["journeys"]["by-hand"]
     assert (counts["entered"], counts["sent"]) == (2, {"email": 2})
 
@@ -168,6 +203,15 @@ def test_who_cannot_be_enrolled_is_told_why(
 # --- status -----------------------------------------------------------------------------------------------
 
 
+def test_status_counts_what_was_set_aside_and_says_what_to_do(treue: Run, lived: Path) -> None:
+    assert "set aside" not in treue(lived, "status").out
+    with database(lived).transaction() as connection:
+        given = [EventInput("ada", "order.placed", START, {"total": total}, "1001") for total in (1, 2)]
+        events.record(connection, given, START)
+    assert "set aside 1 event under ids used before for another content" in treue(lived, "status").out
+    assert treue(lived, "status", "--json").json["set_aside"] == 1
+
+
 def test_status_counts_every_journey_and_is_healthy(treue: Run, lived: Path) -> None:
     found = treue(lived, "status", "--json").json
     one = found["journeys"]["welcome"]
@@ -179,9 +223,46 @@ def test_status_counts_every_journey_and_is_healthy(treue: Run, lived: Path) -> 
     assert one["state"] == "live"
     assert found["last_pass"].startswith("2026-03-1")
     assert found["channels"] == {"email": "file", "sms": "file", "push": "file"}
-    assert found["healthy"] is True
-    assert treue(lived, "status", "--health").code == 0
     assert "welcome" in treue(lived, "status").out
+    catch_up(lived)
+    assert treue(lived, "status", "--json").json["healthy"] is True
+    assert treue(lived, "status", "--health").code == 0
+
+
+def test_where_no_pass_runs_any_more_it_is_unhealthy_and_says_who_is_late(treue: Run, lived: Path) -> None:
+    found = treue(lived, "status", "--json").json
+    assert found["healthy"] is False
+    assert "welcome" in {one["journey"] for one in found["late"]}
+    assert found["failing"] == []
+    done = treue(lived, "status", "--health")
+    assert done.code == 1
+    assert "No pass has succeeded for" in done.out
+    assert "due at the step" in done.out
+
+
+def test_work_that_fails_is_named_by_status_and_run(treue: Run, lived: Path) -> None:
+    catch_up(lived)
+    store = database(lived)
+    with store.transaction() as connection:
+        key = (journeys.find(connection, "win-back") or 0, "segment")
+        failures.record(connection, key, datetime.now(UTC), "the disk is full")
+    shown = treue(lived, "status")
+    assert shown.code == 0
+    assert "win-back: looking whom its segment brings: the disk is full; tried again 20" in shown.out
+    (one,) = treue(lived, "status", "--json").json["failing"]
+    assert (one["journey"], one["work"], one["times"], one["reason"]) == (
+        "win-back", "segment", 1, "the disk is full",
+    )  # fmt: skip
+    assert treue(lived, "status", "--health").code == 0, "once may be a restart"
+    with store.transaction() as connection:
+        for _ in range(2):
+            failures.record(connection, key, datetime.now(UTC), "the disk is full")
+    store.close()
+    done = treue(lived, "status", "--health")
+    assert done.code == 1
+    assert "unhealthy: win-back: looking whom its segment brings has failed 3 times in a row, for" in done.out
+    treue(lived, "pause", "win-back")
+    assert treue(lived, "status", "--health").code == 0, "a paused journey is meant to do nothing"
 
 
 def test_messages_nobody_sends_make_it_unhealthy(treue: Run, lived: Path) -> None:
@@ -192,7 +273,7 @@ def test_messages_nobody_sends_make_it_unhealthy(treue: Run, lived: Path) -> Non
     store.close()
     done = treue(lived, "status", "--health")
     assert done.code == 1
-    assert "Messages have been ready for more than an hour" in done.out
+    assert "have been ready for up to" in done.out
     found = treue(lived, "status", "--json").json
     assert (found["healthy"], found["outbox"]["queued"], found["outbox"]["ready"]) == (False, 1, 1)
 
@@ -331,7 +412,7 @@ def holding(tmp_path: Path, reference: Path) -> Path:
                 (id_,) = customers.ids_for_keys(connection, [key]).values()
                 which = journeys.find(connection, "news")
                 assert which is not None
-                routing.enroll(connection, which, [id_], now)
+                arrivals.enroll(connection, which, [id_], now)
             run_pass(assembly.engine, now)
     return root
 
@@ -405,6 +486,7 @@ def test_stopping_lets_everyone_out_with_a_trace_and_calls_back_what_is_queued(
         )
     assert noted == inside
     store.close()
+    catch_up(lived)
     assert treue(lived, "status", "--health").code == 0
     assert "0 customers left" in treue(lived, "stop", "welcome").out
 
@@ -444,3 +526,38 @@ def test_the_database_is_made_by_upgrade_and_found_well_by_check(treue: Run, fil
     assert (found.code, found.json["problem"]) == (0, None)
     assert found.json["revision"] == found.json["wanted"]
     assert treue(files, "db", "upgrade").code == 0
+
+
+RETENTION = "retention: {trace: 30d, events: 30d, messages: 30d, stays: 30d, receipts: 30d, changes: 30d}\n"
+
+
+def test_db_vacuum_deletes_old_rows_and_why_says_so_while_status_says_the_same(
+    treue: Run, lived: Path
+) -> None:
+    settings = lived / "treue.yaml"
+    settings.write_text(settings.read_text(encoding="utf-8") + RETENTION, encoding="utf-8")
+    before = treue(lived, "status", "--json").json["journeys"]
+    told = treue(lived, "why", "c3", "--journey", "welcome", "--json").json
+    assert "older_than_retention" in told
+    assert told["older_than_retention"] == {}
+    deleted = treue(lived, "db", "vacuum", "--json").json["deleted"]
+    assert deleted["trace"] > 0
+    assert deleted["message"] > 0
+    assert treue(lived, "status", "--json").json["journeys"] == before
+    shown = treue(lived, "why", "c3", "--journey", "welcome").out
+    assert "(exited): what was decided is older than the retention of `trace` (30d)." in shown
+    again = treue(lived, "db", "vacuum")
+    assert again.out.splitlines()[0].split() == ["table", "deleted"]
+    assert set(treue(lived, "db", "vacuum", "--json").json["deleted"].values()) == {0}
+
+
+def test_check_counts_what_names_nothing(treue: Run, files: Path) -> None:
+    assert treue(files, "db", "upgrade").code == 0
+    store = database(files)
+    with store.transaction() as connection:
+        connection.execute(insert(draw).values(enrollment_id=1, step_id=2, arm="a"))
+    store.close()
+    found = treue(files, "db", "check", "--json")
+    assert found.code == 1
+    assert found.json["orphans"] == {"draw.enrollment_id": 1, "draw.step_id": 1}
+    assert "1 in draw.step_id" in found.json["problem"]

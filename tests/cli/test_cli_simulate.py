@@ -215,7 +215,7 @@ def test_a_file_of_events_is_a_history_with_its_assumptions_said(
     shown = treue(shop, "simulate", "thanks", *RANGE, *file).out
     assert "taken to have agreed to e-mail" in shown
     assert "not effect" in shown
-    assert "every 6 hours" in shown
+    assert "wherever something happens or is due; segments once a day" in shown
 
 
 def test_consent_in_the_file_counts_instead_of_an_assumption(treue: Run, shop: Path, tmp_path: Path) -> None:
@@ -339,8 +339,52 @@ def test_limits_and_quiet_hours_are_those_of_the_engine(treue: Run, shop: Path, 
     assert [day["date"] for day in found["days"] if day["sent"]] == ["2026-03-03"]
     assert ask["refused"] == {"over_limit": 1}
     shown = treue(shop, "simulate", "thanks", *RANGE, *file).out
-    assert "every hour" in shown
+    assert "crowded" not in shown
     assert "2 waited, 0 not sent: the customer's quiet hours have not ended." in shown
+
+
+def test_passes_fall_when_something_happens_as_they_do_in_a_test(
+    treue: Run, shop: Path, tmp_path: Path
+) -> None:
+    """Who is written to at 10:20 and leaves at 10:50 has had her mail, and two mails of an afternoon are an hour apart."""
+    history = tmp_path / "history.csv"
+    rows = [
+        "a,order.placed,2026-03-02 10:20:07,20,",
+        "a,consent.withdrawn,2026-03-02 10:50,,email",
+        "b,order.placed,2026-03-02 14:10,20,",
+        "b,order.placed,2026-03-02 15:10,20,",
+    ]
+    history.write_text("\n".join(["customer_id,event,at,total,channel", *rows]) + "\n", encoding="utf-8")
+    (shop / "journeys" / "thanks.test.yaml").write_text(
+        "- test: she leaves half an hour later\n"
+        "  customer: {id: a, email: a@shop.example, consent: email}\n"
+        "  timeline:\n"
+        "    - {at: 2026-03-02 10:20, event: order.placed, data: {total: 20}}\n"
+        "    - {at: 2026-03-02 10:50, event: consent.withdrawn, data: {channel: email}}\n"
+        "  expect: [{send: thanks}, {outcome: exited}]\n",
+        encoding="utf-8",
+    )
+    assert treue(shop, "test", "thanks").code == 0
+    found = checked(treue(shop, "simulate", "thanks", *RANGE, "--history", history, "--json").json)
+    thanks = found["journeys"]["thanks"]
+    assert thanks["sent"] == {"email": 4}, "hers, two of b's, and b is asked a week later"
+    assert (thanks["exited"], thanks["converted"], thanks["finished"]) == ({"consent.withdrawn": 1}, 1, 1)
+    assert found["clock"]["crowded_days"] == 0
+    assert found["clock"]["passes"] <= 8
+
+
+def test_on_a_crowded_day_passes_are_hours_apart_and_the_output_says_so(
+    treue: Run, shop: Path, tmp_path: Path
+) -> None:
+    history = tmp_path / "history.csv"
+    rows = [f"c{n},order.placed,2026-03-02 {n // 4:02}:{n % 4 * 15:02},20" for n in range(96)]
+    history.write_text("\n".join(["customer_id,event,at,total", *rows]) + "\n", encoding="utf-8")
+    shown = treue(shop, "simulate", "thanks", *RANGE, "--history", history).out
+    assert "wherever something happens or is due, but on 2 crowded days every 6 hours" in shown
+    found = checked(treue(shop, "simulate", "thanks", *RANGE, "--history", history, "--json").json)
+    assert found["journeys"]["thanks"]["sent"] == {"email": 2 * 96}
+    assert found["clock"]["crowded_days"] == 2, "the second is the one on which everybody is asked"
+    assert found["clock"]["passes"] < 40
 
 
 @pytest.mark.data
@@ -380,3 +424,29 @@ def test_a_simulation_that_is_ended_leaves_no_copy_of_the_data(
         _, said = running.communicate(timeout=60)
     assert running.returncode == code, said
     assert list(temporary.iterdir()) == []
+
+
+def test_rows_of_a_history_that_are_refused_are_told_with_their_reasons(
+    treue: Run, shop: Path, tmp_path: Path
+) -> None:
+    history = tmp_path / "history.csv"
+    bad = "".join(f"b,order.placed,soon,{n}\n" for n in range(11))
+    history.write_text(
+        f'customer_id,event,at,total\na,order.placed,2026-03-02,5\na,order.placed,2026-03-03,"5\n{bad}',
+        encoding="utf-8",
+    )
+    done = treue(shop, "simulate", "thanks", *RANGE, "--history", history)
+    assert "12 of 13 rows of history.csv could not be used:" in done.out
+    assert "line 3: Cell 4 begins with a quotation mark that is not closed" in done.out
+    assert "line 4: at: 'soon' is not a time" in done.out
+    assert "and 2 more" in done.out
+    assert [path.name for path in tmp_path.iterdir() if "rejected" in path.name] == []
+
+
+def test_nearly_known_columns_of_a_history_end_the_simulation_with_the_options(
+    treue: Run, shop: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "h.csv").write_text("Customer ID,Event,at\na,order.placed,2026-03-02\n", encoding="utf-8")
+    done = treue(shop, "simulate", "thanks", *RANGE, "--history", tmp_path / "h.csv")
+    assert done.code == 1
+    assert '--map "Customer ID=customer_id" --map "Event=event"' in done.err

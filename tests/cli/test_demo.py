@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from treue.cli.demo import purchases
-from treue.cli.demo.life import START
-from treue.cli.demo.shop import open_shop
+from treue.cli.demo.carts import Cart, Fate
+from treue.cli.demo.life import START, Lived
+from treue.cli.demo.purchases import Purchase
+from treue.cli.demo.shop import Shopper, open_shop
+from treue.cli.demo.summary import summary
+from treue.store.inputs import EventInput
 
 
 def test_the_real_purchases_are_taken_where_they_are(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,3 +72,85 @@ def test_a_tenth_of_the_customers_are_moved_by_whole_weeks_so_that_there_are_new
     newcomers = [at for at in first if at and START <= at < START + timedelta(days=90)]
     assert shop.moved == 2_357
     assert len(newcomers) > 2_000
+
+
+@pytest.fixture
+def generated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Purchase]:
+    monkeypatch.setenv("TREUE_DATA", str(tmp_path))
+    monkeypatch.setattr(purchases, "_packaged_data", lambda: None)
+    return purchases.load_history().purchases[:6_000]
+
+
+def _carts(people: list[Shopper]) -> dict[Fate, list[tuple[Cart, Shopper]]]:
+    found = [(cart, person) for person in people for cart in person.carts]
+    return {fate: [pair for pair in found if pair[0].fate is fate] for fate in Fate}
+
+
+def _time(what: EventInput) -> datetime:
+    assert what.at is not None
+    return what.at
+
+
+def _ordered(cart: Cart, person: Shopper) -> list[EventInput]:
+    """Return the orders that came out of a cart."""
+    return [order for order in person.orders if order.properties["cart_id"] == cart.properties["cart_id"]]
+
+
+@pytest.mark.parametrize(
+    ("fate", "least", "most"),
+    [
+        (Fate.SOON, timedelta(minutes=1), timedelta(hours=4)),
+        (Fate.LATER, timedelta(hours=4), timedelta(days=6)),
+    ],
+)
+def test_a_cart_that_was_ordered_is_one_of_the_purchases_and_was_reported_before_it(
+    generated: list[Purchase], fate: Fate, least: timedelta, most: timedelta
+) -> None:
+    found = _carts(open_shop(generated).people)[fate]
+    assert len(found) > 50
+    for cart, person in found:
+        [order] = _ordered(cart, person)
+        assert least <= _time(order) - _time(cart) <= most
+        assert cart.properties["total"] == order.properties["total"]
+
+
+def test_a_cart_that_nobody_ordered_comes_after_the_last_purchase_and_is_like_it(
+    generated: list[Purchase],
+) -> None:
+    found = _carts(open_shop(generated).people)[Fate.NEVER]
+    assert len(found) > 50
+    for cart, person in found:
+        last = person.orders[-1]
+        assert _time(cart) > _time(last)
+        assert cart.properties["total"] == last.properties["total"]
+        assert _ordered(cart, person) == []
+
+
+def test_carts_take_no_purchase_away(generated: list[Purchase]) -> None:
+    orders = [order for person in open_shop(generated).people for order in person.orders]
+    assert Counter(order.properties["total"] for order in orders) == Counter(one.amount for one in generated)
+
+
+def test_a_customers_carts_hang_on_nobody_else(generated: list[Purchase]) -> None:
+    whole = {person.customer.key: person for person in open_shop(generated).people}
+    key = next(key for key, person in whole.items() if len(person.carts) > 1)
+    [alone] = open_shop([one for one in generated if f"cd-{one.customer}" == key]).people
+    assert [(cart.key, cart.fate) for cart in alone.carts] == [
+        (cart.key, cart.fate) for cart in whole[key].carts
+    ]
+
+
+def test_the_last_screen_says_that_carts_are_made_up_and_what_became_of_them() -> None:
+    lived = Lived()
+    lived.count(
+        [
+            Cart("ada", "cart.abandoned", fate=fate)
+            for fate in (Fate.SOON, Fate.SOON, Fate.SOON, Fate.LATER, Fate.LATER, Fate.NEVER)
+        ]
+    )
+    said = " ".join(summary(lived, {}).split())
+    assert (
+        "6 abandoned carts, made up from the purchases: "
+        "3 ordered within four hours, 2 later, within six days, and 1 never."
+    ) in said
+    assert lived.orders == 0

@@ -18,11 +18,13 @@ from fastapi.testclient import TestClient
 from processes import free_port
 from sqlalchemy import func, select
 
-from treue.engine.assembly import assembled
+from treue.clock import utc_now
+from treue.composition.assembly import assembled
 from treue.model.tables import metadata
 from treue.store.store import Store
+from treue.vocabulary.workspace import load
 from treue.web.app import create_app
-from treue.workspace.loading import load
+from treue.web.sessions import Sessions
 
 
 class Relay:
@@ -139,7 +141,8 @@ def test_without_a_mail_server_it_lands_in_the_inbox(treue: Run, lived: Path) ->
         == "Accepted by the built-in inbox for me@shop.example: [Test] Thank you, Jörg. Your first order is with us (id 1)\n"
     )
     with assembled(load(lived), deliver=False) as assembly:
-        client = TestClient(create_app(assembly), base_url="http://localhost:8420", client=("127.0.0.1", 1))
+        client = TestClient(create_app(assembly))
+        client.post("/sign-in", data={"token": Sessions.of(assembly.state).link_token(utc_now())})
         (found,) = client.get("/inbox/api/messages").json()["messages"]
     assert (found["recipient"], found["title"]) == (
         "me@shop.example",

@@ -20,7 +20,7 @@ from processes import SECRET, Running, environment, started, up
 def order(data_dir: Path) -> bytes:
     """A real Shopify order."""
     document = json.loads((data_dir / "shopify" / "orders__create.json").read_text())
-    return json.dumps(document["payload"]).encode()
+    return json.dumps(document["payload"] | {"test": False}).encode()
 
 
 def _post(running: Running, body: bytes, secret: str = SECRET, id_: str = "w-1") -> int:
@@ -33,11 +33,11 @@ def _post(running: Running, body: bytes, secret: str = SECRET, id_: str = "w-1")
     return running.client.post("/v1/hooks/shop", content=body, headers=headers).status_code
 
 
-def _inside(running: Running, journey: str) -> str:
+def _inside(running: Running, journey: str) -> float:
     """Return how many the metrics say are inside a journey."""
     start = f'treue_journey_inside{{journey="{journey}"}} '
-    (line,) = [line for line in running.client.get("/metrics").text.splitlines() if line.startswith(start)]
-    return line.removeprefix(start)
+    (line,) = [line for line in running.operator.get("/metrics").text.splitlines() if line.startswith(start)]
+    return float(line.removeprefix(start))
 
 
 def _thanks(running: Running) -> list[str]:
@@ -57,9 +57,9 @@ def test_a_posted_order_starts_welcome_once_and_a_forged_one_never(files: Path, 
         key = (files / ".treue" / "api_key").read_text().strip()
         posted = running.client.post("/v1/events", json=probe, headers={"Authorization": f"Bearer {key}"})
         assert posted.status_code == 202
-        running.wait_for(lambda: "treue_events_unrouted 0" in running.client.get("/metrics").text)
+        running.wait_for(lambda: "treue_events_unrouted 0" in running.operator.get("/metrics").text)
         assert len(_thanks(running)) == 1
-        assert _inside(running, "welcome") == "2", "John, and Eve"
+        assert _inside(running, "welcome") == 2, "John, and Eve"
 
 
 def test_the_links_in_mails_lead_to_the_port_that_is_served(files: Path) -> None:
@@ -70,12 +70,12 @@ def test_the_links_in_mails_lead_to_the_port_that_is_served(files: Path) -> None
         person = {"id": "ada", "email": "ada@example.com", "consent": consent}
         assert running.client.post("/v1/customers", json=person, headers=headers).status_code == 202
         mail = running.wait_for(lambda: running.mails("ada@example.com"))[0]
-        shown = running.client.get(f"/inbox/api/messages/{mail['id']}").json()
+        shown = running.operator.get(f"/inbox/api/messages/{mail['id']}").json()
         (header,) = [value for name, value in shown["headers"] if name == "List-Unsubscribe"]
         address = header.split(",")[0].strip("<> ")
         assert address.startswith(f"http://localhost:{running.port}/u/")
         assert httpx.post(address, data={"List-Unsubscribe": "One-Click"}).status_code == 200
-        running.wait_for(lambda: _inside(running, "onboarding") == "0")
+        running.wait_for(lambda: _inside(running, "onboarding") == 0)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -99,7 +99,7 @@ def test_the_printed_curl_command_posts_an_event(files: Path) -> None:
         sent = json.loads(out.split("-d '")[1].split("'")[0])
     with up(files) as running:
         answer = running.client.post("/v1/events", json=sent, headers=headers)
-    assert (answer.status_code, answer.json()) == (202, {"accepted": 1, "duplicates": 0})
+    assert (answer.status_code, answer.json()["accepted"]) == (202, 1)
 
 
 def test_a_port_that_is_taken_is_said_in_a_sentence(files: Path) -> None:
@@ -129,7 +129,7 @@ def test_web_takes_events_in_and_sends_nothing(files: Path) -> None:
         headers = {"Authorization": "Bearer given"}
         sent = {"customer": "ada", "event": "order.placed"}
         assert running.client.post("/v1/events", json=sent, headers=headers).status_code == 202
-        assert "treue_events_unrouted 2" in running.client.get("/metrics").text
+        assert "treue_events_unrouted 2" in running.operator.get("/metrics").text
         code, out, _ = running.end(signal.SIGTERM)
     assert code == 0
     assert "TREUE_API_KEY" in out
@@ -146,7 +146,7 @@ def test_what_was_answered_survives_the_death_of_the_process(files: Path) -> Non
         running.process.wait()
     with up(files, "web", TREUE_API_KEY="given") as running:
         again = running.client.post("/v1/events", json=batch, headers=headers).json()
-    assert again == {"accepted": 0, "duplicates": 200}
+    assert (again["accepted"], again["duplicates"], again["conflicts"]) == (0, 200, 0)
 
 
 @pytest.mark.data

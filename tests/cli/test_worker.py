@@ -7,8 +7,9 @@ from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import pytest
-from processes import Running, started, up
+from processes import Running, free_port, started, up
 from sqlalchemy import func, select
 
 from treue.model.tables import message
@@ -113,8 +114,44 @@ def test_an_event_that_web_took_in_leads_to_one_mail_whichever_worker_sends_it(
 
 
 def _mails(web: Running) -> list[str]:
-    found = web.client.get("/inbox/api/messages", params={"limit": 500}).json()["messages"]
+    found = web.operator.get("/inbox/api/messages", params={"limit": 500}).json()["messages"]
     return [one["recipient"] for one in found]
+
+
+def test_a_worker_shows_its_own_numbers_at_a_port_to_whoever_has_the_key(files: Path) -> None:
+    _only_welcome(files)
+    port = free_port()
+    where = f"http://127.0.0.1:{port}"
+    with (
+        started(files, "worker", "--metrics", str(port), port=False, **KEY) as worker,
+        up(files, "web", **KEY) as web,
+    ):
+        assert _works(worker)
+        _buy(web)
+        web.wait_for(lambda: len(_mails(web)) >= BUYERS)
+
+        def shown() -> dict[str, float]:
+            answer = httpx.get(f"{where}/metrics", headers=HEADERS)
+            lines = [line for line in answer.text.splitlines() if not line.startswith("#")]
+            return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+        web.wait_for(lambda: shown().get('treue_message_delay_seconds_count{channel="email"}') == BUYERS)
+        assert shown()['treue_entries_total{journey="welcome"}'] == BUYERS
+        assert httpx.get(f"{where}/metrics").status_code == 401
+        assert httpx.get(f"{where}/", headers=HEADERS).status_code == 404
+        with started(files, "worker", "--metrics", str(port), port=False, **KEY) as other:
+            _, errors = other.process.communicate(timeout=60)
+        assert other.process.returncode == 2
+        assert f"Port {port} of 127.0.0.1 cannot be used" in errors
+        code, _, errors = worker.end(signal.SIGTERM)
+        assert (code, errors) == (0, "Stopped.\n")
+
+
+def test_where_a_worker_shows_its_numbers_is_a_port(files: Path) -> None:
+    with started(files, "worker", "--metrics", "localhost", port=False) as worker:
+        _, errors = worker.process.communicate(timeout=60)
+    assert worker.process.returncode == 2
+    assert "write it like 9464 or 0.0.0.0:9464" in errors
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

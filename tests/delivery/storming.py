@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from treue.channel import Channel, Outgoing, Progress, Receipt
-from treue.engine.delivery import dispatcher, outbox
-from treue.engine.delivery.dispatcher import Delivery, Unwritable
-from treue.engine.delivery.outbox import Claimed
-from treue.engine.engine import Engine
+from treue.delivery import dispatcher, outbox
+from treue.delivery.dispatcher import Delivery, Unwritable, Written
+from treue.delivery.outbox import Claimed
+from treue.engine.passes.engine import Engine
 from treue.store.store import Store
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -27,8 +27,8 @@ FULL = os.environ.get("TREUE_TEST_STORM") == "full"
 class Plain:
     """Writes each message as a small mail whose Message-ID is its key."""
 
-    def compose(self, messages: Sequence[Claimed], now: datetime) -> list[Outgoing | Unwritable]:
-        return [Outgoing(one.key, one.address, "b@example.com", raw=mail(one)) for one in messages]
+    def compose(self, messages: Sequence[Claimed], now: datetime) -> list[Written | Unwritable]:
+        return [Written(Outgoing(one.key, one.address, "b@example.com", raw=mail(one))) for one in messages]
 
 
 def mail(message: Claimed) -> bytes:

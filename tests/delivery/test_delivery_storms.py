@@ -23,19 +23,20 @@ from sqlalchemy import event as sa_event
 from sqlalchemy import func, select, update
 from storming import FULL, NOW, nursery, work, write
 
-from treue.engine.delivery.doubts import doubts
-from treue.engine.delivery.keys import message_key, number_in
-from treue.engine.versions import publish
+from treue.delivery.doubts import doubts
+from treue.delivery.keys import message_key, number_in
+from treue.engine.versions.versions import publish
 from treue.errors import StoreError
 from treue.language.grammar import Context, Schema
 from treue.language.journey import JOURNEY
 from treue.language.problems import Problems
 from treue.language.source import read
 from treue.model.states import BUILT_IN_ATTRIBUTES, BUILT_IN_EVENTS
-from treue.model.tables import customer, enrollment, message
-from treue.plan.build import build
+from treue.model.tables import channel_gate, customer, enrollment, message
+from treue.plan.flatten import build
 from treue.store import zones
 from treue.store.store import Store
+from treue.vocabulary.registry import WORDS
 
 CATEGORY = {
     "marketing": "category: promotional\nbasis: consent\n",
@@ -49,7 +50,7 @@ def _queue(store: Store, number: int, category: str = "marketing") -> None:
     problems = Problems()
     node = read("journeys/hello.yaml", text, problems)
     schema = Schema(BUILT_IN_ATTRIBUTES, {**BUILT_IN_EVENTS, "a": {}}, ("email",))
-    journey = JOURNEY.parse(node, Context(problems, schema, lambda *_: None)) if node else None
+    journey = JOURNEY.parse(node, Context(problems, schema, lambda *_: None, words=WORDS)) if node else None
     assert not problems.all()
     from dataclasses import replace
 
@@ -57,7 +58,8 @@ def _queue(store: Store, number: int, category: str = "marketing") -> None:
     with store.transaction() as connection:
         zones.ensure(connection, ["Europe/Berlin"])
     publish(store, [plan], {}, NOW)
-    from treue.engine.engine import Engine, run_pass
+    from treue.engine.passes.chronology import run_pass
+    from treue.engine.passes.engine import Engine
     from treue.store import consents, customers, events
     from treue.store.inputs import ConsentInput, CustomerInput, EventInput
 
@@ -97,6 +99,13 @@ def _taken(script: Script) -> Counter[str]:
     return Counter(ids)
 
 
+def _end_pauses(store: Store) -> None:
+    """Let the time pass that a dead connection makes its channel and its messages wait; the workers' clock stands."""
+    with store.transaction() as connection:
+        connection.execute(update(message).where(message.c.state == "queued").values(ready_at=NOW))
+        connection.execute(update(channel_gate).values(paused_until=None))
+
+
 @pytest.fixture
 def script() -> Iterator[Script]:
     """A mail server that takes everything."""
@@ -123,8 +132,7 @@ def _storm(store: Store, state: Path, kind: str, where: str, kills: int, seed: i
         last.start()
         last.join(300)
         assert last.exitcode == 0
-    with store.transaction() as connection:  # retries of what a dead connection left
-        connection.execute(update(message).where(message.c.state == "queued").values(ready_at=NOW))
+    _end_pauses(store)
     last = context.Process(target=work, args=(url, str(state), kind, where))
     last.start()
     last.join(300)
@@ -156,12 +164,12 @@ def test_a_kill_storm_over_smtp_gives_nobody_two_and_lists_every_doubt(
 def test_a_kill_storm_with_a_provider_that_honours_keys_loses_none_and_doubts_none(
     store: Store, tmp_path: Path
 ) -> None:
-    from treue_channels.inbox.box import Box
+    from treue_channels.inbox.box import InboxStore
 
     _queue(store, MESSAGES)
     path = tmp_path / "inbox.db"
     killed = _storm(store, tmp_path / "state", "inbox", str(path), KILLS, 2)
-    box = Box(path)
+    box = InboxStore(path)
     assert killed == KILLS
     assert box.count() == MESSAGES
     assert _states(store) == {"sent": MESSAGES}
@@ -173,7 +181,7 @@ def test_one_refusal_in_a_thousand_and_a_kill_right_after_leave_nobody_out(
     store: Store, tmp_path: Path, script: Script
 ) -> None:
     _queue(store, 1_000)
-    script.answers["rcpt c500@example.com"] = "554 5.7.1 not here"
+    script.answers["rcpt c500@example.com"] = "550 5.1.1 no such user"
     script.dies_at = 501
     context, url = nursery(), store.url.render_as_string(hide_password=False)
     arguments = (url, str(tmp_path / "state"), "smtp", str(script.port))  # type: ignore[attr-defined]
@@ -185,8 +193,7 @@ def test_one_refusal_in_a_thousand_and_a_kill_right_after_leave_nobody_out(
     storming.kill(first)
     script.dies_at = 10**9
     for _ in range(3):
-        with store.transaction() as connection:
-            connection.execute(update(message).where(message.c.state == "queued").values(ready_at=NOW))
+        _end_pauses(store)
         again = context.Process(target=work, args=arguments)
         again.start()
         again.join(120)
@@ -268,9 +275,9 @@ ROUNDS = 20 if FULL else 4
 def test_on_a_full_disk_nothing_is_sent_without_a_committed_claim_and_all_go_once_there_is_room(
     sqlite_url: str, tmp_path: Path, script: Script
 ) -> None:
-    from treue.engine.delivery import recovery
-    from treue.engine.delivery.dispatcher import Delivery
-    from treue.engine.engine import Engine
+    from treue.delivery import recovery
+    from treue.delivery.dispatcher import Delivery
+    from treue.engine.passes.engine import Engine
 
     _queue(store := Store.open(sqlite_url), 300)
     channel = storming.make_channel("smtp", str(script.port))  # type: ignore[attr-defined]
@@ -306,6 +313,8 @@ def test_on_a_full_disk_nothing_is_sent_without_a_committed_claim_and_all_go_onc
         log.rename(log.with_name(f"{gone.replace('/', '~')}.log"))
         os.close(delivery.log._file)
         recovery.recover(store, tmp_path / "state", NOW)
+    delivery = Delivery(store, {"email": channel}, storming.Plain(), tmp_path / "state")
+    engine = Engine(store, "Europe/Berlin", "salt", delivery, tmp_path / "state")
     engine.deliver(engine.versions()[0].journey_id, NOW)
     assert refused > 0, "the disk was never full"
     taken = _taken(script)

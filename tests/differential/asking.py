@@ -7,11 +7,14 @@
 from __future__ import annotations
 
 import re
+from bisect import insort
+from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
+import oracles
 from local_clock import anniversary, earlier, later, local_day, midnight
 
 BUILT_IN = ("id", "email", "phone", "push_token", "locale", "timezone", "created_at")
@@ -24,15 +27,83 @@ COMPARISONS = (
 )  # fmt: skip
 
 
+Place = tuple[datetime, datetime, int]
+"""Where something stands in the order: when it takes effect, its own time, and the number it was given."""
+
+LAST = 2**62
+"""The number of what comes after everything that was given for its instant."""
+
+
+def whole(instant: datetime) -> Place:
+    """Return the place behind all that takes effect at an instant."""
+    return instant, datetime.max.replace(tzinfo=UTC), LAST
+
+
 @dataclass
 class Happening:
-    """Something the customer did. Recorded later than it happened where it came late."""
+    """Something the customer did. It takes effect when it is received: later than it happened where it came late."""
 
     number: int
     name: str
     at: datetime
     properties: dict[str, Any]
+    effective: datetime
     source: str = "api"
+
+    @property
+    def place(self) -> Place:
+        """Where it stands in the order."""
+        return self.effective, self.at, self.number
+
+
+class Record(MutableMapping[str, Any]):
+    """What is known of a customer by name, as it was at each place in the order.
+
+    Without a place it says what holds at `now`, the instant that the life has come to; what is written then stands
+    behind all that was written before. What lies later stays as it is.
+    """
+
+    def __init__(self, first: dict[str, Any] | None = None) -> None:
+        self.changes: dict[str, list[tuple[Place, int, Any]]] = {}
+        self.first = {} if first is None else first
+        self.written = 0
+        self.now: datetime | None = None
+
+    def write(self, name: str, value: Any, place: Place) -> None:
+        """Let a name have another value from a place on; None takes it away."""
+        self.written += 1
+        insort(self.changes.setdefault(name, []), (place, self.written, value), key=lambda one: one[:2])
+
+    def as_of(self, name: str, place: Place) -> Any:
+        """Return what a name said, None where nothing was known."""
+        held = self.first.get(name)
+        for when, _, value in self.changes.get(name, []):
+            held = value if when <= place else held
+        return held
+
+    @property
+    def here(self) -> Place:
+        """The place that reading and writing without one is about."""
+        return whole(self.now or datetime.max.replace(tzinfo=UTC))
+
+    def __getitem__(self, name: str) -> Any:
+        value = self.as_of(name, self.here)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.write(name, value, self.here)
+
+    def __delitem__(self, name: str) -> None:
+        self.write(name, None, self.here)
+
+    def __iter__(self) -> Iterator[str]:
+        known = [*self.first, *(name for name in self.changes if name not in self.first)]
+        return (name for name in known if self.as_of(name, self.here) is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 @dataclass
@@ -45,16 +116,25 @@ class Consent:
 
 
 @dataclass
+class Suppressed:
+    """An address that is not written to: since when, and whether papers still go there."""
+
+    address: str
+    since: datetime
+    purpose: str = "all"
+
+
+@dataclass
 class Reach:
     """What is known of a customer: attributes, addresses, words on consent, events, messages, stays."""
 
     key: str
     zone: str | None
     created_at: datetime
-    addresses: dict[str, str]
-    attributes: dict[str, Any] = field(default_factory=dict)
-    consents: dict[str, Consent] = field(default_factory=dict)
-    suppressed: set[str] = field(default_factory=set)
+    addresses: Record
+    attributes: Record = field(default_factory=Record)
+    consents: Record = field(default_factory=Record)
+    suppressed: list[Suppressed] = field(default_factory=list)
     events: list[Happening] = field(default_factory=list)
     messages: list[Any] = field(default_factory=list)
     stays: list[Any] = field(default_factory=list)
@@ -64,17 +144,18 @@ class Reach:
 class Asked:
     """Of whom, as of when, and in which stay a condition is asked. `types` are the schema's attributes.
 
-    Events count until `until`, where a wait for something looks at one after the other.
+    What durations count from is `now`. What is known is all up to the place `known` in the order. With `waiting`, events
+    count from the stay's arrival at its wait on.
     """
 
     customer: Reach
     now: datetime
+    known: Place
     zone: str
     segments: dict[str, Any]
     types: dict[str, str]
     stay: Any = None
-    since_arrival: datetime | None = None
-    until: datetime | None = None
+    waiting: bool = False
 
     def holds(self, condition: Any) -> bool:
         """Say whether a condition holds."""
@@ -86,11 +167,8 @@ class Asked:
             return any(self.holds(part) for part in condition["any"])
         if "not" in condition and len(condition) == 1:
             return not self.holds(condition["not"])
-        for kind in ("attribute", "event", "segment", "consent", "reachable", "message", "journey"):
-            if kind in condition:
-                found: bool = getattr(self, kind)(condition)
-                return found
-        return self.aggregate(condition)
+        kind = next(kind for kind in meanings() if kind in condition)
+        return meanings()[kind](self, condition)
 
     # --- leaves -----------------------------------------------------------------------------------------
 
@@ -107,8 +185,12 @@ class Asked:
         if name == "timezone":
             return self.customer.zone
         if name in BUILT_IN:
-            return self.customer.addresses.get(name)
-        return read_as(self.types.get(name, "text"), self.customer.attributes.get(name))
+            return self.customer.addresses.as_of(name, self.known)
+        return self.typed(name, self.customer.attributes.as_of(name, self.known))
+
+    def typed(self, name: str, value: Any) -> Any:
+        """Return what an attribute's stored value says."""
+        return read_as(self.types.get(name, "text"), value)
 
     def event(self, leaf: dict[str, Any]) -> bool:
         """{event: order.placed, at_least: 2, within: 90d, where: {total: {above: 50}}}"""
@@ -128,12 +210,12 @@ class Asked:
         ]
 
     def counts(self, event: Happening, leaf: dict[str, Any]) -> bool:
-        """Say whether an event is one that a leaf looks at: recent enough, late enough, about the same thing."""
-        if not self.lately(event.at, leaf) or (self.until and event.at > self.until):
+        """Say whether an event is one that a leaf looks at: known, recent, late enough, about the same thing."""
+        if event.place > self.known or not self.within(event.at, leaf):
             return False
-        if leaf.get("since") == "entry" and not (self.stay and event.at > self.stay.entered_at):
+        if leaf.get("since") == "entry" and not (self.stay and self.is_since_entry(event)):
             return False
-        if leaf.get("since") != "entry" and self.since_arrival and event.at <= self.since_arrival:
+        if leaf.get("since") != "entry" and self.waiting and not self.is_since_arrival(event):
             return False
         if "same" in leaf:
             started = self.stay.event if self.stay else None
@@ -141,10 +223,20 @@ class Asked:
             return wanted is not None and event.properties.get(leaf["same"]) == wanted
         return True
 
-    def lately(self, at: datetime, leaf: dict[str, Any]) -> bool:
-        """Say whether a time lies in a leaf's `within`, counted back on the workspace's clock."""
-        within = leaf.get("within")
-        return at <= self.now and (within is None or at > earlier(self.now, within, self.zone))
+    def is_since_entry(self, event: Happening) -> bool:
+        """Say whether an event comes after the one that started the stay, be it at the same instant."""
+        return event.place > self.stay.place
+
+    def is_since_arrival(self, event: Happening) -> bool:
+        """Say whether an event comes later than the stay came to its wait; there at entry, what follows the entry."""
+        arrived = self.stay.arrived_effective
+        if arrived == self.stay.effective == event.effective:
+            return self.is_since_entry(event)
+        return event.effective > arrived
+
+    def within(self, at: datetime, leaf: dict[str, Any]) -> bool:
+        """Say whether a time lies in a leaf's `within`, counted back on the workspace's clock: its end is open."""
+        return "within" not in leaf or at > earlier(self.now, leaf["within"], self.zone)
 
     def where(self, wanted: dict[str, Any] | None, event: Happening) -> bool:
         """{where: {total: {above: 50}, source: shop, kind: [a, b]}}"""
@@ -160,32 +252,33 @@ class Asked:
         """{sum: order.placed.total, above: 500, within: 1y}: of all events, also where events count from arrival on."""
         function = next(name for name in AGGREGATES if name in leaf)
         event, _, name = leaf[function].rpartition(".")
-        ever = replace(self, since_arrival=None)
+        ever = replace(self, waiting=False)
         found = [one.properties.get(name) for one in ever.events(event, leaf)]
         return self.compares(leaf, aggregated(function, [value for value in found if value is not None]))
 
     def segment(self, leaf: dict[str, Any]) -> bool:
         """{segment: dormant}"""
-        return replace(self, since_arrival=None).holds(self.segments[leaf["segment"]])
+        return replace(self, waiting=False).holds(self.segments[leaf["segment"]])
 
     def consent(self, leaf: dict[str, Any]) -> bool:
         """{consent: email}: has given it for that channel."""
-        said = self.customer.consents.get(leaf["consent"])
-        return said is not None and said.given and said.since <= self.now
+        said = self.customer.consents.as_of(leaf["consent"], self.known)
+        return said is not None and said.given
 
     def reachable(self, leaf: dict[str, Any]) -> bool:
         """{reachable: sms}: address, consent, not suppressed."""
-        channel = leaf["reachable"]
-        address = self.customer.addresses.get(ADDRESS[channel])
-        return (
-            bool(address) and address not in self.customer.suppressed and self.consent({"consent": channel})
+        address = self.customer.addresses.as_of(ADDRESS[leaf["reachable"]], self.known)
+        suppressed = any(
+            one.address == address and one.since <= self.known[0] for one in self.customer.suppressed
         )
+        return bool(address) and not suppressed and self.consent({"consent": leaf["reachable"]})
 
     def message(self, leaf: dict[str, Any]) -> bool:
         """{message: welcome, was: clicked, within: 7d}"""
         return any(
             (at := message.times.get(leaf["was"])) is not None
-            and self.lately(at, leaf)
+            and at <= self.known[0]
+            and self.within(at, leaf)
             and leaf["message"] in ("any", message.template)
             and leaf.get("channel") in (None, message.channel)
             and leaf.get("journey") in (None, message.journey)
@@ -194,11 +287,12 @@ class Asked:
 
     def journey(self, leaf: dict[str, Any]) -> bool:
         """{journey: onboarding, is: inside}: any stay counts; who converted has finished; never: no stay at all."""
+        until = self.known[0]
         stays = [stay for stay in self.customer.stays if stay.journey == leaf["journey"]]
-        stays = [stay for stay in stays if stay.entered_at <= self.now]
+        stays = [stay for stay in stays if stay.entered_at <= until]
         if leaf["is"] == "never":
             return not stays
-        left = [stay.outcome for stay in stays if stay.left_at is not None and stay.left_at <= self.now]
+        left = [stay.outcome for stay in stays if stay.left_at is not None and stay.left_at <= until]
         if leaf["is"] == "inside":
             return len(left) < len(stays)
         return leaf["is"] in left or (leaf["is"] == "finished" and "converted" in left)
@@ -256,6 +350,23 @@ class Asked:
                 return True
             day += timedelta(days=1)
         return False
+
+
+MEANINGS: dict[str, Callable[[Asked, dict[str, Any]], bool]] = {
+    "attribute": Asked.attribute,
+    "event": Asked.event,
+    "segment": Asked.segment,
+    "consent": Asked.consent,
+    "reachable": Asked.reachable,
+    "message": Asked.message,
+    "journey": Asked.journey,
+    **dict.fromkeys(AGGREGATES, Asked.aggregate),
+}
+"""What each leaf means, by leading key. A new word's is `asked` of the `Oracle` in its own test."""
+
+
+def meanings() -> dict[str, Callable[[Asked, dict[str, Any]], bool]]:
+    return MEANINGS | {oracle.key: oracle.asked for oracle in oracles.conditions()}
 
 
 def read_as(kind: str, value: Any) -> Any:

@@ -9,9 +9,22 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
+import oracles
+from local_clock import later, local_day, midnight
+
 ATTRIBUTES = {"country": "text", "vip": "bool", "visits": "number", "birthday": "date", "trial_ends": "time"}
+
+
+def attributes() -> dict[str, str]:
+    """Return the customers' attributes with their types, those included that steps with an oracle of their own need."""
+    return ATTRIBUTES | {
+        name: type_ for one in oracles.steps() for name, (type_, _) in one.attributes.items()
+    }
+
+
 EVENTS = {
     "signed.up": {"source": "text", "n": "number"},
     "order.placed": {"total": "number", "cart_id": "text"},
@@ -57,6 +70,8 @@ STARTS = (
 )
 WAITS = ("30m", "1h", "6h", "1d", "24h", "2d", "1d 12h", "3d", "1w", "1mo")
 WITHINS = ("1h", "1d", "2d", "1w", "1mo")
+LONG = ("1d", "24h", "2d", "1d 12h", "3d")
+"""Waits of worlds whose journeys start each other: few rounds fit into them."""
 
 
 @dataclass
@@ -113,10 +128,12 @@ class Case:
 
 def case(seed: int, customers: int = 40) -> Case:
     """Return the world of a seed."""
-    return _Making(random.Random(seed)).case(seed, customers)
+    return Making(random.Random(seed)).case(seed, customers)
 
 
-class _Making:
+class Making:
+    """Makes a world out of a source of chance; each part of it is a method."""
+
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
         self.names: list[str] = []
@@ -124,6 +141,7 @@ class _Making:
         self.waits: list[str] = []
         self.started = ""
         self.ids = 0
+        self.looping = False
 
     def chance(self, share: float) -> bool:
         return self.rng.random() < share
@@ -135,9 +153,10 @@ class _Making:
 
     def case(self, seed: int, customers: int) -> Case:
         start = self.pick(STARTS)
-        instants = self.instants(start, self.rng.randint(5, 8))
+        self.looping = self.chance(0.25)
+        self.waits = self.rng.sample(LONG if self.looping else WAITS, 3)
+        instants = self.instants(start, self.rng.randint(4, 6))
         self.zones = [None, *self.rng.sample(ZONES[1:], self.rng.randint(0, 2))]
-        self.waits = self.rng.sample(WAITS, 3)
         segments = {"first": self.where(2), "second": [*self.where(1), {"segment": "first"}]}
         if self.chance(0.5):
             segments["second"] = self.where(1)
@@ -173,8 +192,23 @@ class _Making:
         return limit
 
     def instants(self, start: datetime, n: int) -> list[datetime]:
-        minutes = sorted(self.rng.sample(range(10, 7 * 24 * 60, 10), n))
-        return [start + timedelta(minutes=m) for m in minutes]
+        """Return when things happen: here and there, and where something ends that began there."""
+        minutes = self.rng.sample(range(10, 7 * 24 * 60, 10), n)
+        found = {start + timedelta(minutes=m) for m in minutes}
+        found |= {self.bordering(self.pick(sorted(found))) for _ in range(self.rng.randint(2, 5))}
+        return sorted(found)
+
+    def bordering(self, instant: datetime) -> datetime:
+        """Return an instant at the border of something: a second on, a length of time on, an hour's or a day's end."""
+        return self.pick(
+            (
+                lambda: instant + timedelta(seconds=1),
+                lambda: later(instant, self.pick(self.waits), ZONE),
+                lambda: later(instant, self.pick(("1h", "1d", "2d")), ZONE) - timedelta(seconds=1),
+                lambda: instant.replace(minute=0, second=0) + timedelta(hours=1),
+                lambda: midnight(local_day(instant, ZONE) + timedelta(days=1), ZONE),
+            )
+        )()
 
     def acts(self, files: dict[str, Any], instants: list[datetime]) -> list[Act]:
         acts: list[Act] = []
@@ -203,7 +237,8 @@ class _Making:
         enter = before["enter"] if self.chance(0.6) else None
         new = self.journey(n, enter)
         if enter is None:
-            kept = [part for part in kept if "same" not in str(before[part])]
+            bound = ("same", *(one.key for one in oracles.conditions() if one.needs_trigger))
+            kept = [part for part in kept if not any(key in str(before[part]) for key in bound)]
         return new | {part: before[part] for part in kept} | {"priority": before["priority"]}
 
     # --- customers ----------------------------------------------------------------------------------------
@@ -216,7 +251,9 @@ class _Making:
         }
         had = {name: value for name, value in addresses.items() if self.chance(0.9)}
         words = {channel: self.basis() for channel in CHANNELS if self.chance(0.75)}
-        timeline = [self.entry(had, self.pick(instants)) for _ in range(self.rng.randint(3, 10))]
+        timeline = [
+            entry for _ in range(self.rng.randint(3, 9)) for entry in self.entries(had, self.pick(instants))
+        ]
         timeline.sort(key=lambda entry: entry.at)
         born = start if self.chance(0.8) else self.pick(instants)
         timeline = _once_an_instant([entry for entry in timeline if entry.at >= born])
@@ -226,10 +263,13 @@ class _Making:
         return "existing_customer" if self.chance(0.15) else "consent"
 
     def attributes(self) -> dict[str, Any]:
-        made = {name: self.attribute_value(name) for name in ATTRIBUTES}
+        made = {name: self.attribute_value(name) for name in attributes()}
         return {name: value for name, value in made.items() if self.chance(0.7)}
 
     def attribute_value(self, name: str) -> Any:
+        for oracle in oracles.steps():
+            if name in oracle.attributes:
+                return oracle.attributes[name][1](self)
         return {
             "country": lambda: self.pick(("DE", "AT", "FR")),
             "vip": lambda: self.chance(0.5),
@@ -240,14 +280,26 @@ class _Making:
             ),
         }[name]()
 
+    def entries(self, addresses: dict[str, str], at: datetime) -> list[Entry]:
+        """Return something that happens; what happens in one call may be several events, or the same one twice."""
+        first = self.entry(addresses, at)
+        if first.kind != "event" or self.chance(0.8):
+            return [first]
+        others = [Entry(at, "event", self._event(addresses)) for _ in range(self.rng.randint(1, 2))]
+        return [first, *others] if self.chance(0.6) else [first, Entry(at, "event", dict(first.data))]
+
     def entry(self, addresses: dict[str, str], at: datetime) -> Entry:
-        kinds = ("event",) * 16 + ("attribute",) * 3 + ("consent", "withdraw", "withdraw", "react", "react")
+        kinds = (
+            ("event",) * 16
+            + ("attribute",) * 4
+            + ("consent", "withdraw", "withdraw", "receipt", "receipt", "receipt")
+        )
         kind = self.pick((*kinds, "suppress", "address", "enroll"))
         return Entry(at, kind, getattr(self, f"_{kind}")(addresses))
 
     def _event(self, _: Any) -> dict[str, Any]:
         name = self.pick(("signed.up", "order.placed", "order.placed", "told", "ping"))
-        late = self.pick((30, 60, 600, 3000)) if "late" in FEATURES and self.chance(0.06) else 0
+        late = self.pick((1, 30, 60, 600, 3000)) if "late" in FEATURES and self.chance(0.1) else 0
         return {"name": name, "properties": self.properties(name), "late": late}
 
     def properties(self, name: str) -> dict[str, Any]:
@@ -264,7 +316,7 @@ class _Making:
         }[prop]()
 
     def _attribute(self, _: Any) -> dict[str, Any]:
-        name = self.pick(sorted(ATTRIBUTES))
+        name = self.pick(sorted(attributes()))
         return {"name": name, "value": self.attribute_value(name) if self.chance(0.85) else None}
 
     def _consent(self, _: Any) -> dict[str, Any]:
@@ -273,8 +325,10 @@ class _Making:
     def _withdraw(self, _: Any) -> dict[str, Any]:
         return {"channel": self.pick(CHANNELS)}
 
-    def _react(self, _: Any) -> dict[str, Any]:
-        return {"template": self.pick(TEMPLATES), "was": self.pick(("opened", "clicked"))}
+    def _receipt(self, _: Any) -> dict[str, Any]:
+        often = ("opened", "opened", "clicked", "clicked", "delivered")
+        seldom = ("bounced", "soft", "complained", "unsubscribed")
+        return {"template": self.pick(TEMPLATES), "was": self.pick((*often, *seldom))}
 
     def _suppress(self, addresses: dict[str, str]) -> dict[str, Any]:
         column = self.pick(("email", "phone"))
@@ -293,7 +347,7 @@ class _Making:
     # --- journeys -----------------------------------------------------------------------------------------
 
     def journey(self, n: int, enter: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return a journey. It may start those of a higher number only: nothing goes round in a circle."""
+        """Return a journey. It may start those of a higher number only, but in a world where things go in circles."""
         category = self.pick(("promotional", "relational", "transactional"))
         file: dict[str, Any] = {
             "description": "Made up.",
@@ -326,10 +380,10 @@ class _Making:
         return enter
 
     def by_event(self, n: int) -> dict[str, Any]:
-        # Journeys emit ping and pong; only later ones start on them.
+        # The first journey emits ping, the second pong; only later ones start on them, unless things go in circles.
         names = ["signed.up", "order.placed", "order.placed"]
-        if n:
-            names.append(("ping", "pong")[n - 1])
+        if n or self.looping:
+            names += [("pong", "ping", "pong")[n]] * (3 if self.looping else 1)
         enter: dict[str, Any] = {"event": self.pick(names)}
         if self.chance(0.1):
             enter["event"] = self.pick(("customer.created", "consent.given"))
@@ -364,14 +418,20 @@ class _Making:
         return {"manual": True}
 
     def exit(self) -> dict[str, Any]:
-        if self.chance(0.6):
+        if self.chance(0.55):
             found: dict[str, Any] = {
                 "event": self.pick(("told", "consent.withdrawn", "ping", "order.placed"))
             }
             if found["event"] in EVENTS and self.chance(0.3):
                 found["where"] = self.tests(found["event"])
             return found
-        return {"segment": self.pick(("first", "second"))} if self.chance(0.5) else self.condition(1)
+        return self.pick(
+            (
+                lambda: {"segment": self.pick(("first", "second"))},
+                lambda: self.condition(1),
+                lambda: self.attribute_leaf(True),
+            )
+        )()
 
     def goal(self) -> dict[str, Any]:
         goal: dict[str, Any] = {"event": self.pick(("order.placed", "signed.up", "pong", "told"))}
@@ -390,13 +450,21 @@ class _Making:
         return self.steps(n, depth, self.rng.randint(1, 2))
 
     def step(self, n: int, depth: int) -> dict[str, Any]:
-        kinds = ["send"] * 4 + ["wait"] * 4 + ["set", "emit"] + ["stop"] * (self.chance(0.3))
-        if "start" in FEATURES and n + 1 < len(self.names):
+        made = {oracle.key: oracle.made for oracle in oracles.steps()}
+        kinds = (
+            ["send"] * 4
+            + ["wait"] * 4
+            + ["set"] * 2
+            + ["emit"] * (3 if self.looping else 1)
+            + ["stop"] * (self.chance(0.3))
+            + [*made] * 2
+        )
+        if "start" in FEATURES and (n + 1 < len(self.names) or self.looping):
             kinds.append("start")
         if depth:
             kinds += ["choose"] * 2 + ["split"]
         kind = self.pick(kinds)
-        step: dict[str, Any] = getattr(self, f"step_{kind}")(n, depth)
+        step: dict[str, Any] = made[kind](self) if kind in made else getattr(self, f"step_{kind}")(n, depth)
         if self.chance(0.12):
             step["if"] = self.condition(1)
         if self.chance(0.2) or kind == "split":
@@ -453,11 +521,11 @@ class _Making:
         return {"set": {name: self.attribute_value(name)}}
 
     def step_emit(self, n: int, _depth: int) -> dict[str, Any]:
-        name = ("ping", "pong", "told")[min(n, 2)]
+        name = ("ping", "pong", "told")[n]
         return {"emit": name, "data": self.properties(name)}
 
     def step_start(self, n: int, _depth: int) -> dict[str, Any]:
-        return {"start": self.pick(self.names[n + 1 :])}
+        return {"start": self.pick(self.names if self.looping else self.names[n + 1 :])}
 
     def step_stop(self, _n: int, _depth: int) -> dict[str, Any]:
         return {"stop": True}
@@ -497,11 +565,15 @@ class _Making:
         return found
 
     def attribute_leaf(self, _inside: bool) -> dict[str, Any]:
-        name = self.pick(sorted(ATTRIBUTES))
-        return {"attribute": name} | self.comparison(ATTRIBUTES[name], lambda: self.attribute_value(name))
+        name, known = self.pick(sorted(attributes())), attributes()
+        return {"attribute": name} | self.comparison(known[name], lambda: self.attribute_value(name))
 
     def comparison(self, kind: str, value: Any) -> dict[str, Any]:
-        ops: dict[str, Any] = {"is": value, "not": value, "exists": lambda: self.chance(0.6)}
+        ops: dict[str, Any] = {"exists": lambda: self.chance(0.6)}
+        if kind == "list":
+            ops["contains"] = lambda: self.pick([*value(), "none"])
+        else:
+            ops |= {"is": value, "not": value}
         if kind == "number":
             ops |= dict.fromkeys(("above", "at_least", "below", "at_most"), value)
             ops["between"] = lambda: sorted((value(), value()))
@@ -535,11 +607,13 @@ class _Making:
             name, number = self.pick(("at_least", "at_most", "exactly")), self.rng.randint(0, 3)
             leaf[name] = number
         if how == "last":
-            leaf[self.pick(("last", "first"))] = {self.pick(("before", "after")): f"{self.pick(WAITS)} ago"}
+            leaf[self.pick(("last", "first"))] = {
+                self.pick(("before", "after")): f"{self.pick((*WAITS, *self.waits * 3))} ago"
+            }
         if self.chance(0.3):
             leaf["where"] = self.tests(leaf["event"])
         if self.chance(0.3):
-            leaf["within"] = self.pick(WITHINS)
+            leaf["within"] = self.pick((*WITHINS, *self.waits))
         if inside and self.chance(0.25):
             leaf["since"] = "entry"
         if inside and "same" in FEATURES and self.started in ("order.placed", "ping") and self.chance(0.5):
@@ -547,16 +621,17 @@ class _Making:
             leaf.pop("where", None)
         return leaf
 
-    def other_leaf(self, _inside: bool) -> dict[str, Any]:
+    def other_leaf(self, inside: bool) -> dict[str, Any]:
         return self.pick(
             (
-                lambda: {"segment": "first"} if _inside else {"consent": "email"},
+                lambda: {"segment": "first"} if inside else {"consent": "email"},
                 lambda: {"consent": self.pick(CHANNELS)},
                 self.message_leaf,
                 self.message_leaf,
                 self.sum_leaf,
                 *((lambda: {"reachable": self.pick(CHANNELS)},) if "reachable" in FEATURES else ()),
                 *((self.journey_leaf,) if "journey" in FEATURES else ()),
+                *(partial(oracle.made, self, inside) for oracle in oracles.conditions()),
             )
         )()
 

@@ -3,54 +3,55 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from hashlib import sha256
+from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import Any
 
 import yaml
-from asking import Reach
-from generator import ATTRIBUTES, EVENTS, Act, Case, Entry, Person
+from asking import Reach, Record, Suppressed
+from generator import EVENTS, Act, Case, Entry, Person, attributes
 from interpreter import Life, World
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, select
 from sqlalchemy import case as case_
 
-from treue.channel import Accepted, Capabilities, Outgoing, Progress, Receipt
-from treue.engine import draws, routing
-from treue.engine.delivery.dispatcher import Delivery, Unwritable
-from treue.engine.delivery.outbox import Claimed
-from treue.engine.engine import Engine, run_pass
-from treue.engine.pretending import standing_still
-from treue.engine.timekeeping import next_instant
-from treue.engine.versions import publish
+from treue.channel import Accepted, Capabilities, DeliveryEvent, Outgoing, Progress, Receipt
+from treue.cohorts import draws
+from treue.delivery import receipts
+from treue.delivery.dispatcher import Delivery, Unwritable, Written
+from treue.delivery.keys import message_key
+from treue.delivery.outbox import Claimed
+from treue.engine.door import arrivals
+from treue.engine.passes.chronology import run_pass
+from treue.engine.passes.engine import Engine
+from treue.engine.passes.next_instants import next_instant
+from treue.engine.versions.versions import publish
+from treue.engine.what_if.stand_ins import standing_still
 from treue.language.conditions import CONDITION
 from treue.language.grammar import Context, Schema
 from treue.language.journey import JOURNEY
 from treue.language.pressure import LIMITS, QUIET_HOURS, Pressure
 from treue.language.problems import Problems, framed
 from treue.language.source import read
-from treue.model.states import BUILT_IN_ATTRIBUTES, BUILT_IN_EVENTS
+from treue.model.states import ADDRESS, BUILT_IN_ATTRIBUTES, BUILT_IN_EVENTS, DeliveryEventKind
 from treue.model.tables import customer, enrollment, event, journey, journey_version, message, metadata
-from treue.plan.build import build
-from treue.plan.stages import Plan
+from treue.plan.flatten import build
+from treue.plan.plan import Plan
 from treue.segments.tree import Condition
 from treue.store import consents, customers, events, journeys, suppressions, zones
 from treue.store.inputs import ConsentInput, CustomerInput, EventInput
 from treue.store.store import Store
+from treue.vocabulary.registry import WORDS
 
 SALT = "salt"
-SCHEMA = Schema(
-    {**BUILT_IN_ATTRIBUTES, **ATTRIBUTES}, {**BUILT_IN_EVENTS, **EVENTS}, ("email", "sms", "push")
-)
 MAX_PASSES = 400
 PROOF = {"sale": "s", "similar_goods": "s", "notice": "n"}
 
-KINDS = ("attribute", "address", "consent", "withdraw", "suppress", "react", "event", "enroll")
-"""In which order things of one instant happen."""
-
-Entries = Sequence[tuple[str, dict[str, Any]]]
+Entries = Sequence[tuple[Person, dict[str, Any]]]
 
 Happened = dict[str, Any]
 """What became of one customer: `messages`, `stays`, `attributes`, `events`, each sorted."""
@@ -88,18 +89,19 @@ class Everybody:
 class Plainly:
     """Writes a message as its template's name."""
 
-    def compose(self, messages: Sequence[Claimed], now: datetime) -> list[Outgoing | Unwritable]:
-        return [Outgoing(one.key, one.address, text=one.template) for one in messages]
+    def compose(self, messages: Sequence[Claimed], now: datetime) -> list[Written | Unwritable]:
+        return [Written(Outgoing(one.key, one.address, text=one.template)) for one in messages]
 
 
 def run_engine(case: Case, store: Store) -> Run:
     """Let the engine live through a world on an empty store."""
-    with _engine(case, store) as engine:
-        return _Play(case, engine).play()
+    with engine_of(case, store) as engine:
+        return Play(case, engine).play()
 
 
 @contextmanager
-def _engine(case: Case, store: Store) -> Iterator[Engine]:
+def engine_of(case: Case, store: Store) -> Iterator[Engine]:
+    """Return an engine for a world on a store."""
     channels = {kind: Everybody(kind) for kind in ("email", "sms", "push")}
     with tempfile.TemporaryDirectory() as state:
         delivery = Delivery(store, channels, Plainly(), Path(state), clock=standing_still)
@@ -116,7 +118,7 @@ def _pressure(case: Case) -> Pressure | None:
         as_yaml({"limits": case.limits or None, "quiet_hours": case.quiet_hours or None}),
         Problems(),
     )
-    node, context = read("treue.yaml", text, problems), Context(problems)
+    node, context = read("treue.yaml", text, problems), Context(problems, words=WORDS)
     assert node is not None
     limits = LIMITS.parse(node.get("limits"), context) if case.limits else ()
     quiet = QUIET_HOURS.parse(node.get("quiet_hours"), context) if case.quiet_hours else {}
@@ -124,7 +126,9 @@ def _pressure(case: Case) -> Pressure | None:
     return Pressure(tuple(limits), quiet)
 
 
-class _Play:
+class Play:
+    """A world on its way through the engine: what happens is handed over, and passes run."""
+
     def __init__(self, case: Case, engine: Engine) -> None:
         self.case, self.engine, self.store = case, engine, engine.store
         self.run, self.keys = Run(), 0
@@ -135,13 +139,17 @@ class _Play:
         while now is not None and len(self.run.passes) < MAX_PASSES:
             for instant in sorted(at for at in happenings if at <= now):
                 self.happen(happenings.pop(instant), instant)
-            run_pass(self.engine, now)
-            self.run.passes.append(now)
+            self.pass_at(now)
             now = self.next_pass(now, happenings)
         with self.store.reading() as connection:
             check_invariants(connection)
             self.run.customers = found(connection, [p.key for p in self.case.people])
         return self.run
+
+    def pass_at(self, now: datetime) -> None:
+        """Run a pass."""
+        run_pass(self.engine, now)
+        self.run.passes.append(now)
 
     def next_pass(self, now: datetime, happenings: Mapping[datetime, Any]) -> datetime | None:
         if self.case.every:
@@ -151,25 +159,22 @@ class _Play:
         return following if now < following <= self.case.end else None
 
     def due_after(self, now: datetime) -> list[datetime]:
+        """Return when the engine says that something is due next."""
         versions = self.engine.versions()
         with self.store.reading() as connection:
             found = next_instant(connection, versions, now, self.case.zone)
         return [found] if found else []
 
     def happen(self, happenings: Sequence[Any], now: datetime) -> None:
-        """Let happen what happens at one instant, everybody's at once."""
+        """Let happen what happens at one instant: everybody's first, everybody's next, as many as one call takes."""
         for _, act in happenings:
             if isinstance(act, Act):
                 self.act(act, now)
         born = [what for _, what in happenings if isinstance(what, Person)]
         with self.store.transaction() as connection:
             self.born(connection, born, now)
-            for kind in KINDS:
-                some = [
-                    (k, what.data) for k, what in happenings if isinstance(what, Entry) and what.kind == kind
-                ]
-                if some:
-                    getattr(self, f"_{kind}")(connection, some, now)
+            for kind, some in in_calls([one for one in happenings if isinstance(one[1], Entry)]):
+                getattr(self, f"_{kind}")(connection, some, now)
 
     def act(self, act: Act, now: datetime) -> None:
         if act.kind == "publish":
@@ -191,50 +196,75 @@ class _Play:
     def _event(self, connection: Connection, some: Entries, now: datetime) -> None:
         given = [
             EventInput(
-                key, data["name"], now - timedelta(minutes=data["late"]), data["properties"], self.key()
+                who.key, data["name"], now - timedelta(minutes=data["late"]), data["properties"], self.key()
             )
-            for key, data in some
+            for who, data in some
         ]
         events.record(connection, given, now)
 
     def key(self) -> str:
-        """Return keys in order: events of one instant are recorded in the order of theirs."""
+        """Return keys in no order: that in which events are given counts."""
         self.keys += 1
-        return f"{self.keys:08}"
+        return sha256(f"{self.case.seed}/{self.keys}".encode()).hexdigest()
 
     def _attribute(self, connection: Connection, some: Entries, now: datetime) -> None:
-        given = [CustomerInput(key, attributes={data["name"]: data["value"]}) for key, data in some]
+        given = [CustomerInput(who.key, attributes={data["name"]: data["value"]}) for who, data in some]
         customers.upsert(connection, given, now)
 
     def _address(self, connection: Connection, some: Entries, now: datetime) -> None:
-        customers.upsert(connection, [CustomerInput(key, **{data["column"]: ""}) for key, data in some], now)
+        given = [CustomerInput(who.key, **{data["column"]: ""}) for who, data in some]
+        customers.upsert(connection, given, now)
 
     def _consent(self, connection: Connection, some: Entries, now: datetime) -> None:
-        for key, data in some:
-            consents.give(connection, [word(key, data["channel"], data["basis"], now)], now)
+        for who, data in some:
+            consents.give(connection, [word(who.key, data["channel"], data["basis"], now)], now)
 
     def _withdraw(self, connection: Connection, some: Entries, now: datetime) -> None:
-        for key, data in some:
-            consents.withdraw(connection, [ConsentInput(key, data["channel"], now)], now)
+        for who, data in some:
+            consents.withdraw(connection, [ConsentInput(who.key, data["channel"], now)], now)
 
     def _suppress(self, connection: Connection, some: Entries, now: datetime) -> None:
         for _, data in some:
             suppressions.add(connection, data["channel"], [data["address"]], "test", now)
 
-    def _react(self, connection: Connection, some: Entries, now: datetime) -> None:
-        ids = customers.ids_for_keys(connection, [key for key, _ in some])
-        for key, data in some:
-            column = message.c[f"{data['was']}_at"]
-            fits = (message.c.template == data["template"], message.c.state == "sent", column.is_(None))
-            mine = message.c.customer_id == ids[key]
-            connection.execute(update(message).where(mine, *fits).values({column: now}))
+    def _receipt(self, connection: Connection, some: Entries, now: datetime) -> None:
+        """Let channels tell what became of messages: of each that was sent, in the order in which they were queued."""
+        ids = customers.ids_for_keys(connection, [who.key for who, _ in some])
+        for who, data in some:
+            fits = (message.c.customer_id == ids[who.key], message.c.template == data["template"])
+            query = select(message.c.id, message.c.channel, message.c.queued_at)
+            sent = query.where(*fits, message.c.state == "sent").order_by(message.c.id)
+            for id_, channel, queued_at in connection.execute(sent).all():
+                key = message_key(id_, queued_at)
+                receipts.take(connection, channel, [receipt(who, channel, key, data["was"], now)], now)
 
     def _enroll(self, connection: Connection, some: Entries, now: datetime) -> None:
-        ids = customers.ids_for_keys(connection, [key for key, _ in some])
-        for key, data in some:
+        ids = customers.ids_for_keys(connection, [who.key for who, _ in some])
+        for who, data in some:
             which = journeys.find(connection, data["journey"])
             assert which is not None
-            routing.enroll(connection, which, [ids[key]], now)
+            arrivals.enroll(connection, which, [ids[who.key]], now)
+
+
+def receipt(who: Person, channel: str, key: str, was: str, now: datetime) -> DeliveryEvent:
+    """Return what a channel tells of a message; `soft` is a bounce that says nothing of the address."""
+    kind = DeliveryEventKind("bounced" if was == "soft" else was)
+    address = who.addresses.get(ADDRESS[channel], "")
+    return DeliveryEvent(f"{key}:{was}", kind, now, key, address=address, hard=was == "bounced")
+
+
+def in_calls(happenings: Iterable[tuple[Person, Entry]]) -> Iterator[tuple[str, Entries]]:
+    """Yield what happens at one instant call by call, each with its kind: of each customer, things keep their order.
+
+    What one customer does again and again goes in one call, and with it what others do.
+    """
+    runs = [
+        [list(run) for _, run in groupby(theirs, lambda one: one[1].kind)]
+        for _, theirs in groupby(sorted(happenings, key=lambda one: one[0].key), lambda one: one[0].key)
+    ]
+    for together in zip_longest(*runs, fillvalue=()):
+        for kind in sorted({entry.kind for run in together for _, entry in run}):
+            yield kind, [(who, one.data) for run in together for who, one in run if one.kind == kind]
 
 
 def word(key: str, channel: str, basis: str, now: datetime) -> ConsentInput:
@@ -242,17 +272,16 @@ def word(key: str, channel: str, basis: str, now: datetime) -> ConsentInput:
     return ConsentInput(key, channel, now, basis, proof=PROOF if basis == "existing_customer" else {})
 
 
-def by_instant(case: Case) -> dict[datetime, list[tuple[str, Any]]]:
-    """Return what happens at each instant: first what operators do, then customers one after the other."""
-    found: dict[datetime, list[tuple[str, Any]]] = {}
+def by_instant(case: Case) -> dict[datetime, list[tuple[Any, Any]]]:
+    """Return what happens at each instant: what operators do, who becomes known, then what customers do in its order."""
+    found: dict[datetime, list[tuple[Any, Any]]] = {}
     for act in case.acts:
-        found.setdefault(act.at, []).append(("", act))
+        found.setdefault(act.at, []).append((None, act))
     for person in case.people:
-        found.setdefault(person.born, []).append((person.key, person))
+        found.setdefault(person.born, []).append((person, person))
+    for person in case.people:
         for entry in person.timeline:
-            found.setdefault(entry.at, []).append((person.key, entry))
-    for happenings in found.values():
-        happenings.sort(key=lambda one: KINDS.index(one[1].kind) if isinstance(one[1], Entry) else -1)
+            found.setdefault(entry.at, []).append((person, entry))
     return found
 
 
@@ -273,11 +302,17 @@ def plans(files: Mapping[str, dict[str, Any]], segments: Mapping[str, Any]) -> l
 def _parsed(path: str, document: Any, known: Mapping[str, Condition], kind: Any, key: str = "") -> Any:
     text, problems = as_yaml(document), Problems()
     node = read(path, text, problems)
-    context = Context(problems, SCHEMA, lambda name, place: known.get(name))
+    context = Context(problems, schema(), lambda name, place: known.get(name), words=WORDS)
     assert node is not None, text
     parsed = kind.parse(node.get(key) if key else node, context)
     assert not problems.all(), "\n".join(framed(problem, text) for problem in problems.all())
     return parsed
+
+
+def schema() -> Schema:
+    """Return what the worlds' workspace declares."""
+    known = BUILT_IN_ATTRIBUTES | attributes()
+    return Schema(known, {**BUILT_IN_EVENTS, **EVENTS}, ("email", "sms", "push"))
 
 
 def as_yaml(document: Any) -> str:
@@ -292,11 +327,13 @@ def found(connection: Connection, keys: Sequence[str]) -> dict[str, Happened]:
     """Read what became of customers."""
     ids = _step_ids(connection)
     told = {key: Happened(messages=[], stays=[], attributes={}, events=[]) for key in keys}
-    for key, attributes in connection.execute(select(customer.c.key, customer.c.attributes)):
-        told[key]["attributes"] = dict(attributes)
+    for key, values in connection.execute(select(customer.c.key, customer.c.attributes)):
+        if key in told:
+            told[key]["attributes"] = dict(values)
     for name, query in (("messages", _messages()), ("stays", _stays()), ("events", _events())):
         for key, *rest in connection.execute(query):
-            told[key][name].append(shown(rest if name == "events" else _named(rest, ids)))
+            if key in told:
+                told[key][name].append(shown(rest if name == "events" else _named(rest, ids)))
         for one in told.values():
             one[name].sort(key=repr)
     return told
@@ -351,13 +388,19 @@ def _events() -> Any:
 
 
 def shown(row: Any) -> tuple[Any, ...]:
-    """Return a row with its times as texts and its booleans as booleans."""
-    return tuple(value.strftime("%F %T") if isinstance(value, datetime) else value for value in row)
+    """Return a row with its times as texts, and its documents in the order of their keys: a database may have its own."""
+    return tuple(_shown(value) for value in row)
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _shown(value[name]) for name in sorted(value)}
+    return value.strftime("%F %T") if isinstance(value, datetime) else value
 
 
 def check_invariants(connection: Connection) -> None:
     """Hold the tables to what is always true."""
-    from treue.engine.counts import journey_counts
+    from treue.store.journey_counts import journey_counts
 
     for name, counts in journey_counts(connection).items():
         assert counts.adds_up, (name, counts)
@@ -378,13 +421,18 @@ def check_invariants(connection: Connection) -> None:
 
 
 def _sent_against_the_word() -> Any:
-    """Return the query for messages that need consent and went out after a withdrawal that still stands."""
+    """Return the query for messages that need consent and went out after a withdrawal that still stands.
+
+    A journey's own withdrawal counts from its logical time, but takes effect when a pass comes by: in a late one,
+    another journey may have sent before.
+    """
     from treue.model.tables import consent
 
     withdrawn = (
         (consent.c.customer_id == message.c.customer_id)
         & (consent.c.channel == message.c.channel)
         & consent.c.given.is_(False)
+        & consent.c.source.not_like("journey:%")
         & (consent.c.since < message.c.sent_at)
     )
     return (
@@ -421,34 +469,55 @@ class Hash:
         return timedelta(seconds=draws.place(customers.draw(key), f"quiet\x1f{SALT}", 30 * 60))
 
 
-def run_interpreter(case: Case, person: Person, passes: Sequence[datetime]) -> Happened:
-    """Let the interpreter live through the world of one customer, told when passes ran."""
-    world = World(case.zone, case.segments, ATTRIBUTES, case.limits, case.quiet_hours)
-    columns = dict(person.addresses)
-    life = Life(world, Hash(), Reach(person.key, person.zone, person.born, columns, dict(person.attributes)))
+def run_interpreter(case: Case, person: Person, passes: Iterable[datetime] | None = None) -> Happened:
+    """Return what becomes of one customer in the interpreter's reading, told when passes ran, or each in time."""
+    return became(lived(case, person, passes))
+
+
+def lived(case: Case, person: Person, passes: Iterable[datetime] | None = None) -> Life:
+    """Let the interpreter live through the world of one customer."""
+    life = a_life(case, person)
     alone = replace(case, people=[person])
-    happenings = by_instant(alone)
-    suppressed = suppressions_of_others(case, person)
-    for now in passes:
+    happenings, suppressed = by_instant(alone), suppressions_of_others(case, person)
+    for now in punctual(life, case, happenings) if passes is None else passes:
         for at in sorted(one for one in happenings if one <= now):
             for _, what in happenings.pop(at):
-                _live(life, what, at)
-        life.customer.suppressed |= {address for address, at in suppressed if at <= now}
+                live(life, what, at)
+        for one in suppressed:
+            if life.now < one.since <= now:
+                life.is_suppressed(one)
         life.run(now)
-    return became(life)
+    return life
 
 
-def suppressions_of_others(case: Case, person: Person) -> list[tuple[str, datetime]]:
-    """Return addresses that other customers' lives put on the suppression list."""
+def a_life(case: Case, person: Person) -> Life:
+    """Return the life of a customer before anything has happened."""
+    world = World(case.zone, case.segments, attributes(), case.limits, case.quiet_hours)
+    columns = (Record(dict(person.addresses)), Record(dict(person.attributes)))
+    return Life(world, Hash(), Reach(person.key, person.zone, person.born, *columns))
+
+
+def punctual(life: Life, case: Case, happenings: Mapping[datetime, Any]) -> Iterator[datetime]:
+    """Yield when passes run that run at every instant at which something is pending."""
+    now: datetime | None = case.start
+    while now is not None:
+        yield now
+        coming = [*happenings, life.next_instant(case.end), case.end]
+        now = min((at for at in coming if at is not None and at > now), default=None)
+
+
+def suppressions_of_others(case: Case, person: Person) -> list[Suppressed]:
+    """Return the lines that other customers' lives put on the suppression list."""
     return [
-        (entry.data["address"], entry.at)
+        Suppressed(entry.data["address"], entry.at)
         for other in case.people
         for entry in other.timeline
         if entry.kind == "suppress" and other is not person
     ]
 
 
-def _live(life: Life, what: Any, now: datetime) -> None:
+def live(life: Life, what: Any, now: datetime) -> None:
+    """Let an operator do something, the customer become known, or something happen to her."""
     if isinstance(what, Act):
         if what.kind == "publish":
             life.publish(what.journeys, now)
@@ -459,32 +528,28 @@ def _live(life: Life, what: Any, now: datetime) -> None:
         for channel, basis in what.consents.items():
             life.says(channel, True, basis, now)
     else:
-        _live_entry(life, what.kind, what.data, now)
+        LIVED[what.kind](life, what.data, now)
 
 
-def _live_entry(life: Life, kind: str, data: dict[str, Any], now: datetime) -> None:
-    person = life.customer
-    if kind == "event":
-        life.happens(data["name"], now - timedelta(minutes=data["late"]), data["properties"])
-    elif kind == "attribute":
-        person.attributes.pop(data["name"], None)
-        if data["value"] is not None:
-            person.attributes[data["name"]] = data["value"]
-    elif kind == "address":
-        person.addresses.pop(data["column"], None)
-    elif kind in ("consent", "withdraw"):
-        life.says(data["channel"], kind == "consent", data.get("basis", "consent"), now)
-    elif kind == "suppress":
-        person.suppressed.add(data["address"])
-    elif kind == "react":
-        life.reacts(data["template"], data["was"], now)
-    else:
-        life.enroll(data["journey"], now)
+LIVED: dict[str, Callable[[Life, dict[str, Any], datetime], object]] = {
+    "event": lambda life, data, now: life.happens(
+        data["name"], now - timedelta(minutes=data["late"]), data["properties"], received=now
+    ),
+    "attribute": lambda life, data, now: life.changes(data["name"], data["value"], now),
+    "address": lambda life, data, now: life.gives_up(data["column"], now),
+    "consent": lambda life, data, now: life.says(data["channel"], True, data["basis"], now),
+    "withdraw": lambda life, data, now: life.says(data["channel"], False, "consent", now),
+    "suppress": lambda life, data, now: life.is_suppressed(Suppressed(data["address"], now)),
+    "receipt": lambda life, data, now: life.hears(data["template"], data["was"], now),
+    "enroll": lambda life, data, now: life.enroll(data["journey"], now),
+}
+"""What each kind of entry does to a life."""
 
 
 def became(life: Life) -> Happened:
     """Return what became of the interpreter's customer, in the form of `found`."""
     person = life.customer
+    person.attributes.now = None
     messages = [
         shown((
             m.journey, m.step.id, m.stay.entered_at, m.template, m.channel, m.state, m.reason, m.due,
@@ -508,6 +573,6 @@ def became(life: Life) -> Happened:
     return {
         "messages": sorted(messages, key=repr),
         "stays": sorted(stays, key=repr),
-        "attributes": person.attributes if known else {},
+        "attributes": dict(person.attributes) if known else {},
         "events": sorted(emitted, key=repr),
     }

@@ -1,20 +1,27 @@
-"""Journeys for ONE customer, one step after the other: the oracle of the differential test.
+"""Journeys for ONE customer, one thing after the other: the oracle of the differential test.
 
 Written from docs/language.md, to be checked against it line by line. It reads the YAML as plain dicts and shares
 nothing with the engine: no parser, no plan, no SQL, no clock. Two things it is told, because the language leaves
 them open: when passes run, and where the stable hash puts a customer (holdout, split).
+
+A life takes its things in one order (`Turn`), each at its own instant, whenever passes run: first what comes from
+outside, then the steps that are due, then what steps caused. When a pass runs decides only what is real time: what is
+sent and when, limits and quiet hours, what becomes stale, and when it is noticed that somebody joined a segment, has a
+reason to leave, or need not wait any longer for something that is no event.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, time, timedelta
-from functools import partial
-from itertools import groupby
-from typing import Any, Protocol
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache, partial
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
-from asking import ADDRESS, AGGREGATES, Asked, Consent, Happening, Reach
+import oracles
+from asking import ADDRESS, AGGREGATES, LAST, Asked, Consent, Happening, Place, Reach, Suppressed, whole
 from local_clock import (
     MINUTE,
     absolute,
@@ -22,7 +29,6 @@ from local_clock import (
     at_wall,
     clock_of,
     earlier,
-    last_slot,
     later,
     length,
     local_day,
@@ -30,14 +36,17 @@ from local_clock import (
     minutes,
     months_later,
     next_wall,
+    slots_between,
 )
 
-ROUNDS = 10
 DAY = 24 * 60
 SECTIONS = ("then", "otherwise")
 
 Deed = Callable[[], None]
-"""What a step does to a stay, once all that it asks has been asked."""
+"""What is done to a customer, once all that is asked has been asked."""
+
+Asking = Callable[[], Deed]
+"""What is asked of a customer; it says what is to be done."""
 
 
 class Draws(Protocol):
@@ -121,22 +130,39 @@ def sections(says: dict[str, Any], path: str) -> Iterator[tuple[str, list[dict[s
 
 @dataclass
 class Arrival:
-    """The customer at a journey's door: with an event, or brought there, or with a reason to leave."""
+    """The customer at a journey's door: with an event, or brought there, or with a reason to leave.
+
+    `at` is what durations count from, `effective` when it takes effect; `caused` says that a step brought it about.
+    """
 
     number: int
     at: datetime
+    effective: datetime
     kind: str
     event: Happening | None = None
     stay: Stay | None = None
     per: str = ""
     reason: str = ""
+    seq: int = LAST
+    caused: bool = False
+
+    @property
+    def place(self) -> Place:
+        """Where it stands in the order."""
+        return self.effective, self.at, self.seq
+
+    @property
+    def known(self) -> Place:
+        """How far what is asked at the door may see: not beyond what came from outside and leads there."""
+        return whole(self.effective) if self.seq == LAST or self.caused else self.place
 
 
 @dataclass
 class Stay:
     """One stay in a journey. `at` is the customer's logical time: when the step before was due.
 
-    `looked_at` are the events, by number, with which a wait for something has been looked at; 0 is the arrival there.
+    `place` is the place in the order of what began it. `looks` are the instants before its time at which somebody who
+    waits for something looks whether it has come.
     """
 
     number: int
@@ -146,6 +172,7 @@ class Stay:
     per: str
     held_out: bool
     entered_at: datetime
+    place: Place
     step: str | None
     at: datetime
     due: datetime
@@ -154,7 +181,22 @@ class Stay:
     outcome: str = "inside"
     reason: str | None = None
     left_at: datetime | None = None
-    looked_at: set[int] = field(default_factory=set)
+    looks: set[datetime] = field(default_factory=set)
+
+    @property
+    def effective(self) -> datetime:
+        """When the stay took effect: nothing that it does takes effect before."""
+        return self.place[0]
+
+    @property
+    def arrived_effective(self) -> datetime:
+        """When coming to this step took effect."""
+        return max(self.at, self.effective)
+
+    @property
+    def next_at(self) -> datetime:
+        """When the stay's next doing takes effect."""
+        return min([*self.looks, max(self.due, self.effective)])
 
     def leave(self, outcome: str, reason: str | None, at: datetime) -> None:
         """End the stay."""
@@ -165,12 +207,12 @@ class Stay:
         if to is None:
             self.leave("finished", None, self.due)
         else:
-            self.step, self.at, self.holding, self.looked_at = to, self.due, False, set()
+            self.step, self.at, self.holding, self.looks = to, self.due, False, set()
 
 
 @dataclass
 class Message:
-    """One message, from the outbox on. `times` say when it was sent, opened and so on."""
+    """One message, from the outbox on. `times` say when it was sent, opened and so on; `at_once` why it never was queued."""
 
     stay: Stay
     step: Step
@@ -186,6 +228,8 @@ class Message:
     reason: str | None = None
     reserved: datetime | None = None
     times: dict[str, datetime] = field(default_factory=dict)
+    heard: set[str] = field(default_factory=set)
+    at_once: str | None = None
 
     @property
     def journey(self) -> str:
@@ -216,8 +260,32 @@ class Journey:
     live_since: datetime | None = None
     scheduled_until: datetime | None = None
     paused: bool = False
-    was_in_segment: bool | None = None
+    was_in_segment: bool = False
+    looked_at: datetime | None = None
     door: list[Arrival] = field(default_factory=list)
+
+
+class Turn(NamedTuple):
+    """Where a thing stands in a customer's order; the smallest is taken first.
+
+    By the instant at which it takes effect; then things from outside by their own time and in the order given, steps,
+    and what steps caused; then journeys by priority and name, versions, steps in the order of the file, stays.
+    """
+
+    effective: datetime
+    kind: int
+    at: datetime
+    seq: int
+    priority: int
+    journey: str
+    version: int
+    step: int
+    number: int
+
+
+TICK = timedelta(microseconds=1)
+OUTSIDE, STEP, CAUSED = range(3)
+ANY_TIME, FOR_EVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass
@@ -237,9 +305,10 @@ class Life:
     def __init__(self, world: World, draws: Draws, customer: Reach) -> None:
         self.world, self.draws, self.customer = world, draws, customer
         self.journeys: dict[str, Journey] = {}
-        self.unrouted: list[Happening] = []
         self.known = False
         self.numbers = 0
+        self.now = self.instant = ANY_TIME
+        """When the pass runs, and the instant of the thing that is being taken."""
 
     # --- what happens outside -------------------------------------------------------------------------------
 
@@ -263,7 +332,12 @@ class Life:
         journey.live = known
         if before is None or before.says["enter"] != says["enter"]:
             journey.live_since = journey.scheduled_until = now
-            journey.was_in_segment = None
+            before_now = now - TICK
+            journey.was_in_segment = (
+                self.known
+                and is_by_segment(says["enter"])
+                and self.asking(before_now, whole(before_now)).holds({"segment": says["enter"]["segment"]})
+            )
 
     def pause(self, name: str, paused: bool) -> None:
         """Hold everyone in a journey where they are, or let them go on."""
@@ -274,28 +348,98 @@ class Life:
         self.known = True
         self.happens("customer.created", now, {"source": "api"})
 
-    def happens(self, name: str, at: datetime, properties: dict[str, Any], source: str = "api") -> None:
-        """The customer did something."""
-        event = Happening(self.next_number(), name, at, properties, source)
+    def happens(
+        self,
+        name: str,
+        at: datetime,
+        properties: dict[str, Any],
+        source: str = "api",
+        received: datetime | None = None,
+    ) -> Happening:
+        """The customer did something, and it was received then or later; or a step says that she did."""
+        caused = source.startswith("journey:")
+        effective = self.instant if caused else max(at, received or at)
+        event = Happening(self.next_number(), name, at, properties, effective, source)
         self.customer.events.append(event)
-        self.unrouted.append(event)
+        for journey in self.journeys.values():
+            rest = {"event": event, "seq": event.number, "caused": caused}
+            journey.door.append(Arrival(self.next_number(), at, effective, "event", **rest))
+        return event
 
-    def says(self, channel: str, given: bool, basis: str, at: datetime) -> None:
-        """The customer agrees to a channel or withdraws; the same word twice is no news."""
-        before = self.customer.consents.get(channel)
+    def changes(self, name: str, value: Any, now: datetime) -> None:
+        """An attribute gets another value from outside; None takes it away."""
+        place = (now, now, self.next_number())
+        self.customer.attributes.write(name, value, place)
+        self.touches(name, place)
+
+    def gives_up(self, column: str, now: datetime) -> None:
+        """The customer has an address no longer."""
+        place = (now, now, self.next_number())
+        self.customer.addresses.write(column, None, place)
+        self.touches(column, place)
+
+    def is_suppressed(self, one: Suppressed) -> None:
+        """Somebody puts an address on the list of those that are not written to."""
+        self.customer.suppressed.append(one)
+        if one.address in {self.customer.addresses.get(column) for column in ADDRESS.values()}:
+            self.touches("suppressed", (one.since, one.since, self.next_number()))
+
+    def touches(self, name: str, place: Place, *, caused: bool = False) -> None:
+        """Something has changed besides events: whoever watches for it looks at the customer."""
+        effective, at, seq = place
+        for journey in self.journeys.values():
+            rest = {"reason": name, "seq": seq, "caused": caused}
+            journey.door.append(Arrival(self.next_number(), at, effective, "touch", **rest))
+
+    def says(
+        self,
+        channel: str,
+        given: bool,
+        basis: str,
+        at: datetime,
+        source: str = "api",
+        told: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        """The customer agrees to a channel or withdraws, or a journey does it; the same word twice is no news."""
+        consents, caused = self.customer.consents, source.startswith("journey:")
+        before = consents.get(channel) if caused else consents.as_of(channel, whole(FOR_EVER))
+        effective = self.instant if caused else at
+        word = Consent(given, at, basis)
         if before is None or before.given != given or (given and before.basis != basis):
             name = "consent.given" if given else "consent.withdrawn"
-            self.happens(name, at, {"channel": channel, "source": "api"})
-            if outranks(Consent(given, at, basis), before):
-                self.customer.consents[channel] = Consent(given, at, basis)
+            event = self.happens(name, at, {"channel": channel, "source": source, **told}, source)
+            if before is None and effective == self.customer.created_at:
+                consents.first[channel] = word  # she has become known with it, as with her addresses
+            elif outranks(word, before):
+                consents.write(channel, word, (effective, effective, event.number))
         elif not given:
-            before.since = max(before.since, at)
+            again = Consent(False, max(before.since, at), before.basis)
+            place = (effective, effective, self.next_number())
+            consents.write(channel, again, place)
+            self.touches(f"consent {channel}", place, caused=caused)
 
-    def reacts(self, template: str, was: str, at: datetime) -> None:
-        """The customer opens or clicks what was sent."""
-        for message in self.customer.messages:
-            if message.template == template and message.state == "sent":
-                message.times.setdefault(was, at)
+    def told(self, message: Message, what: str, at: datetime) -> None:
+        """A channel tells what became of a message: `what` is also `soft` of a bounce, and `unsubscribed`."""
+        if what != "unsubscribed":
+            message.times.setdefault("bounced" if what == "soft" else what, at)
+            self.touches("message", (at, at, self.next_number()))
+        address = self.customer.addresses.as_of(ADDRESS[message.channel], whole(at))
+        if what == "bounced" and message.channel == "push":
+            self.gives_up("push_token", at)
+        elif what == "bounced" and address:
+            self.is_suppressed(Suppressed(address, at))
+        elif what == "complained" and message.channel != "push" and address:
+            self.is_suppressed(Suppressed(address, at, "marketing"))
+        if what in ("complained", "unsubscribed"):
+            self.says(message.channel, False, "consent", at, what)
+
+    def hears(self, template: str, what: str, at: datetime) -> None:
+        """The channels tell what became of what was sent, of each message once."""
+        for message in list(self.customer.messages):
+            sent = message.template == template and message.state == "sent"
+            if sent and what not in message.heard:
+                message.heard.add(what)
+                self.told(message, what, at)
 
     def enroll(self, journey: str, at: datetime) -> None:
         """The customer is brought to a journey's door by hand."""
@@ -308,129 +452,254 @@ class Life:
 
     def to_door(self, journey: Journey, at: datetime, kind: str, **rest: Any) -> None:
         """Put the customer at a journey's door."""
-        journey.door.append(Arrival(self.next_number(), at, kind, **rest))
+        journey.door.append(Arrival(self.next_number(), at, at, kind, **rest))
 
     # --- one pass -------------------------------------------------------------------------------------------
 
     def run(self, now: datetime) -> None:
-        """Run a pass: events to doors, then journey by journey; again while steps have recorded events."""
+        """Run a pass: notice what only a pass notices, take everything that is pending, send what is ready."""
+        self.now = now
         if not self.known:
-            self.sense_unknown(now)
             return
-        recorded = 0
-        for round_ in range(ROUNDS):
-            shown = self.route(now)
-            if round_ == 0:
-                self.sense(now)
-            elif not (recorded or shown or any(j.door for j in self.journeys.values() if not j.paused)):
-                break
-            recorded = 0
+        self.take_pending(now)
+        self.come_to(now)
+        for journey in self.in_order():
+            journey.scheduled_until = now
+        for journey in self.in_order():
+            self.deliver(journey, now)
+        self.sense(now)
+        if self.take_pending(now):
             for journey in self.in_order():
-                self.run_journey(journey, now)
-                recorded += self.route(now)
-                self.take_in(journey, now)
+                self.deliver(journey, now)
+
+    def take_pending(self, now: datetime) -> bool:
+        """Take what is pending in its order; say whether there was anything."""
+        taken = False
+        while pending := self.pending(now):
+            first = min(pending)
+            self.come_to(first.effective)
+            before = self.standings()
+            # Her stays that are due at one step at one instant are all asked before any of them goes on.
+            together = [turn for turn in pending if turn.kind == STEP and turn[:-1] == first[:-1]]
+            for do in [pending[turn]() for turn in sorted(together or [first])]:
+                do()
+            for name in sorted({one[0] for one in self.standings() ^ before}):
+                self.touches(f"journey {name}", (self.instant, self.instant, LAST), caused=True)
+            taken = True
+        return taken
+
+    def standings(self) -> set[tuple[str, int, str]]:
+        """Return where the customer's stays stand: by journey, number and outcome."""
+        return {(stay.journey, stay.number, stay.outcome) for stay in self.customer.stays}
+
+    def come_to(self, instant: datetime) -> None:
+        """Let the life come to an instant: its record says what it said then."""
+        self.instant = instant
+        for record in (self.customer.attributes, self.customer.addresses, self.customer.consents):
+            record.now = instant
+
+    def pending(self, now: datetime) -> dict[Turn, Asking]:
+        """Return what is to be taken of all journeys that are not paused, each with its turn."""
+        found: dict[Turn, Asking] = {}
+        for journey in self.in_order():
+            for arrival in journey.door:
+                kind = CAUSED if arrival.caused else OUTSIDE
+                turn = self.turn(journey, arrival.place, kind, arrival.number)
+                found[turn] = partial(partial, self.take_in, journey, arrival)
+            for slot, deed in self.occasions(journey, now):
+                found[self.turn(journey, (slot, slot, LAST), OUTSIDE, 0)] = partial(partial, deed)
+            if (over := self.expiry(journey, now)) is not None:
+                expiry = Arrival(0, over, over, "expiry")
+                look = partial(partial, self.look, journey, expiry)
+                found[self.turn(journey, expiry.place, OUTSIDE, 0)] = look
+            for stay in self.inside(journey):
+                assert stay.step is not None
+                step = stay.file.steps[stay.step]
+                place = (stay.next_at, ANY_TIME, 0)
+                turn = self.turn(journey, place, STEP, stay.number, stay.file.number, step.number)
+                found[turn] = partial(self.asked_at_step, stay, step)
+        return {turn: deed for turn, deed in found.items() if turn.effective <= now}
+
+    def next_instant(self, horizon: datetime) -> datetime | None:
+        """Return when something is pending next, as things stand, looking no further than a horizon."""
+        coming = [turn.effective for turn in self.pending(horizon) if turn.effective > self.now]
+        return min(coming, default=None)
+
+    def turn(
+        self, journey: Journey, place: Place, kind: int, number: int, version: int = 0, step: int = 0
+    ) -> Turn:
+        """Return where a thing of a journey stands in the order."""
+        effective, at, seq = place
+        return Turn(effective, kind, at, seq, -self.priority(journey), journey.name, version, step, number)
 
     def in_order(self) -> list[Journey]:
         """Return the journeys that are not paused, those of higher priority first."""
         open_ = [j for j in self.journeys.values() if not j.paused and self.in_use(j)]
-        return sorted(open_, key=lambda j: (-max(file.priority for file in self.in_use(j)), j.name))
+        return sorted(open_, key=lambda j: (-self.priority(j), j.name))
+
+    def priority(self, journey: Journey) -> int:
+        """Which of two journeys goes first."""
+        return max(file.priority for file in self.in_use(journey))
 
     def in_use(self, journey: Journey) -> list[File]:
         """Return the versions that matter to this customer: the live one, and those of earlier stays."""
         files = {id(stay.file) for stay in self.customer.stays if stay.journey == journey.name}
         return [file for file in journey.versions if file is journey.live or id(file) in files]
 
-    def run_journey(self, journey: Journey, now: datetime) -> None:
-        """Take in who is at the door, let everyone go on who is due, send what is ready."""
-        self.take_in(journey, now)
-        for file in self.in_use(journey):
-            for step in list(file.steps.values()):
-                if "send" in step.says:
-                    self.release(journey, now)
-                for together in by_hour(self.due_at(file, step, now), now):
-                    for deed in [self.decide(stay, step, now) for stay in together]:
-                        deed()
-                self.judge_new(step, now)
-        self.deliver(journey, now)
+    # --- what is watched ------------------------------------------------------------------------------------
 
-    def due_at(self, file: File, step: Step, now: datetime) -> list[Stay]:
-        """Return the stays that stand at a step and are due, or watch for something there."""
-        return [
-            stay
-            for stay in self.customer.stays
-            if stay.file is file and stay.step == step.path and (stay.due <= now or "for" in waits(step))
-        ]
+    def look(self, journey: Journey, arrival: Arrival) -> None:
+        """Look at who leaves by a condition, and who has joined the segment, after what may have changed that."""
+        if not self.may_change(self.watched(journey), arrival):
+            return
+        journey.looked_at = arrival.effective
+        for stay in self.inside(journey):
+            reason = self.reason_to_leave(stay, arrival.effective, arrival.known)
+            if reason and stay.effective <= arrival.effective:
+                stay.leave("exited", reason, arrival.effective)
+        live, since = journey.live, journey.live_since
+        if (
+            live is None
+            or since is None
+            or not is_by_segment(live.says["enter"])
+            or arrival.effective < since
+        ):
+            return
+        is_in = self.asking(arrival.effective, arrival.known).holds(
+            {"segment": live.says["enter"]["segment"]}
+        )
+        if is_in and not journey.was_in_segment:
+            self.enter(journey, live, replace(arrival, at=arrival.effective, kind="segment", event=None))
+        journey.was_in_segment = is_in
 
-    # --- to the doors ---------------------------------------------------------------------------------------
+    def watched(self, journey: Journey) -> list[dict[str, Any]]:
+        """Return the conditions that a journey watches of the customer: to leave, and to join."""
+        found = [one for file in self.in_use(journey) for one in reasons_of(file)]
+        if journey.live is not None and is_by_segment(journey.live.says["enter"]):
+            found.append({"segment": journey.live.says["enter"]["segment"]})
+        return found
 
-    def route(self, now: datetime) -> int:
-        """Show new events to the journeys: as a way in from when they went live, else as an exit or goal."""
-        events, self.unrouted = self.unrouted, []
-        for event in events:
-            for journey in self.journeys.values():
-                enters = journey.live is not None and journey.live.says["enter"].get("event") == event.name
-                assert journey.live_since is not None
-                if (enters and event.at >= journey.live_since) or self.ends_something(journey, event):
-                    self.to_door(journey, event.at, "event", event=event)
-        return len(events)
+    def may_change(self, conditions: Any, arrival: Arrival) -> bool:
+        """Say whether an arrival may change the answer to conditions: an event or attribute that they name, or time."""
+        by_segment = any("segment" in one for one in conditions)
+        if arrival.kind == "expiry" or (is_created(arrival) and by_segment):
+            return True
+        names = named_things(conditions, self.world.segments)
+        if arrival.kind == "touch":
+            return arrival.reason in names
+        named = named_events(conditions, self.world.segments)
+        if any(name.startswith("consent ") for name in names):
+            named |= {"consent.given", "consent.withdrawn"}
+        return (
+            arrival.kind in ("event", "known") and arrival.event is not None and arrival.event.name in named
+        )
 
-    def ends_something(self, journey: Journey, event: Happening) -> bool:
-        """Say whether an event is an exit or the goal of a version in use."""
-        names = [name for file in self.in_use(journey) for name in ending_events(file)]
-        return event.name in names
+    def expiry(self, journey: Journey, now: datetime) -> datetime | None:
+        """Return the next instant, until now, at which time alone may change what is watched of the customer."""
+        watched = self.watched(journey)
+        begun = [stay.effective for stay in self.inside(journey)]
+        if journey.live is not None and is_by_segment(journey.live.says["enter"]):
+            begun.append(journey.live_since or ANY_TIME)
+        if not watched or not begun:
+            return None
+        after = max(journey.looked_at or ANY_TIME, min(begun))
+        lengths = {one for condition in watched for one in lengths_of(condition, self.world.segments)}
+        found = {at for text in lengths for at in self.turning_points(text)}
+        return min((at for at in found if after < at <= now), default=None)
+
+    def turning_points(self, text: str) -> Iterator[datetime]:
+        """Yield when so long ago comes to each time that there is in the customer's life, and just after."""
+        times = [event.at for event in self.customer.events]
+        times += [at for message in self.customer.messages for at in message.times.values()]
+        values = [value for many in self.customer.attributes.changes.values() for _, _, value in many]
+        for value in (*self.customer.attributes.first.values(), *values, self.customer.created_at):
+            times += list(instants_in(value, self.world.zone))
+        for at in times:
+            reached = first_reaching(at, text, self.world.zone)
+            yield from (reached, reached + TICK)
+
+    # --- what passes notice ---------------------------------------------------------------------------------
 
     def sense(self, now: datetime) -> None:
-        """Look at segments, schedules and conditions to leave: they are noticed by a pass."""
-        for journey in self.journeys.values():
-            if journey.paused:
-                continue
-            if journey.live is not None and "segment" in journey.live.says["enter"]:
+        """Look at conditions that time changes at no instant known before, and at those who wait for what is no event."""
+        for journey in self.in_order():
+            if journey.live is not None and is_by_segment(journey.live.says["enter"]):
                 self.look_at_segment(journey, journey.live.says["enter"], now)
-            if journey.live is not None and "date" in journey.live.says["enter"]:
-                self.look_at_date(journey, journey.live.says["enter"], now)
             for stay in self.inside(journey):
                 self.look_at_exits(journey, stay, now)
-
-    def sense_unknown(self, now: datetime) -> None:
-        """Note that a pass has looked at segments and schedules before anybody knew of the customer."""
-        for journey in self.journeys.values():
-            enter = journey.live.says["enter"] if journey.live and not journey.paused else {}
-            if "date" in enter:
-                journey.scheduled_until = now
-            elif "schedule" in enter:
-                assert journey.scheduled_until is not None
-                slot = last_slot(enter["schedule"], journey.scheduled_until, now, self.world.zone)
-                journey.scheduled_until = slot or journey.scheduled_until
-            elif "segment" in enter:
-                journey.was_in_segment = False
+                says = self.waits_for(stay) if stay.holding else None
+                unforeseen = says and not is_foreseen(says, self.world.segments)
+                if unforeseen and self.asking_of(stay, now, now).holds(says):
+                    stay.looks.add(now)
 
     def look_at_segment(self, journey: Journey, enter: dict[str, Any], now: datetime) -> None:
-        """Let in who has joined since the last look, or everybody at the time of a schedule."""
-        if "schedule" not in enter:
-            is_in = self.ask({"segment": enter["segment"]}, now)
-            if is_in and journey.was_in_segment is False:
+        """Let in who has joined since the last look, where nothing tells when time changes that."""
+        segment = {"segment": enter["segment"]}
+        if not is_foreseen(segment, self.world.segments):
+            is_in = self.asking(now).holds(segment)
+            if is_in and not journey.was_in_segment:
                 self.to_door(journey, now, "segment")
             journey.was_in_segment = is_in
+
+    def look_at_exits(self, journey: Journey, stay: Stay, now: datetime) -> None:
+        """Bring to the door, to leave, whoever fulfils a condition of `exit`."""
+        if any(one.stay is stay for one in journey.door):
             return
-        assert journey.scheduled_until is not None
-        slot = last_slot(enter["schedule"], journey.scheduled_until, now, self.world.zone)
-        if slot is not None:
-            journey.scheduled_until = slot
-            if self.ask({"segment": enter["segment"]}, slot):
-                self.to_door(journey, slot, "schedule")
+        unforeseen = [one for one in reasons_of(stay.file) if not is_foreseen(one, self.world.segments)]
+        if unforeseen and (reason := self.reason_to_leave(stay, now, whole(now), unforeseen)):
+            self.to_door(journey, now, "leave", stay=stay, reason=reason)
 
-    def look_at_date(self, journey: Journey, enter: dict[str, Any], now: datetime) -> None:
-        """Let in on the day, and each missed occurrence once, at the time it should have been."""
-        assert journey.scheduled_until is not None
-        for day in self.occurrences(enter, now):
-            moment = self.moment_of(enter, day)
+    def reason_to_leave(
+        self, stay: Stay, at: datetime, known: Place, some: Sequence[dict[str, Any]] | None = None
+    ) -> str | None:
+        """Return the first condition of `exit` that holds, or None; a mere event is none: it must come after the entry."""
+        for exit_ in reasons_of(stay.file) if some is None else some:
+            if self.asking(at, known, stay).holds(exit_):
+                return f"segment {exit_['segment']}" if "segment" in exit_ else "condition"
+        return None
+
+    # --- schedules and days ---------------------------------------------------------------------------------
+
+    def occasions(self, journey: Journey, now: datetime) -> Iterator[tuple[datetime, Deed]]:
+        """Yield the slots and days since the last pass that may let the customer in; before her time, none does."""
+        enter = journey.live.says["enter"] if journey.live else {}
+        for moment, per in self.moments(enter, journey.scheduled_until, now):
+            assert journey.scheduled_until is not None
             if journey.scheduled_until < moment <= now and moment >= self.customer.created_at:
-                self.to_door(journey, moment, "date", per=day.isoformat())
-        journey.scheduled_until = now
+                yield moment, partial(self.on_occasion, journey, enter, moment, per)
 
-    def occurrences(self, enter: dict[str, Any], now: datetime) -> list[date]:
+    def moments(
+        self, enter: dict[str, Any], since: datetime | None, now: datetime
+    ) -> Iterator[tuple[datetime, str]]:
+        """Yield when a schedule or a date may let in, with the occurrence of the date."""
+        if "schedule" in enter:
+            assert since is not None
+            yield from ((slot, "") for slot in slots_between(enter["schedule"], since, now, self.world.zone))
+        elif "date" in enter:
+            values = [value for _, _, value in self.customer.attributes.changes.get(enter["date"], [])]
+            for value in (self.customer.attributes.first.get(enter["date"]), *values):
+                yield from self.days(enter, self.asking(now).typed(enter["date"], value), now)
+
+    def days(self, enter: dict[str, Any], value: Any, now: datetime) -> Iterator[tuple[datetime, str]]:
+        """Yield when the days let in that a value names, with the days."""
+        for day in self.occurrences(enter, value, now):
+            yield self.moment_of(enter, day), day.isoformat()
+
+    def on_occasion(self, journey: Journey, enter: dict[str, Any], moment: datetime, per: str) -> None:
+        """Let in at a slot or on a day whoever is in the segment, or has that day, then."""
+        journey.scheduled_until = moment
+        asked = self.asking(moment, (moment, moment, LAST))
+        if "schedule" in enter:
+            comes = asked.holds({"segment": enter["segment"]})
+        else:
+            comes = (moment, per) in self.days(enter, asked.value(enter["date"]), self.now)
+        if comes:
+            kind = "schedule" if "schedule" in enter else "date"
+            self.to_door(journey, moment, kind, per=per)
+            self.take_in(journey, journey.door[-1])
+
+    def occurrences(self, enter: dict[str, Any], value: Any, now: datetime) -> list[date]:
         """Return the days an attribute names: itself, or its anniversaries."""
-        value = self.asking(now).value(enter["date"])
         if value is None:
             return []
         day = local_day(value, self.home) if isinstance(value, datetime) else value
@@ -448,35 +717,37 @@ class Life:
         at = at_wall(datetime.combine(day, time.fromisoformat(enter.get("at", "09:00"))), self.home)
         return at + timedelta(seconds=sign * moved.seconds)
 
-    def look_at_exits(self, journey: Journey, stay: Stay, now: datetime) -> None:
-        """Bring to the door, to leave, whoever fulfils a condition of `exit`."""
-        for exit_ in stay.file.says.get("exit", ()):
-            if is_event_exit(exit_) or any(one.stay is stay for one in journey.door):
-                continue
-            if self.ask(exit_, now, stay):
-                name = f"segment {exit_['segment']}" if "segment" in exit_ else "condition"
-                self.to_door(journey, now, "leave", stay=stay, reason=name)
-
     # --- at the door ----------------------------------------------------------------------------------------
 
-    def take_in(self, journey: Journey, now: datetime) -> None:
-        """Deal with what the customer came for, in the order in which it happened."""
-        while waiting := [one for one in journey.door if one.at <= now]:
-            arrival = min(waiting, key=in_turn)
-            journey.door.remove(arrival)
-            self.exits(journey, arrival)
-            self.goals(journey, arrival)
-            if journey.live is not None and self.asks_to_enter(journey.live, arrival):
-                self.enter(journey, journey.live, arrival, now)
+    def take_in(self, journey: Journey, arrival: Arrival) -> None:
+        """Deal with what the customer came for: who leaves, who has reached the goal, who comes in."""
+        journey.door.remove(arrival)
+        self.exits(journey, arrival)
+        self.goals(journey, arrival)
+        self.wake(journey, arrival)
+        self.look(journey, arrival)
+        if journey.live is not None and self.asks_to_enter(journey.live, arrival):
+            self.enter(journey, journey.live, arrival)
+
+    def wake(self, journey: Journey, arrival: Arrival) -> None:
+        """Let those look who wait for something that an event, or what has changed, is about."""
+        for stay in self.inside(journey):
+            says = self.waits_for(stay)
+            if not says or not stay.holding or arrival.effective < stay.arrived_effective:
+                continue
+            happened = arrival.event and arrival.event.name in named_events(says, self.world.segments)
+            changed = arrival.kind == "touch" and arrival.reason in named_things(says, self.world.segments)
+            if happened or changed:
+                stay.looks.add(arrival.effective)
 
     def exits(self, journey: Journey, arrival: Arrival) -> None:
         """Let stays end that an event, or a condition noticed, ends; take back what is still in the outbox."""
         for stay in self.stays_before(journey, arrival):
             if arrival.stay is stay and stay.outcome == "inside":
-                stay.leave("exited", arrival.reason, arrival.at)
+                stay.leave("exited", arrival.reason, arrival.effective)
             for exit_ in stay.file.says.get("exit", ()):
                 if is_event_exit(exit_) and self.fits(exit_, arrival) and is_same(exit_, arrival, stay):
-                    self.end_by(stay, exit_["event"], arrival.at)
+                    self.end_by(stay, exit_["event"], arrival.effective)
 
     def end_by(self, stay: Stay, event: str, at: datetime) -> None:
         """Let a stay end by an event; one that has come to its end loses only what is not sent yet."""
@@ -498,24 +769,21 @@ class Life:
                 assert stay.convert_by is not None
                 counts = stay.outcome in ("inside", "finished") and arrival.at <= stay.convert_by
             if counts:
-                stay.leave("converted", goal["event"], arrival.at)
+                stay.leave("converted", goal["event"], arrival.effective)
 
     def stays_before(self, journey: Journey, arrival: Arrival) -> list[Stay]:
-        """Return the stays that began before an arrival. The event that starts a stay does not end it."""
-        return [
-            stay
-            for stay in self.customer.stays
-            if stay.journey == journey.name
-            and stay.entered_at <= arrival.at
-            and (stay.event is None or stay.event is not arrival.event)
-        ]
+        """Return the stays that began before an arrival in the order: the event that starts a stay does not end it."""
+        mine = [stay for stay in self.customer.stays if stay.journey == journey.name]
+        if arrival.event is None or arrival.caused or arrival.kind == "known":
+            return [stay for stay in mine if stay.event is None or stay.event is not arrival.event]
+        return [stay for stay in mine if arrival.place > stay.place]
 
     def fits(self, wanted: dict[str, Any], arrival: Arrival) -> bool:
         """Say whether an arrival is an event of this name whose own properties fit."""
         event = arrival.event
         if event is None or event.name != wanted.get("event"):
             return False
-        return self.asking(arrival.at).where(wanted.get("where"), event)
+        return self.asking(arrival.at, arrival.known).where(wanted.get("where"), event)
 
     def asks_to_enter(self, file: File, arrival: Arrival) -> bool:
         """Say whether this arrival is a way in."""
@@ -523,31 +791,42 @@ class Life:
             since = self.journeys[file.name].live_since
             assert since is not None
             return arrival.at >= since and self.fits(file.says["enter"], arrival)
-        return arrival.kind not in ("known", "leave")
+        return arrival.kind not in ("leave", "known", "touch", "expiry")
 
-    def enter(self, journey: Journey, file: File, arrival: Arrival, now: datetime) -> None:
-        """Begin a stay, unless `if` or `again` are against it, or the customer is inside."""
-        enter = file.says["enter"]
+    def enter(self, journey: Journey, file: File, arrival: Arrival) -> None:
+        """Begin a stay, unless `if`, `again` or an exit are against it, or the customer is inside, or goes in a circle."""
+        enter, at = file.says["enter"], arrival.at
         per = self.per(enter, arrival)
-        if "if" in enter and not self.ask(enter["if"], as_of(arrival.at, now)):
-            return
-        if not self.may_come(journey, again(enter), per, arrival.at):
-            return
         held_out = self.draws.held_out(self.customer.key, file.name, file.says.get("holdout", "0%"))
-        at = arrival.at
-        stay = Stay(self.next_number(), file.name, file, arrival.event, per, held_out, at, file.first, at, at)
+        number, place = self.next_number(), arrival.place
+        stay = Stay(number, file.name, file, arrival.event, per, held_out, at, place, file.first, at, at)
+        if "if" in enter and not self.asking(at, arrival.known, stay).holds(enter["if"]):
+            return
+        if not self.may_come(journey, again(enter), per, at) or self.goes_in_circles(journey, arrival):
+            return
+        if self.reason_to_leave(stay, at, arrival.known):
+            return
         within = file.says.get("goal", {}).get("within")
         stay.convert_by = later(at, within, self.home) if within else None
         self.customer.stays.append(stay)
         self.look_back(journey, stay)
 
     def look_back(self, journey: Journey, stay: Stay) -> None:
-        """Let what had happened since entry end a stay that begins late, though the journey has seen it before."""
-        shown = [*self.unrouted, *(arrival.event for arrival in journey.door)]
+        """Let what happened after the event that began a stay, but was heard of before it, end the stay at once."""
         for event in self.customer.events:
-            ends = event.name in ending_events(stay.file) and event.at > stay.entered_at
-            if ends and not any(event is one for one in shown):
-                self.to_door(journey, event.at, "known", event=event)
+            ending = {*ending_events(stay.file), *named_events(reasons_of(stay.file), self.world.segments)}
+            heard = event.name in ending and event.effective <= stay.effective
+            waits = any(arrival.event is event for arrival in journey.door)
+            if heard and event.at > stay.entered_at and not waits:
+                number, caused = self.next_number(), event.source.startswith("journey:")
+                journey.door.append(
+                    Arrival(number, event.at, stay.effective, "known", event, seq=event.number, caused=caused)
+                )
+
+    def goes_in_circles(self, journey: Journey, arrival: Arrival) -> bool:
+        """Say whether a step brings the customer into a journey that she has entered at this very instant."""
+        stays = [stay for stay in self.customer.stays if stay.journey == journey.name]
+        return arrival.caused and any(stay.effective == arrival.effective for stay in stays)
 
     def per(self, enter: dict[str, Any], arrival: Arrival) -> str:
         """Return what has a stay of its own: a value of the event's, or one occurrence of a date."""
@@ -571,25 +850,40 @@ class Life:
 
     # --- the steps ------------------------------------------------------------------------------------------
 
-    def decide(self, stay: Stay, step: Step, now: datetime) -> Deed:
-        """Ask what a step asks; return what is done then: go on, or be held."""
-        says = step.says
-        if not stay.holding and "if" in says and not self.ask(says["if"], as_of(stay.due, now), stay):
+    def asked_at_step(self, stay: Stay, step: Step) -> Deed:
+        """Return what a stay does at its step: leaves where a condition of `exit` holds by now, else what the step says."""
+        effective = stay.next_at
+        looks_early = effective in stay.looks
+        stay.looks.discard(effective)
+        at = effective if looks_early else stay.due
+        if reason := self.reason_to_leave(stay, at, whole(effective)):
+            return partial(stay.leave, "exited", reason, effective)
+        asked = self.asking_of(stay, at, effective)
+        if "if" in step.says and not stay.holding and not asked.holds(step.says["if"]):
             return partial(stay.go, step.to)
-        if "choose" in says:
-            return partial(stay.go, self.branch(stay, step, now))
         if "for" in waits(step):
-            return self.watch(stay, step, now)
-        kind = next(k for k in ("send", "wait", "split", "set", "emit", "start", "stop") if k in says)
-        return partial(getattr(self, f"do_{kind}"), stay, step, now)
+            return self.watch(stay, step, at, effective)
+        if "choose" in step.says:
+            return partial(stay.go, self.way_chosen(stay, step, asked))
+        return partial(self.do, stay, step, effective)
+
+    def do(self, stay: Stay, step: Step, effective: datetime) -> None:
+        """Let a stay do what a step says that asks nothing more."""
+        for oracle in oracles.steps():
+            if oracle.key in step.says:
+                oracle.done(self, stay, step, effective)
+                return
+        kinds = ("send", "wait", "split", "set", "emit", "start", "stop")
+        kind = next(k for k in kinds if k in step.says)
+        getattr(self, f"do_{kind}")(stay, step, effective)
 
     def do_wait(self, stay: Stay, step: Step, now: datetime) -> None:
         """wait: 2d, until a time of day, or until an attribute's date."""
-        if not stay.holding:
-            stay.holding = True
-            stay.due = self.until(stay, step.says["wait"])
-        if stay.due <= now:
+        if stay.holding:
             stay.go(step.to)
+            return
+        stay.holding = True
+        stay.due = self.until(stay, step.says["wait"])
 
     def until(self, stay: Stay, says: Any) -> datetime:
         """Return when a wait is over that begins at the stay's time."""
@@ -598,49 +892,61 @@ class Life:
         if isinstance(says["until"], str):
             days = says.get("on")
             return next_wall(stay.at, says["until"], self.home, [days] if isinstance(days, str) else days)
-        return max(stay.at, self.until_attribute(says["until"], stay.at))
+        return max(stay.at, self.until_attribute(says["until"], stay))
 
-    def until_attribute(self, says: dict[str, Any], at: datetime) -> datetime:
+    def until_attribute(self, says: dict[str, Any], stay: Stay) -> datetime:
         """until: {attribute: trial_ends, before: 2d}: at once where it is missing."""
-        value = self.asking(at).value(says["attribute"])
+        value = self.asking_of(stay, stay.at, stay.arrived_effective).value(says["attribute"])
         if value is None:
-            return at
+            return stay.at
         moment = value if isinstance(value, datetime) else midnight(value, self.home)
         if "before" in says:
             return earlier(moment, says["before"], self.home)
         return later(moment, says["after"], self.home) if "after" in says else moment
 
-    def watch(self, stay: Stay, step: Step, now: datetime) -> Deed:
+    def watch(self, stay: Stay, step: Step, at: datetime, effective: datetime) -> Deed:
         """wait: {for: …, at_most: 7d, then: […], otherwise: […]}: watches from arrival on, to the deadline."""
-        says = step.says["wait"]
-        if not stay.holding:
+        says, begins = step.says["wait"], not stay.holding
+        if begins:
             stay.holding = True
             stay.due = later(stay.at, says["at_most"], self.home)
-        came = self.came_true(stay, says["for"], now)
-        if came is not None:
-            stay.due = came
-            return partial(stay.go, stay.file.start_of(f"{step.path}.wait.then", step))
-        if stay.due <= now:
-            return partial(stay.go, stay.file.start_of(f"{step.path}.wait.otherwise", step))
-        return stays_put
+        holds = self.asking_of(stay, at, effective).holds(says["for"])
 
-    def came_true(self, stay: Stay, condition: Any, now: datetime) -> datetime | None:
-        """Return when what was waited for happened: at arrival, by an event, or as this pass notices."""
-        last = min(now, stay.due)
-        names = named_events(condition, self.world.segments)
-        events = [e for e in self.customer.events if e.name in names and stay.at < e.at <= last]
-        times = {e.at for e in events if e.number not in stay.looked_at}
-        for at in [*([] if stay.looked_at else [stay.at]), *sorted(times), last]:
-            asked = replace(self.asking(as_of(at, now), stay), since_arrival=stay.at, until=at)
-            if asked.holds(condition):
-                return at
-        stay.looked_at |= {0, *(e.number for e in events)}
-        return None
+        def do() -> None:
+            if holds:
+                stay.due = at
+                stay.go(stay.file.start_of(f"{step.path}.wait.then", step))
+            elif not begins and at == stay.due and not self.waits_for_its_message(stay, says):
+                stay.go(stay.file.start_of(f"{step.path}.wait.otherwise", step))
+            else:
+                lengths = lengths_of(says["for"], self.world.segments)
+                moments = (moment for text in lengths for moment in self.turning_points(text))
+                coming = min((moment for moment in moments if moment > effective), default=stay.due)
+                stay.looks |= {coming} if coming < stay.due else set()
 
-    def branch(self, stay: Stay, step: Step, now: datetime) -> str | None:
-        """choose: where the first branch leads whose condition holds, or the last if it is `else`, or none."""
+        return do
+
+    def waits_for_its_message(self, stay: Stay, says: dict[str, Any]) -> bool:
+        """Put a deadline off where it began before this stay's message went out: nobody is judged on what is not there."""
+        names = named_messages(says["for"])
+        mine = [m for m in self.customer.messages if m.stay is stay and names & {m.template, "any"}]
+        since = [self.now for m in mine if m.state == "queued"] + [
+            m.times["sent"] for m in mine if m.state == "sent"
+        ]
+        deadline = later(max([stay.at, *since]), says["at_most"], self.home)
+        if deadline <= stay.due:
+            return False
+        stay.due = deadline
+        return True
+
+    def waits_for(self, stay: Stay) -> Any:
+        """Return what a stay waits for at the step where it stands, None where it does not."""
+        return waits(stay.file.steps[stay.step]).get("for") if stay.step else None
+
+    def way_chosen(self, stay: Stay, step: Step, asked: Asked) -> str | None:
+        """choose: the first branch whose condition holds, or the last if it is `else`, or none."""
         for n, branch in enumerate(step.says["choose"]):
-            if "else" in branch or self.ask(branch["if"], as_of(stay.due, now), stay):
+            if "else" in branch or asked.holds(branch["if"]):
                 word = "else" if "else" in branch else "steps"
                 return stay.file.start_of(f"{step.path}.choose.{n}.{word}", step)
         return step.to
@@ -653,7 +959,9 @@ class Life:
 
     def do_set(self, stay: Stay, step: Step, now: datetime) -> None:
         """Write attributes."""
-        self.customer.attributes |= step.says["set"]
+        self.customer.attributes.update(step.says["set"])
+        for name in step.says["set"]:
+            self.touches(name, (now, now, self.next_number()), caused=True)
         stay.go(step.to)
 
     def do_emit(self, stay: Stay, step: Step, now: datetime) -> None:
@@ -665,7 +973,8 @@ class Life:
         """Go to another journey's door, if it runs."""
         other = self.journeys.get(step.says["start"])
         if other is not None and other.live is not None:
-            self.to_door(other, stay.due, "started")
+            number = self.next_number()
+            other.door.append(Arrival(number, stay.due, now, "started", seq=number, caused=True))
         stay.go(step.to)
 
     def do_stop(self, stay: Stay, step: Step, now: datetime) -> None:
@@ -676,16 +985,16 @@ class Life:
 
     def do_send(self, stay: Stay, step: Step, now: datetime) -> None:
         """One message on the first channel that reaches the customer, or with `all: true` one on each."""
+        self.release(self.journeys[stay.journey], self.now)
         on = channels(step)
-        if step.says.get("all"):
-            for channel in on:
-                self.queue(stay, step, channel, now)
-        else:
-            open_ = [channel for channel in on if not self.against(stay.file, channel)]
-            self.queue(stay, step, (open_ or on)[0], now)
+        if not step.says.get("all"):
+            on = ([channel for channel in on if not self.against(stay.file, channel)] or on)[:1]
+        for channel in on:
+            self.queue(stay, step, channel)
+        self.judge_new(step, self.now)
         stay.go(step.to)
 
-    def queue(self, stay: Stay, step: Step, channel: str, now: datetime) -> None:
+    def queue(self, stay: Stay, step: Step, channel: str) -> None:
         """Put a message in the outbox, or note why not."""
         says, file = step.says, stay.file.says
         send_by = stay.due + absolute(says.get("valid_for", "1d"))
@@ -703,8 +1012,9 @@ class Life:
         )
         against = self.against(stay.file, channel)
         if against or stay.held_out:
-            message.refuse(against or "held_out")
-        elif send_by < now:
+            message.at_once = against or "held_out"
+            message.refuse(message.at_once)
+        elif send_by < self.now:
             message.refuse("stale")
         self.customer.messages.append(message)
 
@@ -714,11 +1024,11 @@ class Life:
         return self.refusal(file.says["category"], basis, channel)
 
     def refusal(self, category: str, basis: str, channel: str) -> str | None:
-        """Address, suppression, consent: in this order. Transactional messages need no consent."""
+        """Address, suppression, consent: in this order, as they are now. Transactional messages need no consent."""
         address, word = self.customer.addresses.get(ADDRESS[channel]), self.customer.consents.get(channel)
         if not address:
             return "no_address"
-        if address in self.customer.suppressed:
+        if any(self.is_listed(one, address, category) for one in self.customer.suppressed):
             return "suppressed"
         if category == "transactional":
             return None
@@ -728,19 +1038,23 @@ class Life:
             return "unsubscribed"
         return "no_consent" if basis != "existing_customer" and word.basis != "consent" else None
 
+    def is_listed(self, one: Suppressed, address: str, category: str) -> bool:
+        """Say whether a line of the suppression list is about an address now."""
+        about = one.address == address and one.since <= self.instant
+        return about and (one.purpose == "all" or category != "transactional")
+
     def deliver(self, journey: Journey, now: datetime) -> None:
-        """Send what is in the outbox, after a last look at what has happened meanwhile."""
+        """Send what is in the outbox, after a last look."""
         self.release(journey, now)
-        if not self.ready(journey, now):
-            return
-        self.route(now)
-        self.take_in(journey, now)
-        for message in self.ready(journey, now):
-            if reason := self.last_look(message, now):
+        ready = self.ready(journey, now)
+        against = [self.last_look(message, now) for message in ready]
+        for message, reason in zip(ready, against, strict=True):
+            if reason:
                 message.refuse(reason)
             else:
                 message.state = "sent"
                 message.times["sent"] = now
+                self.touches("message", (now, now, self.next_number()))
 
     def ready(self, journey: Journey, now: datetime) -> list[Message]:
         """Return the messages of a journey that wait in the outbox and may go."""
@@ -748,8 +1062,14 @@ class Life:
         return [message for message in waiting if message.ready <= now]
 
     def last_look(self, message: Message, now: datetime) -> str | None:
-        """Return why a message is not sent after all: has left, too late, no consent any more; or None."""
-        if message.stay.outcome in ("exited", "converted"):
+        """Return why a message is not sent after all: has left or leaves, too late, no consent any more; or None."""
+        stay = message.stay
+        reason = (
+            self.reason_to_leave(stay, now, whole(now)) if stay.outcome in ("inside", "finished") else None
+        )
+        if reason and stay.outcome == "inside":
+            stay.leave("exited", reason, now)
+        if reason or stay.outcome in ("exited", "converted"):
             return "left_before_send"
         if message.send_by < now:
             return "stale"
@@ -831,14 +1151,16 @@ class Life:
         """The customer's zone, else the workspace's."""
         return self.customer.zone or self.world.zone
 
-    def asking(self, now: datetime, stay: Stay | None = None) -> Asked:
-        """Return who is asked, and as of when."""
+    def asking(self, now: datetime, known: Place | None = None, stay: Stay | None = None) -> Asked:
+        """Return who is asked: durations count from `now`, and what is known is all up to a place in the order."""
         world = self.world
-        return Asked(self.customer, now, world.zone, world.segments, world.types, stay)
+        return Asked(self.customer, now, known or whole(now), world.zone, world.segments, world.types, stay)
 
-    def ask(self, condition: Any, now: datetime, stay: Stay | None = None) -> bool:
-        """Say whether a condition holds of the customer."""
-        return self.asking(now, stay).holds(condition)
+    def asking_of(self, stay: Stay, at: datetime, effective: datetime) -> Asked:
+        """Return who is asked at a step: all that takes effect by then is known, and events of a wait are those since."""
+        return replace(
+            self.asking(at, whole(effective), stay), waiting=bool(stay.holding and self.waits_for(stay))
+        )
 
 
 def again(enter: dict[str, Any]) -> str:
@@ -846,9 +1168,20 @@ def again(enter: dict[str, Any]) -> str:
     return str(enter.get("again", "always" if "each" in enter else "never"))
 
 
-def in_turn(arrival: Arrival) -> tuple[datetime, bool, int]:
-    """Order arrivals: of one instant, events come first, in the order in which they were recorded."""
-    return arrival.at, arrival.event is None, arrival.event.number if arrival.event else arrival.number
+def is_by_segment(enter: dict[str, Any]) -> bool:
+    """Say whether a journey lets in those who join a segment."""
+    return "segment" in enter and "schedule" not in enter
+
+
+def named_messages(condition: Any) -> set[str]:
+    """Return the templates whose messages a condition asks about."""
+    if isinstance(condition, list):
+        return {name for part in condition for name in named_messages(part)}
+    inner = (
+        condition[word] for word in ("all", "any", "not") if isinstance(condition.get(word), (dict, list))
+    )
+    found = {condition["message"]} if "message" in condition else set()
+    return found | {name for part in inner for name in named_messages(part)}
 
 
 def named_events(condition: Any, segments: Mapping[str, Any]) -> set[str]:
@@ -863,6 +1196,96 @@ def named_events(condition: Any, segments: Mapping[str, Any]) -> set[str]:
         condition[word] for word in ("all", "any", "not") if isinstance(condition.get(word), (dict, list))
     )
     return found | {name for part in inner for name in named_events(part, segments)}
+
+
+def inner_of(condition: dict[str, Any]) -> list[Any]:
+    """Return the conditions that a condition is made of."""
+    found = (condition.get(word) for word in ("all", "any", "not"))
+    return [part for part in found if isinstance(part, (dict, list))]
+
+
+def leaves_of(condition: Any, segments: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the leaves of a condition, those of its segments as well."""
+    if isinstance(condition, list):
+        for part in condition:
+            yield from leaves_of(part, segments)
+    elif "segment" in condition:
+        yield from leaves_of(segments[condition["segment"]], segments)
+    elif inner := inner_of(condition):
+        yield from leaves_of(inner, segments)
+    else:
+        yield condition
+
+
+def named_things(condition: Any, segments: Mapping[str, Any]) -> set[str]:
+    """Return what a condition looks at besides events, by the names of touches."""
+    found = set[str]()
+    for leaf in leaves_of(condition, segments):
+        if "attribute" in leaf:
+            found.add(leaf["attribute"])
+        for channel in (leaf.get("consent"), leaf.get("reachable")):
+            found |= {f"consent {channel}", ADDRESS[channel], "suppressed"} if channel else set()
+        found |= {"message"} if "message" in leaf else set()
+        found |= {f"journey {leaf['journey']}"} if "journey" in leaf and "is" in leaf else set()
+    return found
+
+
+def lengths_of(condition: Any, segments: Mapping[str, Any]) -> set[str]:
+    """Return the lengths that a condition counts back from now."""
+    found = set[str]()
+    for leaf in leaves_of(condition, segments):
+        found |= {leaf["within"]} if "within" in leaf else set()
+        found |= set(agos(leaf))
+    return found
+
+
+def agos(value: Any) -> Iterator[str]:
+    """Yield the lengths of all `30d ago` in what a leaf says."""
+    if isinstance(value, dict):
+        for one in value.values():
+            yield from agos(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from agos(one)
+    elif isinstance(value, str) and value.endswith(" ago"):
+        yield value.removesuffix(" ago")
+
+
+def is_foreseen(condition: Any, segments: Mapping[str, Any]) -> bool:
+    """Say whether it can be told when time changes a condition: not of the days ahead, nor of events' own dates."""
+    return not any(
+        "anniversary_in" in str(leaf) or list(agos(leaf.get("where")))
+        for leaf in leaves_of(condition, segments)
+    )
+
+
+def instants_in(value: Any, zone: str) -> Iterator[datetime]:
+    """Yield the instants that a value names: itself, or where its day begins and ends."""
+    if isinstance(value, datetime):
+        yield value
+    elif isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        day = date.fromisoformat(value)
+        yield from (midnight(day, zone), midnight(day + timedelta(days=1), zone))
+    elif isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT.*", value):
+        yield datetime.fromisoformat(value).astimezone(UTC)
+
+
+@cache
+def first_reaching(at: datetime, text: str, zone: str) -> datetime:
+    """Return the first instant from which so long ago is not before another one."""
+    low, high = later(at, text, zone) - timedelta(days=5), later(at, text, zone) + timedelta(days=5)
+    while high - low > TICK:
+        middle = low + (high - low) / 2
+        if earlier(middle, text, zone) >= at:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def is_created(arrival: Arrival) -> bool:
+    """Say whether an arrival is that the customer became known."""
+    return arrival.event is not None and arrival.event.name == "customer.created"
 
 
 def channels(step: Step) -> list[str]:
@@ -895,31 +1318,16 @@ def waits(step: Step) -> dict[str, Any]:
     return says if isinstance(says, dict) else {}
 
 
-def stays_put() -> None:
-    """Do nothing: the customer waits on."""
-
-
-def by_hour(stays: Sequence[Stay], now: datetime) -> Iterator[list[Stay]]:
-    """Yield the stays at a step hour by hour: those of one hour are asked before any of them goes on."""
-
-    def end_of_hour(stay: Stay) -> datetime:
-        return as_of(stay.due, now)
-
-    for _, together in groupby(sorted(stays, key=end_of_hour), end_of_hour):
-        yield list(together)
-
-
-def as_of(at: datetime, now: datetime) -> datetime:
-    """Return when a condition in a step is asked: at the end of the customer's hour, never beyond the pass."""
-    hour = at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-    return min(now, hour)
-
-
 def ending_events(file: File) -> list[str]:
     """Return the events that a file's exits and goal name."""
     exits = [exit_["event"] for exit_ in file.says.get("exit", ()) if is_event_exit(exit_)]
     goal = file.says.get("goal")
     return exits + ([goal["event"]] if goal else [])
+
+
+def reasons_of(file: File) -> list[dict[str, Any]]:
+    """Return the conditions by which a stay ends."""
+    return [exit_ for exit_ in file.says.get("exit", ()) if not is_event_exit(exit_)]
 
 
 def is_event_exit(exit_: dict[str, Any]) -> bool:

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+SEVERAL = {"weekdays": WEEKDAYS[:5], "weekend": WEEKDAYS[5:]}
 MINUTE = timedelta(minutes=1)
 
 
@@ -28,11 +29,11 @@ class Length:
 def length(text: str) -> Length:
     """Return what `1d 12h` or `2mo` means."""
     months = days = seconds = 0
-    for count, unit in re.findall(r"(\d+)(mo|[smhdwy])", text):
+    for count, unit in re.findall(r"(\d+)(min|mo|[smhdwy])", text):
         n = int(count)
         months += n * {"mo": 1, "y": 12}.get(unit, 0)
         days += n * {"d": 1, "w": 7}.get(unit, 0)
-        seconds += n * {"s": 1, "m": 60, "h": 3600}.get(unit, 0)
+        seconds += n * {"s": 1, "m": 60, "min": 60, "h": 3600}.get(unit, 0)
     return Length(months, days, seconds)
 
 
@@ -103,6 +104,7 @@ def next_wall(start: datetime, clock: str, zone: str, days: list[str] | None = N
     """Return the first time at or after `start` that local clocks show `clock`, on one of `days` if given."""
     hour, minute = map(int, clock.split(":"))
     day = local_day(start, zone)
+    days = [day for name in days or [] for day in SEVERAL.get(name, (name,))]
     while True:
         if not days or WEEKDAYS[day.weekday()] in days:
             found = at_wall(datetime.combine(day, time(hour, minute)), zone)
@@ -111,14 +113,8 @@ def next_wall(start: datetime, clock: str, zone: str, days: list[str] | None = N
         day += timedelta(days=1)
 
 
-def last_slot(cron: str, after: datetime, until: datetime, zone: str) -> datetime | None:
-    """Return the latest slot of a cron line in (`after`, `until`], or None. Minute and hour are plain numbers."""
-    slots = [slot for slot in slots_between(cron, after, until, zone) if after < slot <= until]
-    return max(slots, default=None)
-
-
 def slots_between(cron: str, after: datetime, until: datetime, zone: str) -> Iterator[datetime]:
-    """Yield a cron line's slots on all local days from one instant to another."""
+    """Yield a cron line's slots on all local days from one instant to another. Minute and hour are plain numbers."""
     minute, hour, month_day, _, weekday = cron.split()
     day, last = local_day(after, zone), local_day(until, zone)
     while day <= last:

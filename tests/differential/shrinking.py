@@ -13,6 +13,8 @@ from harness import Happened, as_yaml, empty, run_engine, run_interpreter
 from treue.store.store import Store
 
 Wrong = Callable[[Case], bool]
+Differ = Callable[[Case, Any], list[tuple[Person, Happened, Happened]]]
+"""Returns the customers of whom two stories of a world differ, with both; told what worlds are lived through on."""
 
 
 def disagreements(case: Case, store: Store) -> list[tuple[Person, Happened, Happened]]:
@@ -23,18 +25,18 @@ def disagreements(case: Case, store: Store) -> list[tuple[Person, Happened, Happ
     return [one for one in told if one[1] != one[2]]
 
 
-def shrink(case: Case, store: Store, budget: int = 400) -> Case:
+def shrink(case: Case, store: Any, budget: int = 400, differ: Differ = disagreements) -> Case:
     """Return a smaller world in which they still disagree, trying at most `budget` smaller ones."""
     left = [budget]
 
     def wrong(smaller: Case) -> bool:
         left[0] -= 1
         try:
-            return left[0] >= 0 and bool(disagreements(smaller, store))
+            return left[0] >= 0 and bool(differ(smaller, store))
         except (AssertionError, KeyError, ValueError, IndexError):
             return False  # no longer a world that loads
 
-    case = _alone(case, store, wrong)
+    case = _alone(case, differ(case, store), wrong)
     while left[0] > 0:
         smaller = next((one for one in _smaller(case) if wrong(one)), None)
         if smaller is None or left[0] <= 0:
@@ -43,9 +45,9 @@ def shrink(case: Case, store: Store, budget: int = 400) -> Case:
     return case
 
 
-def _alone(case: Case, store: Store, wrong: Wrong) -> Case:
+def _alone(case: Case, told: list[tuple[Person, Happened, Happened]], wrong: Wrong) -> Case:
     """Return the world with only one customer of whom they disagree, if that is enough."""
-    for person, _, _ in disagreements(case, store):
+    for person, _, _ in told:
         alone = replace(case, people=[person])
         if wrong(alone):
             return alone
@@ -123,7 +125,12 @@ def _branches(item: Any) -> Iterator[Any]:
         yield [item["not"]]
 
 
-def report(case: Case, store: Store) -> str:
+def report(
+    case: Case,
+    store: Any,
+    differ: Differ = disagreements,
+    names: tuple[str, str] = ("engine", "interpreter"),
+) -> str:
     """Return a disagreement as a bug report: the seed, the files, the customer's life, and both stories."""
     lines = [
         f"seed {case.seed}, passes {f'every {case.every}' if case.every else 'in time'}, from {case.start} UTC"
@@ -134,13 +141,13 @@ def report(case: Case, store: Store) -> str:
     for act in case.acts:
         lines.append(f"-- {act.at:%F %T} {act.kind} {act.name}")
         lines += [f"# journeys/{name}.yaml\n{as_yaml(says)}" for name, says in act.journeys.items()]
-    for person, engine, naive in disagreements(case, store):
+    for person, one, other in differ(case, store):
         lines.append(
             f"-- {person.key} born {person.born:%F %T} zone {person.zone} consents {person.consents}"
         )
         lines.append(f"   {person.addresses} {person.attributes}")
         lines += [f"   {entry.at:%F %T} {entry.kind} {entry.data}" for entry in person.timeline]
-        lines += _told("engine", engine, naive) + _told("interpreter", naive, engine)
+        lines += _told(names[0], one, other) + _told(names[1], other, one)
     return "\n".join(lines)
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from treue.language.problems import CODES
-from treue.language.reference import reference
+from treue.model import tables
 from treue.model.states import Reason
-from treue.workspace.loading import load
+from treue.vocabulary.reference import reference
+from treue.vocabulary.workspace import load
 
 ROOT = Path(__file__).parents[2]
 DOCS = {
@@ -25,7 +26,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 def test_the_reference_is_the_one_the_table_makes() -> None:
     assert DOCS["docs/reference.md"] == reference(), (
-        "run `python -m treue.language.reference > docs/reference.md`"
+        "run `python -m treue.vocabulary.reference > docs/reference.md`"
     )
 
 
@@ -36,6 +37,12 @@ def test_every_code_and_every_reason_is_in_the_reference() -> None:
         if word not in DOCS["docs/reference.md"]
     ]
     assert missing == []
+
+
+def test_the_list_of_tables_names_every_table_once_and_no_other() -> None:
+    assert tables.__doc__
+    listed = re.findall(r"\w+", " ".join(re.findall(r"\(([^)]*)\)", tables.__doc__)))
+    assert sorted(listed) == sorted([*tables.metadata.tables, *tables.scratch.tables])
 
 
 def test_every_verb_is_in_the_operators_page_or_the_readme() -> None:
@@ -80,7 +87,7 @@ def test_every_example_of_a_file_loads(name: str, text: str, tmp_path: Path) -> 
 
 def test_the_template_in_the_language_page_renders(tmp_path: Path) -> None:
     from treue.render.check import check_template
-    from treue.render.names import Schema
+    from treue.render.names import NameSchema
     from treue.render.renderer import Renderer
 
     text = next(text for language, text in FENCE.findall(DOCS["docs/language.md"]) if "subject:" in text)
@@ -89,7 +96,7 @@ def test_the_template_in_the_language_page_renders(tmp_path: Path) -> None:
     (tmp_path / "example" / "email.mjml").write_text(text, encoding="utf-8")
     settings = load(ROOT).settings
     renderer = Renderer(
-        tmp_path, locale="de", schema=Schema(settings.schema.attributes, settings.schema.events)
+        tmp_path, locale="de", schema=NameSchema(settings.schema.attributes, settings.schema.events)
     )
     orders = {"order.placed": settings.schema.events["order.placed"]}
     wrong = [

@@ -14,8 +14,8 @@ import pytest
 from treue.channel import Accepted, Channel, Outgoing, Refused, channel_factory, served_kinds
 from treue.channel.__main__ import page
 from treue.testing.channel_contract import Log
+from treue.vocabulary.workspace import load
 from treue.workspace.channels import channel_problems
-from treue.workspace.loading import load
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "channels"

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from treue.testing import scenarios
-from treue.workspace.loading import load
+from treue.vocabulary.workspace import load
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,6 +13,7 @@ import pytest
 from language_server import REPOSITORY, LanguageServer, command
 
 from treue.language.schema import json_schema
+from treue.vocabulary.registry import WORDS
 
 HEAD = "# yaml-language-server: $schema=../treue.schema.json\n"
 JOURNEY = """\
@@ -38,7 +39,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(REPOSITORY / "journeys", folder / "journeys")
     shutil.copytree(REPOSITORY / "segments", folder / "segments")
     shutil.copy(REPOSITORY / "treue.yaml", folder)
-    (folder / "treue.schema.json").write_text(json.dumps(json_schema()), encoding="utf-8")
+    (folder / "treue.schema.json").write_text(json.dumps(json_schema(WORDS)), encoding="utf-8")
     return folder
 
 

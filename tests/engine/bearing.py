@@ -6,6 +6,7 @@ message (or one on each channel) for each order, at once.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -63,7 +64,10 @@ class Letter:
 
 @dataclass
 class Naive:
-    """A shop's journeys, rules and customers' zones (None: not known), and every message so far."""
+    """A shop's journeys, rules and customers' zones (None: not known), and every message so far.
+
+    `shared` are the channels on which all customers have one address.
+    """
 
     senders: Sequence[Sender]
     limits: Sequence[Limit]
@@ -71,16 +75,19 @@ class Naive:
     zones: Mapping[str, str | None]
     spread: Mapping[str, timedelta]
     home: str
+    shared: frozenset[str] = frozenset()
     letters: list[Letter] = field(default_factory=list)
 
     def run(self, now: datetime, orders: Sequence[tuple[datetime, str]]) -> None:
-        """Run a pass: each journey in turn first releases what it holds, then sends for the new orders."""
-        for sender in sorted(self.senders, key=lambda one: (-one.priority, one.name)):
+        """Run a pass: in each round of every customer's next order, each journey releases what it holds, then sends."""
+        rounds = [_round(orders, n) for n in range(max(1, len(orders)))]
+        turns = sorted(self.senders, key=lambda one: (-one.priority, one.name))
+        for these, sender in itertools.product(rounds, turns):
             held = [one for one in self.letters if one.journey is sender and one.state == "queued"]
             self._judge(sorted((one for one in held if one.ready <= now), key=lambda one: one.due), now)
             new = [
                 Letter(sender, customer, channel, at, at)
-                for at, customer in sorted(orders)
+                for at, customer in these
                 for channel in sender.channels
             ]
             self.letters += new
@@ -144,17 +151,27 @@ class Naive:
         counted = [
             one
             for one in self.letters
-            if one.customer == letter.customer
+            if self._reaches(one, letter.customer)
             and about(limit, one)
             and one.reserved
             and one.reserved > now - span(limit.per)
         ]
         return counted if len(counted) >= limit.at_most else []
 
+    def _reaches(self, one: Letter, customer: str) -> bool:
+        """Whether a message went to a customer, or to an address that the customer has, too."""
+        return one.customer == customer or one.channel in self.shared
+
     def _room(self, limit: Limit, counted: Sequence[Letter]) -> datetime:
         """Return when so many have left the window that one more fits."""
         places = sorted(one.reserved for one in counted if one.reserved)
         return places[len(places) - limit.at_most] + span(limit.per)
+
+
+def _round(orders: Sequence[tuple[datetime, str]], n: int) -> list[tuple[datetime, str]]:
+    """Return the n-th order of each customer who has as many."""
+    by_customer = {who: sorted(at for at, one in orders if one == who) for _, who in orders}
+    return sorted((times[n], who) for who, times in by_customer.items() if n < len(times))
 
 
 def about(limit: Limit, letter: Letter) -> bool:

@@ -6,19 +6,20 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from sqlalchemy import select
 
 from treue.channel import Accepted, Capabilities, Outgoing, Progress, Receipt
-from treue.clock import utc_now
-from treue.engine.applying import Applied, Files, Look, apply, look
-from treue.engine.counts import JourneyCounts, journey_counts
-from treue.engine.delivery import outbox
-from treue.engine.delivery.dispatcher import Delivery, Unwritable
-from treue.engine.delivery.outbox import Claimed
-from treue.engine.engine import Engine, Passed, run_pass
-from treue.engine.pretending import standing_still
-from treue.engine.versions import publish
+from treue.clock import Duration, utc_now
+from treue.delivery import outbox
+from treue.delivery.dispatcher import Delivery, Unwritable, Written
+from treue.delivery.outbox import Claimed
+from treue.engine.passes.chronology import Passed, run_pass
+from treue.engine.passes.engine import Engine
+from treue.engine.versions.application import Applied, Files, Look, apply, look
+from treue.engine.versions.versions import publish
+from treue.engine.what_if.stand_ins import standing_still
 from treue.language.grammar import Context, Schema
 from treue.language.journey import JOURNEY
 from treue.language.pressure import Pressure
@@ -26,12 +27,17 @@ from treue.language.problems import Problems, framed
 from treue.language.source import read
 from treue.model.states import BUILT_IN_ATTRIBUTES, BUILT_IN_EVENTS
 from treue.model.tables import customer, enrollment, journey_version, message, trace
-from treue.plan.build import build
-from treue.plan.stages import Plan
-from treue.segments.tree import Attribute, Op
+from treue.plan.flatten import build
+from treue.plan.plan import Plan
+from treue.segments.tree import Ahead, All, Not, Op
 from treue.store import consents, customers, events, zones
 from treue.store.inputs import ConsentInput, CustomerInput, EventInput
+from treue.store.journey_counts import JourneyCounts, journey_counts
 from treue.store.store import Store
+from treue.vocabulary.conditions.aggregate.word import Aggregate
+from treue.vocabulary.conditions.attribute.word import Attribute
+from treue.vocabulary.conditions.event.word import Happened
+from treue.vocabulary.registry import WORDS
 
 ZONE = "Europe/Berlin"
 SCHEMA = Schema(
@@ -54,7 +60,12 @@ SCHEMA = Schema(
     },
     ("email", "sms", "push"),
 )
-SEGMENTS = {"germans": Attribute("country", "text", (Op("is", ("DE",)),))}
+SEGMENTS = {
+    "germans": Attribute("country", "text", (Op("is", ("DE",)),)),
+    "lapsed": All((Happened("order.placed"), Not(Happened("order.placed", within=Duration(days=180))))),
+    "spenders": Aggregate("sum", "order.placed", "total", "number", (Op("above", (25,)),), Duration(days=90)),
+    "celebrating": Attribute("birthday", "date", (Op("anniversary_in", (Ahead(Duration(days=3)),)),)),
+}
 
 
 def plan_of(name: str, text: str) -> Plan:
@@ -63,7 +74,7 @@ def plan_of(name: str, text: str) -> Plan:
     text = f"description: {name}\n{head}{text}"
     problems = Problems()
     node = read(f"journeys/{name}.yaml", text, problems)
-    context = Context(problems, SCHEMA, lambda segment, place: SEGMENTS.get(segment))
+    context = Context(problems, SCHEMA, lambda segment, place: SEGMENTS.get(segment), words=WORDS)
     found = JOURNEY.parse(node, context) if node else None
     assert not problems.all(), "\n".join(framed(problem, text) for problem in problems.all())
     from dataclasses import replace
@@ -97,8 +108,24 @@ class Sink:
 class Plainly:
     """Writes a message as its template's name: what it says is not the engine's matter."""
 
-    def compose(self, messages: Sequence[Claimed], now: datetime) -> list[Outgoing | Unwritable]:
-        return [Outgoing(message_.key, message_.address, text=message_.template) for message_ in messages]
+    def compose(self, messages: Sequence[Claimed], now: datetime) -> list[Written | Unwritable]:
+        return [
+            Written(
+                Outgoing(message_.key, message_.address, text=message_.template),
+                message_.template if message_.shared else None,
+            )
+            for message_ in messages
+        ]
+
+
+class Personally:
+    """Writes to each customer something of their own."""
+
+    def compose(self, messages: Sequence[Claimed], now: datetime) -> list[Written | Unwritable]:
+        return [
+            Written(Outgoing(message_.key, message_.address, text=message_.template), message_.customer["id"])
+            for message_ in messages
+        ]
 
 
 class Scene:
@@ -135,7 +162,7 @@ class Scene:
     def look(self, files: Files) -> Look:
         """Return what these files would change."""
         with self.store.reading() as connection:
-            return look(connection, files)
+            return look(connection, files, self.now)
 
     def apply(self, files: Files, shown: Look | None = None) -> Applied:
         """Make these files what runs."""
@@ -148,7 +175,7 @@ class Scene:
         }
         given = {
             "email": f"{key}@example.com",
-            "phone": "+447700900123",
+            "phone": phone_of(key),
             "push_token": f"token-{key}",
             **built_in,
         }
@@ -251,6 +278,11 @@ class Scene:
             found = customers.find(connection, key)
         assert found is not None
         return found["attributes"].get(name)
+
+
+def phone_of(key: str) -> str:
+    """Return the telephone number that a customer has by default."""
+    return f"+4477009{crc32(key.encode()) % 100_000:05}"
 
 
 def at(text: str) -> datetime:

@@ -13,17 +13,17 @@ from sqlalchemy import update
 
 from treue.channel import Accepted, Capabilities, Outgoing, Refused, Retry, Unknown
 from treue.clock import utc_now
-from treue.engine.calling import compose_call
-from treue.engine.delivery import gates, outbox
-from treue.engine.delivery.acceptance import AcceptanceLog
-from treue.engine.delivery.dispatcher import Delivery, Unwritable
-from treue.engine.delivery.doubts import doubts
-from treue.engine.delivery.outbox import Claimed
-from treue.engine.delivery.policy import MAX_ATTEMPTS
-from treue.engine.pretending import standing_still
+from treue.delivery import gates, outbox
+from treue.delivery.acceptance import AcceptanceLog
+from treue.delivery.dispatcher import Delivery, Unwritable, Written
+from treue.delivery.doubts import doubts
+from treue.delivery.outbox import Claimed
+from treue.delivery.policy import MAX_ATTEMPTS
+from treue.delivery.writing.calls import compose_call
+from treue.engine.what_if.stand_ins import standing_still
 from treue.model.tables import message
-from treue.plan.stages import Call
 from treue.store.store import Store
+from treue.vocabulary.steps.call.word import Call
 
 ENTER = "enter: {event: order.placed}\n"
 CALL = """steps:
@@ -46,7 +46,7 @@ class Composing:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
 
-    def compose(self, messages: Sequence[Claimed], now: datetime) -> list[Outgoing | Unwritable]:
+    def compose(self, messages: Sequence[Claimed], now: datetime) -> list[Written | Unwritable]:
         stages = {
             (version.version_id, version.number(stage)): stage
             for version in self.scene.engine.versions()
@@ -54,7 +54,8 @@ class Composing:
             if isinstance(stage, Call)
         }
         found = [(one, stages.get((one.version_id, one.step_id))) for one in messages]
-        return [compose_call(one, stage, "en", "Europe/Berlin", now) for one, stage in found]
+        made = [compose_call(one, stage, "en", "Europe/Berlin", now) for one, stage in found]
+        return [Written(one) if isinstance(one, Outgoing) else one for one in made]
 
 
 @pytest.fixture

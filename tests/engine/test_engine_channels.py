@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scene import Scene
+from scene import Scene, phone_of
 from sqlalchemy import select
 
 from treue.model.tables import trace
@@ -40,7 +40,7 @@ def test_a_channel_without_an_address_is_passed_over(scene: Scene) -> None:
 def test_a_suppressed_address_is_passed_over(scene: Scene) -> None:
     with scene.store.transaction() as connection:
         suppressions.add(connection, "push", ["token-ada"], "gone", scene.now)
-        suppressions.add(connection, "sms", ["+447700900123"], "stop", scene.now)
+        suppressions.add(connection, "sms", [phone_of("ada")], "stop", scene.now)
     scene.journeys(hello=FIRST)
     _ordered(scene, "ada")
     assert _found(scene) == [("email", "sent", None)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.policy import default
 from pathlib import Path
@@ -11,11 +12,13 @@ from typing import Any, cast
 import pytest
 
 from treue.channel import Capabilities, Outgoing
-from treue.engine.composing import Writer
-from treue.engine.delivery.dispatcher import Unwritable
-from treue.engine.delivery.outbox import Claimed
+from treue.delivery.dispatcher import Unwritable, Written
+from treue.delivery.outbox import Claimed
+from treue.delivery.writing.composer import Writer
 from treue.language.settings import Sender
 from treue.model.states import Reason
+from treue.render import sandbox
+from treue.render.confinement import Packed
 from treue.render.links import Links
 from treue.render.renderer import Renderer
 from treue.render.return_paths import ReturnPaths
@@ -59,8 +62,8 @@ def claimed(name: str = "Ada", channel: str = "email", category: str = "marketin
 
 def ready(made: Writer, message: Claimed) -> Outgoing:
     (written,) = made.compose([message], NOW)
-    assert isinstance(written, Outgoing), written
-    return written
+    assert isinstance(written, Written), written
+    return written.outgoing
 
 
 def test_a_channel_that_wants_whole_mails_gets_the_bytes_and_no_parts(templates: Path) -> None:
@@ -125,13 +128,29 @@ def test_files_do_not_silently_stay_behind_where_a_channel_carries_none(template
 
 
 def test_an_address_that_is_none_costs_its_own_message(templates: Path) -> None:
-    from dataclasses import replace
-
     for can in (WHOLE, PARTS):
         made = writer(templates, can).compose([replace(claimed(), address="a@b@c"), claimed()], NOW)
         assert isinstance(made[0], Unwritable)
         assert made[0].reason is Reason.no_address
-        assert isinstance(made[1], Outgoing)
+        assert isinstance(made[1], Written)
+
+
+def test_what_goes_to_a_shared_address_is_compared_without_the_links_of_its_own(templates: Path) -> None:
+    page = templates / "hello" / "email.html"
+    links = "".join(
+        f'<a href="{{{{ links.{one} }}}}">x</a>' for one in ("unsubscribe", "preferences", "view")
+    )
+    page.write_text(page.read_text().replace("</p>", f"</p>{links}"))
+    first, other, alone = (replace(claimed(), id=n, shared=n < 3) for n in (1, 2, 3))
+    named = replace(claimed("Eve"), id=4, shared=True)
+    texts = [
+        one.text
+        for one in writer(templates, PARTS).compose([first, other, alone, named], NOW)
+        if isinstance(one, Written)
+    ]
+    assert texts[0] == texts[1] != texts[3]
+    assert "Schön, Ada" in str(texts[0])
+    assert texts[2] is None
 
 
 def test_an_sms_has_a_text_and_no_mail(templates: Path) -> None:
@@ -149,3 +168,38 @@ def test_an_sms_says_what_it_is_for(templates: Path) -> None:
 @pytest.mark.parametrize("can", [WHOLE, PARTS])
 def test_it_says_until_when_it_may_be_shown(templates: Path, channel: str, can: Capabilities) -> None:
     assert ready(writer(templates, can), claimed(channel=channel)).expires_at == LATER
+
+
+UNPROVEN = "{% set words = [customer.first_name, 'x'] %}{{ words | join(' ') }}"
+
+
+def test_a_bomb_costs_its_own_message_and_the_rest_of_its_batch_goes_on(templates: Path) -> None:
+    (templates / "hello" / "sms.txt").write_text(
+        UNPROVEN + "{% for n in customer.flood %}{{ n }}{% endfor %}"
+    )
+    flood = replace(claimed(channel="sms"), customer={"first_name": "Eve", "flood": [1] * 20_000})
+    fine = replace(claimed(channel="sms"), customer={"first_name": "Ada", "flood": [1]})
+    made = writer(templates, WHOLE).compose([fine, flood, fine, flood, fine], NOW)
+    assert [type(one).__name__ for one in made] == ["Written", "Unwritable"] * 2 + ["Written"]
+    assert [one.reason for one in made if isinstance(one, Unwritable)] == [Reason.render_failed] * 2
+    assert {one.outgoing.text for one in made if isinstance(one, Written)} == {"Ada x1"}
+
+
+def test_a_message_that_kills_its_process_costs_itself(
+    templates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (templates / "hello" / "sms.txt").write_text(UNPROVEN)
+    made = writer(templates, WHOLE)
+    made.renderer.problems("hello")
+    entry = made.renderer._entries["hello"]
+    kept = entry.compiled["sms", ""]
+    hole = (
+        "name, blocks, debug_info = None, {}, ''\n"
+        "def root(context):\n    while context.resolve('customer')['first_name'] == 'Eve': pass\n    yield 'Hello'\n"
+    )
+    part = replace(kept.text, code=Packed.of(compile(hole, "hole", "exec")))
+    monkeypatch.setitem(entry.compiled, ("sms", ""), replace(kept, text=part))
+    monkeypatch.setattr(sandbox, "SECONDS", 0.2)
+    written = made.compose([claimed(name, "sms") for name in ("Ada", "Eve", "Ada", "Eve", "Grace")], NOW)
+    assert [one.outgoing.text for one in written if isinstance(one, Written)] == ["Hello"] * 3
+    assert [one.reason for one in written if isinstance(one, Unwritable)] == [Reason.render_failed] * 2

@@ -144,6 +144,6 @@ def test_the_if_of_enter_is_asked_of_those_whose_day_has_come(scene: Scene) -> N
 @pytest.mark.parametrize(("each", "expected"), [("", 1), (", each: run", 3)])
 def test_each_run_lets_everyone_in_at_every_run(scene: Scene, each: str, expected: int) -> None:
     scene.customer("ada", country="DE")
-    journey(scene, f'schedule: "0 9 * * *", segment: germans{each}', "2026-03-01 10:00")
-    scene.until("2026-03-04 12:00", every=timedelta(hours=6))
+    journey(scene, f'schedule: "0 9 * * *", segment: germans{each}', "2026-03-02 10:00")
+    scene.until("2026-03-05 12:00", every=timedelta(hours=6))
     assert len(due(scene)) == expected

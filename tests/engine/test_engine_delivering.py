@@ -7,16 +7,23 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from scene import Plainly, Scene, Sink
+from sqlalchemy import update
 
 from treue.channel import Accepted, Outgoing, Progress, Receipt, Refused, Retry, Unknown
-from treue.engine.delivery import outbox
-from treue.engine.delivery.dispatcher import Delivery
-from treue.engine.delivery.doubts import doubts
-from treue.engine.engine import Engine, run_pass
+from treue.clock import utc_now
+from treue.delivery import outbox
+from treue.delivery.dispatcher import Delivery
+from treue.delivery.doubts import doubts
+from treue.delivery.outbox import Settled
+from treue.engine.passes.chronology import run_pass
+from treue.engine.passes.engine import Engine
+from treue.model.states import MessageState
+from treue.model.tables import message
 from treue.store.store import Store
 
 SEND = "enter: {event: order.placed}\nsteps: [{send: hello, on: email}, {wait: 9d}]\n"
@@ -98,9 +105,6 @@ def test_who_left_the_journey_is_not_sent_what_was_queued(scene: Scene) -> None:
 
 
 def test_a_worker_past_its_lease_may_record_nothing(scene: Scene) -> None:
-    from treue.engine.delivery.outbox import Settled
-    from treue.model.states import MessageState
-
     scene.journeys(hello=SEND)
     _ordered(scene, "ada")
     delivery, scene.engine.delivery = scene.engine.delivery, None
@@ -114,14 +118,27 @@ def test_a_worker_past_its_lease_may_record_nothing(scene: Scene) -> None:
     assert delivery is not None
 
 
+def test_a_worker_may_not_record_what_another_has_claimed_meanwhile(scene: Scene) -> None:
+    """The message is claimed when the first one wakes up, as it was when it fell asleep, but not by it."""
+    scene.journeys(hello=SEND)
+    _ordered(scene, "ada")
+    scene.engine.delivery = None
+    scene.run()
+    (slept,) = scene.claim("email", "first")
+    with scene.store.transaction() as connection:
+        connection.execute(update(message).values(state=MessageState.queued.value))
+    (awake,) = scene.claim("email", "second")
+    assert (slept.id, slept.fence + 1) == (awake.id, awake.fence)
+    with scene.store.transaction() as connection:
+        late = Settled(slept, MessageState.failed, detail="too late")
+        assert outbox.record(connection, [late], scene.now) == []
+        mine = Settled(awake, MessageState.sent)
+        assert outbox.record(connection, [mine], scene.now) == [mine]
+    assert scene.messages()[0][3] == "sent"
+    assert "failed" not in scene.decisions("ada"), "what came too late is not noted either"
+
+
 def _let_leases_run_out(scene: Scene) -> None:
-    from datetime import timedelta
-
-    from sqlalchemy import update
-
-    from treue.clock import utc_now
-    from treue.model.tables import message
-
     with scene.store.transaction() as connection:
         connection.execute(update(message).values(lease_until=utc_now() - timedelta(minutes=1)))
 
@@ -147,6 +164,18 @@ def test_the_last_look_sees_an_exit_that_no_pass_has_routed(scene: Scene) -> Non
     scene.engine.delivery = delivery
     scene.engine.deliver(scene.engine.versions()[0].journey_id, scene.now)
     assert scene.messages()[0][3:5] == ("refused", "left_before_send")
+
+
+def test_a_reason_to_leave_is_asked_of_what_goes_first_of_another_journey(scene: Scene) -> None:
+    urgent = "category: transactional\nenter: {event: order.placed}\n"
+    scene.journeys(
+        first=f"{urgent}steps: [{{send: hello, on: email}}]\n",
+        second=f"{urgent}exit: [{{attribute: vip, is: true}}]\nsteps: [{{send: more, on: email}}, {{set: {{vip: true}}}}]\n",
+    )
+    _ordered(scene, "ada")
+    scene.run()
+    assert scene.templates() == ["hello"]
+    assert [row[3:5] for row in scene.messages()] == [("sent", None), ("refused", "left_before_send")]
 
 
 def test_an_exit_after_the_last_step_calls_back_what_still_waits_in_the_outbox(scene: Scene) -> None:

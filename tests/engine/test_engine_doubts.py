@@ -10,8 +10,8 @@ from scene import Scene
 from sqlalchemy import select, update
 
 from treue.channel import Accepted, DeliveryEvent, DeliveryEventKind, Refused, Retry, Unknown
-from treue.engine.delivery import doubts, policy, receipts
-from treue.engine.delivery.keys import message_key
+from treue.delivery import doubts, policy, receipts
+from treue.delivery.keys import message_key
 from treue.model.tables import message
 
 SEND = "enter: {event: order.placed}\nsteps: [{send: hello, on: email, valid_for: 9d}, {wait: 20d}]\n"

@@ -13,11 +13,12 @@ from sqlalchemy import select, update
 
 from treue.channel import Accepted, Outgoing, Progress, Receipt, Retry, Unknown
 from treue.clock import EPOCH
-from treue.engine.delivery import doubts, gates
-from treue.engine.delivery.brakes import Brake, Pedal, brakes
-from treue.engine.delivery.consequences import count
-from treue.engine.delivery.dispatcher import Delivery
+from treue.delivery import doubts, gates
+from treue.delivery.brakes import Brake, Pedal, brakes
+from treue.delivery.consequences import count
+from treue.delivery.dispatcher import Delivery
 from treue.model.tables import message
+from treue.store import journeys
 from treue.store.store import Store
 
 SEND = "enter: {event: order.placed}\nsteps: [{send: hello, on: CHANNEL, valid_for: 3d}, {wait: 9d}]\n"
@@ -172,6 +173,23 @@ def test_urgent_messages_overtake_whatever_waits(timed: Scene) -> None:
     assert len(timed.sent()) == 41
 
 
+def test_urgent_messages_of_a_paused_journey_wait_though_those_of_others_go(scene: Scene) -> None:
+    scene.journeys(paper=PAPER, bill=PAPER.replace("paper", "bill"))
+    scene.customer("ada", consent="")
+    scene.event("ada", "cart.left")
+    delivery, scene.engine.delivery = scene.engine.delivery, None
+    scene.run()
+    scene.engine.delivery = delivery
+    with scene.store.transaction() as connection:
+        journeys.pause(connection, "paper", scene.now)
+    scene.later(minutes=1)
+    assert scene.templates() == ["bill"]
+    with scene.store.transaction() as connection:
+        journeys.pause(connection, "paper", None)
+    scene.later(minutes=1)
+    assert scene.templates() == ["bill", "paper"]
+
+
 def test_a_slice_of_time_ends_a_delivery_that_the_next_one_goes_on_with(timed: Scene) -> None:
     timed.delivery.rates, timed.delivery.slice_seconds = {"email": 10.0}, 1.0
     timed.journeys(hello=SEND.replace("CHANNEL", "email"))
@@ -260,7 +278,7 @@ def _die(scene: Scene, worker: str) -> None:
     """Let a worker of this host be gone, with a log in which nothing was started."""
     import socket
 
-    from treue.engine.delivery.acceptance import AcceptanceLog
+    from treue.delivery.acceptance import AcceptanceLog
 
     gone = f"{socket.gethostname()}/999999999/x"
     os.close(AcceptanceLog(scene.engine.state, gone)._file)  # type: ignore[arg-type]
@@ -400,13 +418,13 @@ def test_marketing_that_the_brake_has_stopped_is_nothing_to_do(timed: Scene) -> 
     with timed.store.transaction() as connection:
         count(connection, "email", timed.now, sent=1000, complained=3)
     timed.run()
-    assert timed.engine.due(timed.engine.versions(), timed.now) == []
+    assert timed.later(seconds=0).journeys == []
     timed.event("c0", "cart.left")
     assert timed.later(seconds=15).delivered.sent == 1
 
 
 def test_a_plan_is_made_in_no_time_though_the_brake_slows(timed: Scene) -> None:
-    from treue.engine.rehearsing import forecast
+    from treue.engine.what_if.forecast import forecast
 
     timed.journeys(hello=SEND.replace("CHANNEL", "email"))
     _ordered(timed, 30)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from scene import Scene, plan_of
 
-from treue.plan.aligning import aligned
+from treue.plan.alignment import align
 from treue.plan.stored import plan_hash
 
 HEAD = "enter: {event: order.placed, again: always}\n"
@@ -13,7 +13,7 @@ HEAD = "enter: {event: order.placed, again: always}\n"
 
 def _aligned(old: str, new: str, moved: str = "") -> dict[str, str]:
     more = f"moved: {moved}\n" if moved else ""
-    return aligned(
+    return align(
         plan_of("hello", f"{HEAD}steps: [{old}]\n"), plan_of("hello", f"{HEAD}{more}steps: [{new}]\n")
     )
 
@@ -155,7 +155,7 @@ def test_another_split_in_the_place_of_one_draws_by_itself(scene: Scene) -> None
 
 
 def test_the_trail_calls_steps_as_the_customers_version_does(scene: Scene) -> None:
-    from treue.engine.why import Inquiry
+    from treue.insight.why import CustomerInquiry
     from treue.store import customers
 
     _live(scene, f"{A}, {DAY}, {B}")
@@ -168,5 +168,5 @@ def test_the_trail_calls_steps_as_the_customers_version_does(scene: Scene) -> No
     with scene.store.reading() as connection:
         found = customers.find(connection, "ada")
         assert found is not None
-        trail = Inquiry(connection, found["id"], "Europe/Berlin", scene.now).trail("hello")
+        trail = CustomerInquiry(connection, found["id"], "Europe/Berlin", scene.now).trail("hello")
     assert [entry.step for entry in trail if entry.decision == "queued"] == ["steps.0", "steps.2"]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 from scene import Scene
 from sqlalchemy import select, update
 
-from treue.engine.learning import WHOLE, Tried, learnt, shares
 from treue.model.tables import customer, draw, enrollment, message, trace
-from treue.plan.stages import Split
 from treue.store import consents, customers, events
 from treue.store.inputs import ConsentInput, CustomerInput, EventInput
+from treue.vocabulary.steps.split.learning import WHOLE, Tried, learnt, shares
+from treue.vocabulary.steps.split.word import Split
 
 SPLIT = """{id: subject, learn: LEARN, split: {
   short: {weight: 1, steps: [{id: a, send: short, on: email}]},
@@ -91,7 +92,7 @@ def _present(scene: Scene) -> tuple[int, ...]:
     stage = version.plan.stage("subject")
     assert isinstance(stage, Split)
     with scene.store.reading() as connection:
-        return shares(connection, version, stage, "salt")
+        return shares(connection, version, stage, "salt", scene.now + timedelta(hours=1))
 
 
 @pytest.mark.parametrize(("learn", "what"), [("clicked", "clicked_at"), ("opened", "opened_at")])

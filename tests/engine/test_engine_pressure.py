@@ -14,9 +14,11 @@ from sqlalchemy import func, select
 
 from treue.channel import Retry
 from treue.clock import Duration
-from treue.engine.draws import place
-from treue.engine.engine import Engine, run_pass
-from treue.engine.quiet_hours import SPREAD_SECONDS, widened
+from treue.cohorts.draws import place
+from treue.engine.passes.attempts import Attempts
+from treue.engine.passes.chronology import Chronology, Passed, run_pass
+from treue.engine.passes.engine import Engine
+from treue.engine.pressure.quiet_hours import SPREAD_SECONDS, widened
 from treue.language.pressure import Limit, Pressure, QuietHours
 from treue.model.tables import customer, message, trace
 from treue.store.store import Store
@@ -91,6 +93,18 @@ def test_one_too_many_waits_until_the_window_has_room_and_goes_then(play: Play) 
     scene.later(minutes=1)
     assert len(scene.sent()) == 3
     assert states(scene)[2] == ("sent", None)
+
+
+@pytest.mark.parametrize("enter", ["{manual: true}", '{schedule: "0 * * * *", segment: germans}'])
+def test_a_late_pass_gives_places_away_when_it_runs_whatever_schedules_there_are(
+    play: Play, enter: str
+) -> None:
+    scene = play(Limit(1, WEEK))
+    scene.journeys(hello=SEND, other=f"enter: {enter}\nsteps: [{{send: hello, on: email}}]\n")
+    scene.customer("ada")
+    order(scene, "ada")
+    scene.later(days=2)
+    assert column(scene, message.c.reserved_at) == column(scene, message.c.queued_at) == [scene.now]
 
 
 def test_what_is_held_and_why_is_noted_with_the_number_and_the_limit(play: Play) -> None:
@@ -233,6 +247,19 @@ def test_what_a_provider_refuses_gives_its_place_back(play: Play) -> None:
     assert states(scene) == [("refused", "rejected_by_provider"), ("sent", None)]
 
 
+def test_what_may_have_been_sent_keeps_its_place(play: Play) -> None:
+    from treue.channel import Unknown
+
+    scene = play(Limit(1, WEEK))
+    scene.journeys(hello=SEND)
+    scene.customer("ada")
+    scene.channels["email"].answers = [Unknown("no answer")]
+    for _ in range(2):
+        order(scene, "ada")
+        scene.later(hours=1)
+    assert states(scene) == [("in_doubt", "in_doubt"), ("queued", "over_limit")]
+
+
 def test_who_has_left_takes_no_place_from_others(play: Play) -> None:
     scene = play(Limit(1, DAY))
     leaving = SEND.replace("hello", "leaving").replace("steps: [", "steps: [") + "exit: [{event: told}]\n"
@@ -276,7 +303,7 @@ def test_where_the_limits_are_taken_away_what_is_held_goes_when_its_time_comes(p
 
 
 def test_two_journeys_at_once_never_slip_under_a_limit_together(store: Store, tmp_path: Path) -> None:
-    """Two workers, each with its own connections, run two journeys over the same customers at the same time."""
+    """Three workers, each with its own connections, run three journeys over the same customers at the same time."""
     rules = Pressure((Limit(1, WEEK, when_over="drop"),))
     scene = Scene(store, tmp_path / "state", pressure=rules)
     names = ["alpha", "beta", "gamma"]
@@ -285,24 +312,21 @@ def test_two_journeys_at_once_never_slip_under_a_limit_together(store: Store, tm
     for key in keys:
         scene.customer(key)
     order(scene, *keys)
-    versions = scene.engine.versions()
-    scene.engine.route(versions, scene.now)
-    for due in scene.engine.due(versions, scene.now):
-        scene.engine.take_in(due, scene.now)
+    Chronology(scene.engine, Attempts(scene.store, scene.now), scene.now, None, Passed()).doors()
     start, faults = threading.Barrier(len(names)), []
 
-    def work(name: str) -> None:
+    def work() -> None:
         own = Store.open(store.url.render_as_string(hide_password=False))
         engine = Engine(own, "Europe/Berlin", "salt", pressure=rules)
         try:
             start.wait()
-            run_pass(engine, scene.now, [name])
+            run_pass(engine, scene.now)
         except Exception as error:
             faults.append(error)
         finally:
             own.close()
 
-    workers = [threading.Thread(target=work, args=(name,)) for name in names]
+    workers = [threading.Thread(target=work) for _ in names]
     for worker in workers:
         worker.start()
     for worker in workers:

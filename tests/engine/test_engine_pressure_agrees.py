@@ -12,18 +12,20 @@ from zoneinfo import ZoneInfo
 from bearing import Naive, Sender, about, span
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scene import ZONE, Scene
+from scene import ZONE, Personally, Scene
 from sqlalchemy import select
 
 from treue.clock import Duration
-from treue.engine.draws import place
-from treue.engine.quiet_hours import SPREAD_SECONDS
+from treue.cohorts.draws import place
+from treue.engine.pressure.quiet_hours import SPREAD_SECONDS
 from treue.language.pressure import Limit, Pressure, QuietHours
 from treue.model.tables import customer, journey, message, metadata
 from treue.store.store import Store
 
 THOROUGH = int(os.environ.get("TREUE_TEST_THOROUGH", "1"))
 ZONES = (ZONE, "America/New_York", "Pacific/Auckland", None)
+SHARED = {"email": "both@example.com", "phone": "+4915199999999"}
+_CHANNEL_OF = {"email": "email", "phone": "sms"}
 STARTS = ("2026-03-02 10:00", "2027-03-27 12:00", "2027-10-30 12:00")
 
 channels = st.sampled_from(["email", "sms", "push"])
@@ -59,6 +61,7 @@ worlds = st.tuples(
     st.lists(limits, min_size=1, max_size=3),
     st.dictionaries(channels, hours, max_size=1),
     st.lists(st.sampled_from(ZONES), min_size=2, max_size=2),
+    st.sampled_from([frozenset(), frozenset({"email"}), frozenset({"email", "sms"})]),
     steps,
 )
 
@@ -78,14 +81,15 @@ worlds = st.tuples(
 def test_every_message_fares_as_one_would_decide_by_looking_at_it_alone(
     store: Store, tmp_path: Path, world: Any
 ) -> None:
-    start, given_senders, given_limits, quiet, zones, given_steps = world
+    start, given_senders, given_limits, quiet, zones, shared, given_steps = world
     named = [Sender(f"j{n}", *list(vars(one).values())[1:]) for n, one in enumerate(given_senders)]
     with store.transaction() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
     scene = Scene(store, tmp_path / "state", start, Pressure(tuple(given_limits), quiet))
     try:
-        naive = _play(scene, named, given_limits, quiet, zones, given_steps)
+        scene.delivery.composer = Personally()
+        naive = _play(scene, named, given_limits, quiet, zones, shared, given_steps)
     finally:
         scene.delivery.close()
     assert sorted(_outcomes(scene), key=str) == sorted((one.outcome for one in naive.letters), key=str)
@@ -94,18 +98,25 @@ def test_every_message_fares_as_one_would_decide_by_looking_at_it_alone(
 
 
 def _play(
-    scene: Scene, named: list[Sender], given_limits: Any, quiet: Any, zones: Any, given_steps: Any
+    scene: Scene,
+    named: list[Sender],
+    given_limits: Any,
+    quiet: Any,
+    zones: Any,
+    shared: frozenset[str],
+    given_steps: Any,
 ) -> Naive:
     scene.journeys(**{one.name: _yaml(one) for one in named})
     for n, zone in enumerate(zones):
-        scene.customer(f"c{n}", "email sms push", **({"timezone": zone} if zone else {}))
+        addresses = {name: value for name, value in SHARED.items() if _CHANNEL_OF[name] in shared}
+        scene.customer(f"c{n}", "email sms push", **addresses, **({"timezone": zone} if zone else {}))
     with scene.store.reading() as connection:
         draws = dict(connection.execute(select(customer.c.key, customer.c.draw)).all())
     spread = {
         key: timedelta(seconds=place(draw, "quiet\x1fsalt", SPREAD_SECONDS)) for key, draw in draws.items()
     }
     homes = {f"c{n}": zone for n, zone in enumerate(zones)}
-    naive, orders = Naive(named, given_limits, quiet, homes, spread, ZONE), []
+    naive, orders = Naive(named, given_limits, quiet, homes, spread, ZONE, shared), []
     for n, (minutes, who) in enumerate([*given_steps, (1, None)]):
         scene.now += timedelta(minutes=minutes)
         if who is not None:

@@ -11,7 +11,7 @@ from returned_mails import BACK_TO, complaint, status
 from scene import Scene
 from sqlalchemy import select
 
-from treue.engine.delivery.mailroom import look, looking
+from treue.delivery.mailroom import look, looking
 from treue.errors import MailboxError
 from treue.model.tables import customer, message, suppression
 from treue.render.return_paths import ReturnPaths

@@ -121,10 +121,11 @@ def test_a_step_of_one_stay_starts_once_however_often_it_is_played(scene: Scene)
     assert scene.templates() == ["second"]
 
 
-def test_a_journey_that_starts_itself_without_a_wait_does_not_hold_up_the_pass(scene: Scene) -> None:
+def test_a_journey_that_starts_itself_without_a_wait_is_entered_once(scene: Scene) -> None:
     scene.journeys(first="enter: {event: order.placed, again: always}\nsteps: [{start: first}]\n")
     _ordered(scene, "ada")
-    assert scene.counts("first").entered == 10
+    assert scene.counts("first").entered == 1
+    assert "turned_away" in scene.decisions("ada")
 
 
 def test_a_late_pass_lets_the_other_journey_see_what_happened_since(scene: Scene) -> None:
@@ -151,4 +152,4 @@ def test_what_becomes_of_somebody_does_not_hang_on_who_else_is_there(
         scene.customer(key)
         scene.event(key, "signed.up")
     _ordered(scene, "ada")
-    assert [stay[1] for stay in scene.stays() if stay[0] == "ada"] == ["finished", "finished"]
+    assert [stay[1] for stay in scene.stays() if stay[0] == "ada"] == ["finished", "converted"]

@@ -7,8 +7,10 @@ from functools import partial
 
 import pytest
 from scene import Scene, at
+from sqlalchemy import select
 
-from treue.engine import statements
+from treue.cohorts import scene as scenes
+from treue.model.tables import customer, event
 
 ENTER = "enter: {event: order.placed}\n"
 
@@ -250,12 +252,38 @@ def test_an_existing_customer_is_reached_only_on_that_ground(scene: Scene, basis
 
 
 def test_set_writes_attributes_plain_and_from_a_template(scene: Scene) -> None:
-    from treue.engine.personal import Personal
+    from treue.engine.steps.personal import Personal
 
     scene.engine.personal = Personal({"visits": "number", "country": "text"}, {})
     scene.journeys(hello=f'{ENTER}steps: [{{set: {{vip: true, visits: "{{{{ customer.visits + 1 }}}}"}}}}]\n')
     _ordered(scene, "ada", visits=2, country="DE")
     assert [scene.attribute("ada", name) for name in ("vip", "visits", "country")] == [True, 3, "DE"]
+
+
+def test_what_is_rendered_is_not_written_for_those_who_skip_the_step(scene: Scene) -> None:
+    """Templates were once filled in before anybody was asked the step's `if`."""
+    from treue.engine.steps.personal import Personal
+
+    scene.engine.personal = Personal({"visits": "number"}, {"told": {"why": "text"}})
+    scene.journeys(
+        hello=f"""{ENTER}steps:
+  - {{set: {{visits: "{{{{ customer.visits + 1 }}}}"}}, if: {{attribute: vip, is: true}}}}
+  - {{emit: told, data: {{why: "{{{{ customer.id }}}}"}}, if: {{attribute: vip, is: true}}}}
+"""
+    )
+    scene.customer("ada", visits=1, vip=True)
+    scene.customer("ben", visits=1, vip=False)
+    for key in ("ada", "ben"):
+        scene.event(key, "order.placed")
+    scene.run()
+    assert [scene.attribute(key, "visits") for key in ("ada", "ben")] == [2, 1]
+    with scene.store.reading() as connection:
+        told = (
+            select(customer.c.key)
+            .join(event, event.c.customer_id == customer.c.id)
+            .where(event.c.name == "told")
+        )
+        assert list(connection.scalars(told)) == ["ada"]
 
 
 def test_emit_records_an_event_that_starts_another_journey_in_the_same_pass(scene: Scene) -> None:
@@ -303,7 +331,7 @@ steps:
 def test_two_stays_at_a_step_are_asked_before_either_goes_on_wherever_a_batch_ends(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
-    monkeypatch.setattr("treue.engine.engine.Scene", partial(statements.Scene, batch=batch))
+    monkeypatch.setattr("treue.engine.passes.engine.Scene", partial(scenes.Scene, batch=batch))
     scene.journeys(hello=LAST_CART)
     for key in ("ada", "bob"):
         scene.customer(key)

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 from scene import ZONE, Scene, at
 
-from treue.engine.timekeeping import next_instant
+from treue.engine.passes.next_instants import next_instant
 
 
 def following(scene: Scene) -> datetime | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scene import Scene
 
-from treue.engine.traffic import traffic
+from treue.insight.traffic import traffic
 from treue.store.store import Store
 
 JOURNEY = """

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from scene import Scene, at
 from sqlalchemy import func, select, update
 
-from treue.engine.applying import Files
-from treue.engine.rehearsing import forecast
+from treue.engine.versions.application import Files
+from treue.engine.what_if.forecast import forecast
 from treue.model.tables import enrollment, journey_version, message, trace
 from treue.plan.diff import JourneyChange
 from treue.store import consents, customers, events, journeys
@@ -60,10 +61,10 @@ def _crowd(scene: Scene, number: int, days: int) -> None:
 def _places(scene: Scene) -> dict[tuple[str, str | None], int]:
     """Return how many stand where, by version's hash and its own id of the step."""
     with scene.store.reading() as connection:
-        [state] = journeys.states(connection).values()
+        [state] = journeys.by_name(connection).values()
         steps = journeys.steps(connection, state.journey_id)
         found = Counter[tuple[str, str | None]]()
-        for version_id, number, n in journeys.standing(connection, state.journey_id):
+        for version_id, number, n in journeys.occupancy(connection, state.journey_id):
             ids = {known: id_ for id_, known in steps[version_id].items()}
             found["new" if version_id == state.version_id else "old", ids[number]] += n
     return dict(found)
@@ -119,7 +120,7 @@ def test_ten_thousand_inside_are_where_the_plan_said_and_nobody_is_lost_or_sent_
 
 
 def _applied(scene: Scene, store: object, files: Files) -> None:
-    from treue.engine.applying import apply
+    from treue.engine.versions.application import apply
 
     assert not apply(store, files, scene.now).refused  # type: ignore[arg-type]
 
@@ -215,7 +216,7 @@ def test_in_flight_exit_lets_those_inside_out_and_calls_back_what_is_queued(scen
 
 
 def test_moving_is_noted_and_the_trail_tells_each_part_in_its_versions_words(scene: Scene) -> None:
-    from treue.engine.why import Inquiry
+    from treue.insight.why import CustomerInquiry
 
     scene.journeys(hello=FIRST)
     _crowd(scene, 1, 1)
@@ -224,7 +225,7 @@ def test_moving_is_noted_and_the_trail_tells_each_part_in_its_versions_words(sce
     with scene.store.reading() as connection:
         found = customers.find(connection, "c00000")
         assert found is not None
-        trail = Inquiry(connection, found["id"], "Europe/Berlin", scene.now).trail("hello")
+        trail = CustomerInquiry(connection, found["id"], "Europe/Berlin", scene.now).trail("hello")
     assert [(entry.decision, entry.step) for entry in trail if entry.decision in ("migrated", "queued")] == [
         ("queued", "hello"), ("migrated", "pause"), ("queued", "advice"), ("queued", "last"),
     ]  # fmt: skip
@@ -345,7 +346,7 @@ def test_a_journey_without_a_file_lets_nobody_in_and_those_inside_finish(scene: 
 
 
 def test_a_stopped_journey_stays_stopped_until_it_is_resumed(scene: Scene) -> None:
-    from treue.engine.stopping import stop
+    from treue.engine.versions.stop import stop
 
     scene.journeys(hello=FIRST)
     stop(scene.store, "hello", scene.now)
@@ -387,3 +388,89 @@ def test_a_plan_that_an_earlier_treue_wrote_with_fewer_words_is_still_the_same_v
     assert scene.look(scene.files(hello=FIRST)).nothing
     scene.journeys(hello=FIRST)
     assert [version.hash for version in scene.engine.versions()] == ["written before"]
+
+
+# --- exits that are asked from now on -----------------------------------------------------------------------
+
+
+def _heads(change: JourneyChange) -> list[tuple[bool, int, int, int, str]]:
+    return [(one.is_new, one.inside, one.turned_away, one.among, one.coming) for one in change.exits]
+
+
+STAYING = "steps: [{wait: 9d}, {send: last, on: email}]\n"
+GERMAN = "exit: [{attribute: country, is: DE}]\n"
+OFTEN = "exit: [{event: order.placed, at_least: 2}]\n"
+
+
+def _some(scene: Scene) -> None:
+    """Let in three customers who have ordered once, twice and three times before and with the order that lets them in."""
+    for n, key in enumerate(("ada", "ben", "cem")):
+        scene.customer(key, country="DE" if n else "FR")
+    for n, key in enumerate(("ada", "ben", "cem")):
+        for _ in range(n):
+            scene.event(key, "order.placed")
+    scene.later(hours=1)
+    scene.event("ada", "signed.up")
+    scene.event("ben", "signed.up")
+    scene.event("cem", "signed.up")
+    scene.run()
+    scene.later(hours=1)
+    scene.event("ben", "order.placed")
+    scene.later(hours=1)
+
+
+def test_a_new_exit_tells_who_inside_meets_it_and_who_met_it_when_they_came(scene: Scene) -> None:
+    enter = "enter: {event: signed.up}\n"
+    scene.journeys(welcome=enter + STAYING)
+    _some(scene)
+    change = _changes(scene, scene.files(welcome=enter + OFTEN + STAYING, migrate=True))
+    assert _heads(change) == [(True, 2, 1, 3, "recent")]
+    applied = scene.files(welcome=enter + OFTEN + STAYING, migrate=True)
+    scene.apply(applied)
+    scene.later(days=10)
+    assert sorted(row[:2] for row in scene.stays()) == [
+        ("ada", "finished"), ("ben", "exited"), ("cem", "exited"),
+    ]  # fmt: skip
+
+
+def test_an_exit_that_passes_only_noticed_is_told_when_it_is_asked_with_whom_it_concerns(
+    scene: Scene,
+) -> None:
+    enter = "enter: {event: signed.up}\n"
+    new = scene.files(welcome=enter + GERMAN + STAYING)
+    [plan] = new.plans
+    old = replace(plan, exits=tuple(replace(one, asked=False) for one in plan.exits))
+    scene.apply(Files((old,), {}, new.zone))
+    for key, country in (("ada", "FR"), ("ben", "DE")):
+        scene.customer(key, country=country)
+        scene.event(key, "signed.up")
+    scene.run()
+    change = _changes(scene, new)
+    assert (change.change, change.parts) == ("changed", ())
+    assert _heads(change)[0][0] is False
+    assert _heads(change)[0][2:] == (1, 2, "recent")
+    scene.apply(new)
+    assert scene.look(new).nothing
+
+
+@pytest.mark.parametrize(
+    "enter", ["enter: {segment: germans}\n", 'enter: {schedule: "0 9 * * *", segment: germans}\n']
+)
+def test_of_a_segment_those_are_told_whom_the_door_would_let_in_but_for_the_exit(
+    scene: Scene, enter: str
+) -> None:
+    for n, key in enumerate(("ada", "ben", "cem", "dan")):
+        scene.customer(key, country="DE" if n else "FR")
+    for key in ("ada", "ben", "ben"):
+        scene.event(key, "order.placed")
+    scene.event("cem", "order.placed")
+    scene.later(hours=1)
+    change = _changes(scene, scene.files(welcome=enter + OFTEN + STAYING))
+    assert (change.change, _heads(change)) == ("added", [(True, 0, 1, 3, "segment")])
+
+
+def test_exits_that_were_asked_before_and_bare_events_are_not_told(scene: Scene) -> None:
+    enter = "enter: {event: signed.up}\n"
+    scene.journeys(welcome=enter + GERMAN + STAYING)
+    both = GERMAN.replace("[", "[{event: order.placed}, ")
+    assert _heads(_changes(scene, scene.files(welcome=enter + both + STAYING))) == []

@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 
 import pytest
 from scene import Scene, at
+from sqlalchemy import select
+
+from treue.model.tables import customer, message
 
 MINUTE = timedelta(minutes=1)
 EVER = "valid_for: 90d"
@@ -262,29 +265,30 @@ def test_the_same_cart_ends_the_wait_and_another_does_not(scene: Scene) -> None:
     assert sorted(template for template, _ in sent(scene)) == ["after", "after", "thanks", "voucher"]
 
 
-def test_an_attribute_ends_the_wait_when_a_pass_sees_it(scene: Scene) -> None:
+def test_an_attribute_ends_the_wait_when_it_is_written(scene: Scene) -> None:
     watched(scene, "{attribute: vip, is: true}")
     scene.later(days=1)
     scene.customer("ada", vip=True)
     scene.later(hours=1)
-    assert sent(scene)[0] == ("thanks", at("2026-03-03 11:00"))
+    assert sent(scene)[0] == ("thanks", at("2026-03-03 10:00"))
 
 
-def test_time_going_by_ends_the_wait_when_a_pass_sees_it(scene: Scene) -> None:
+def test_time_going_by_ends_the_wait_at_the_instant_at_which_it_does(scene: Scene) -> None:
     scene.journeys(hello=FOR % ("{sum: order.placed.total, below: 10, within: 1d}", "7d"))
     scene.customer("ada")
     scene.event("ada", "order.placed", total=50)
     scene.event("ada", "signed.up")
+    ordered = scene.now
     scene.later(hours=1)
     scene.later(hours=25)
-    assert sent(scene)[0] == ("thanks", scene.now)
+    assert sent(scene)[0] == ("thanks", ordered + timedelta(days=1))
 
 
-def test_a_late_pass_looks_also_as_of_now(scene: Scene) -> None:
+def test_a_late_pass_ends_a_wait_when_time_did(scene: Scene) -> None:
     watched(scene, "{event: order.placed, first: {before: 1d ago}}")
     happens(scene, "2026-03-02 12:00")
     scene.later(days=2)
-    assert sent(scene)[0] == ("thanks", at("2026-03-04 12:00"))
+    assert sent(scene)[0] == ("thanks", at("2026-03-03 12:00") + timedelta(microseconds=1))
 
 
 def test_what_holds_already_needs_no_wait(scene: Scene) -> None:
@@ -301,7 +305,7 @@ def test_either_of_two_things_ends_the_wait(scene: Scene) -> None:
     scene.later(days=1)
     scene.event("ada", "order.placed", when=at("2026-03-03 09:30"))
     scene.run()
-    assert sent(scene)[0] == ("thanks", at("2026-03-03 09:30"))
+    assert sent(scene)[0] == ("thanks", at("2026-03-03 10:00"))  # when it was heard of
 
 
 def test_an_exit_ends_the_stay_of_those_who_wait(scene: Scene) -> None:
@@ -369,3 +373,30 @@ def test_a_late_pass_takes_the_branch_one_in_time_would_have_taken(scene: Scene,
         "bob": "voucher",
         "cem": "voucher",
     }
+
+
+@pytest.mark.parametrize(
+    ("until", "waiting"),
+    [
+        ("{attribute: trial_ends, before: 99y}", {"last"}),
+        ("{attribute: trial_ends, after: 90y}", {"last"}),
+        ("{attribute: trial_ends, after: 36000d}", {"last"}),
+        ("{attribute: trial_ends, after: 800000h}", {"last"}),
+    ],
+)
+def test_a_date_at_an_end_of_the_calendar_keeps_nobody_else_waiting(
+    scene: Scene, until: str, waiting: set[str]
+) -> None:
+    scene.journeys(
+        hello=f"enter: {{event: signed.up}}\nsteps: [{{wait: {{until: {until}}}}}, {{send: hello, on: email}}]\n"
+    )
+    ends = {"first": "0001-01-01", "last": "9999-12-31", "ada": "1900-01-01", "ben": None}
+    for key, day in ends.items():
+        scene.customer(key, **({"trial_ends": day} if day else {}))
+        scene.event(key, "signed.up")
+    scene.later(hours=1)
+    with scene.store.reading() as connection:
+        gone = set(
+            connection.scalars(select(customer.c.key).join(message, message.c.customer_id == customer.c.id))
+        )
+    assert gone == set(ends) - waiting

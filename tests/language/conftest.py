@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from treue.language.problems import framed
+from treue.vocabulary.workspace import load
 from treue.workspace.channels import channel_problems
-from treue.workspace.loading import Workspace, load
+from treue.workspace.workspace import Workspace
 
 HERE = Path(__file__).parent
 ADAPTERS = ["file", "inbox", "smtp", "twilio"]

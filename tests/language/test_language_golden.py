@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from treue.language.problems import CODES
-from treue.workspace.loading import load
+from treue.vocabulary.workspace import load
 
 ELSEWHERE = {"T106", "T321"}
 """Files that cannot be read are no text, packages that are missing no file: tests/workspace has them."""

@@ -9,16 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from treue.language.conditions import CONDITIONS, OPERATORS
+from treue.language.conditions import OPERATORS
 from treue.language.grammar import Context, Schema
-from treue.language.journey import ENTER, JOURNEY, STEPS
+from treue.language.journey import JOURNEY
 from treue.language.problems import MOST_IN_A_FILE, Place, Problem, Problems, framed, nearest
 from treue.language.settings import SEGMENT, SETTINGS, declared_schema
 from treue.language.source import MAX_BYTES, read
+from treue.language.triggers import enter_shape
 from treue.model.states import BUILT_IN_EVENTS
-from treue.segments.tree import HasConsent
+from treue.vocabulary.conditions.consent.word import HasConsent
+from treue.vocabulary.registry import WORDS as INSTALLED
 
 SHAPES = (JOURNEY, SEGMENT, SETTINGS)
+CONDITIONS = INSTALLED.conditions
 SCHEMA = Schema(
     {"country": "text", "points": "number", "birthday": "date", "vip": "bool", "tags": "list"},
     {**BUILT_IN_EVENTS, "order.placed": {"total": "number", "items": "list"}},
@@ -36,7 +39,9 @@ def everything_said(text: str) -> list[Problem]:
     root = read("x.yaml", text, problems)
     if root is not None:
         for shape in SHAPES:
-            shape.parse(root, Context(problems, SCHEMA, lambda name, place: HasConsent("email")))
+            shape.parse(
+                root, Context(problems, SCHEMA, lambda name, place: HasConsent("email"), words=INSTALLED)
+            )
         declared_schema(root)
     assert all(framed(problem, text) for problem in problems.all()[:20])
     return problems.all()
@@ -161,7 +166,7 @@ def test_a_file_with_thousands_of_mistakes_lists_a_hundred_and_says_there_are_mo
     problems = Problems()
     root = read("x.yaml", HEAVY["10,000 unknown keys"], problems)
     assert root is not None
-    JOURNEY.parse(root, Context(problems))
+    JOURNEY.parse(root, Context(problems, words=INSTALLED))
     assert len(problems) == MOST_IN_A_FILE + 1
     assert problems.all()[-1].message == "There is more wrong in this file; put the rest right first."
 
@@ -185,8 +190,21 @@ def test_no_cron_expression_makes_parsing_raise(text: str) -> None:
 
 
 WORDS = sorted(
-    {key.name for shape in (*SHAPES, ENTER) for key in shape.keys}
-    | {*CONDITIONS, *OPERATORS, *STEPS, "if", "else", "id", "on", "data", "was", "weight", "adapter", "rate"}
+    {key.name for shape in (*SHAPES, enter_shape(INSTALLED.triggers)) for key in shape.keys}
+    | {
+        *CONDITIONS,
+        *OPERATORS,
+        *INSTALLED.steps,
+        "if",
+        "else",
+        "id",
+        "on",
+        "data",
+        "was",
+        "weight",
+        "adapter",
+        "rate",
+    }
     | {
         "country",
         "points",
@@ -233,7 +251,9 @@ documents = st.dictionaries(
     st.sampled_from([key.name for shape in SHAPES for key in shape.keys]), trees, max_size=8
 )
 steps = st.lists(
-    st.dictionaries(st.sampled_from([*STEPS, "if", "id", "on", "data"]), trees, min_size=1, max_size=4)
+    st.dictionaries(
+        st.sampled_from([*INSTALLED.steps, "if", "id", "on", "data"]), trees, min_size=1, max_size=4
+    )
 )
 conditions = st.dictionaries(
     st.sampled_from([*CONDITIONS, *OPERATORS, "was", "within", "where"]), trees, max_size=4

@@ -13,14 +13,15 @@ import pytest
 from treue.clock import Duration
 from treue.language.conditions import CONDITION
 from treue.language.grammar import INVALID, Context, Schema
-from treue.language.journey import STEP
 from treue.language.pressure import Limit
 from treue.language.problems import Place, Problem, Problems
 from treue.language.source import read
+from treue.language.step_rows import STEP
 from treue.language.triggers import ENTER
 from treue.model.states import BUILT_IN_EVENTS
-from treue.segments.tree import HasConsent
-from treue.workspace.loading import load
+from treue.vocabulary.conditions.consent.word import HasConsent
+from treue.vocabulary.registry import WORDS
+from treue.vocabulary.workspace import load
 
 HERE = Path(__file__).parent / "page"
 PAGE = Path(__file__).parents[3] / "shared" / "spec" / "language.md"
@@ -99,7 +100,8 @@ def parse(kind: object, text: str) -> tuple[object, list[Problem]]:
     node = root.get("x")
     assert node is not None
     found = kind.parse(
-        node, Context(problems, SCHEMA, lambda name, place: HasConsent("email"), "cart.abandoned")
+        node,
+        Context(problems, SCHEMA, lambda name, place: HasConsent("email"), ("cart.abandoned",), words=WORDS),
     )  # type: ignore[attr-defined]
     return found, problems.all()
 
@@ -134,7 +136,13 @@ def test_the_journey_is_read_as_written(shop: Path) -> None:
         50,
     )
     assert [exit_.name for exit_ in journey.exits] == ["consent.withdrawn", "segment staff"]
-    assert [type(step).__name__ for step in journey.steps] == ["Send", "Wait", "Choose", "WaitFor", "Send"]
+    assert [type(step).__name__ for step in journey.steps] == [
+        "Send",
+        "Wait",
+        "ChooseStep",
+        "WaitForStep",
+        "Send",
+    ]
 
 
 def test_the_test_loads(shop: Path) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from treue.language.journey import Emit, Send, Set
 from treue.language.problems import Place, Problem, Problems, did_you_mean, framed, nearest
 from treue.language.source import Items, Mapping, Scalar, read
+from treue.vocabulary.steps.emit.word import Emit
+from treue.vocabulary.steps.send.word import Send
+from treue.vocabulary.steps.set.word import Set
 
 
 def value(text: str) -> Any:
@@ -105,14 +107,14 @@ def test_what_a_journey_says_reaches_the_plan_as_it_was_written(
     assert isinstance(send, Send)
     assert isinstance(set_, Set)
     assert journey.description == "no"
-    assert journey.enter.where[0].ops[0].values == ("010",)
+    assert journey.enter.trigger.where[0].ops[0].values == ("010",)
     assert journey.enter.when.ops[0].values == ("NO", "on", "off", "yes")  # type: ignore[union-attr]
     assert dict(send.data)["time"] == "22:30"
     assert dict(set_.values) == {"country": "NO", "first_name": "1.10"}
 
 
 def test_values_of_an_event_or_attribute_have_its_declared_type(base: Path) -> None:
-    from treue.workspace.loading import load
+    from treue.vocabulary.workspace import load
 
     *_, set_, emit = load(base).journeys["everything"].steps
     assert isinstance(set_, Set)

@@ -9,22 +9,29 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from treue.language.conditions import CONDITIONS
 from treue.language.grammar import Later, Shape
-from treue.language.journey import ARM, ELSE, ENTER, GOAL, IF, JOURNEY, STEPS
+from treue.language.journey import GOAL, JOURNEY
 from treue.language.pressure import LIMIT
 from treue.language.problems import Problems
-from treue.language.scenario import SCENARIO_SHAPES
+from treue.language.scenario import ACTS, EXPECTATIONS, scenario_shapes
 from treue.language.schema import json_schema
 from treue.language.settings import SEGMENT, SENDER, SETTINGS, SOURCE
 from treue.language.source import Items, Mapping, Node, read_any
+from treue.language.triggers import enter_shape
+from treue.vocabulary.registry import WORDS
 from treue.workspace.files import reference_workspace
 
-SCHEMA = json_schema()
+CONDITIONS = WORDS.conditions
+SCHEMA = json_schema(WORDS)
 VALIDATOR = Draft202012Validator(SCHEMA)
 SHAPES = [
-    *(kind for kind in (*STEPS.values(), *CONDITIONS.values(), *SCENARIO_SHAPES) if isinstance(kind, Shape)),
-    *(ARM, ELSE, ENTER, GOAL, IF, JOURNEY, LIMIT, SEGMENT, SENDER, SETTINGS, SOURCE),
+    *(
+        kind
+        for kind in (*WORDS.steps.values(), *CONDITIONS.values(), *scenario_shapes(ACTS, EXPECTATIONS))
+        if isinstance(kind, Shape)
+    ),
+    *WORDS.parts["step"],
+    *(enter_shape(WORDS.triggers), GOAL, JOURNEY, LIMIT, SEGMENT, SENDER, SETTINGS, SOURCE),
 ]
 UNSEEN = {"typo-where-operators"}
 """What an editor cannot know: the properties of an event are not in the schema."""

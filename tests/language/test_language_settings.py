@@ -11,6 +11,7 @@ from treue.language.pressure import Limit
 from treue.language.problems import Problems
 from treue.language.settings import SETTINGS, Env, declared_schema, has_password, only_variables
 from treue.language.source import Mapping, read
+from treue.vocabulary.registry import WORDS
 
 HEAD = """\
 workspace: shop
@@ -27,12 +28,12 @@ def root(text: str) -> Mapping:
 
 def codes(text: str) -> list[str]:
     problems = Problems()
-    SETTINGS.parse(root(text), Context(problems))
+    SETTINGS.parse(root(text), Context(problems, words=WORDS))
     return [problem.code for problem in problems.all()]
 
 
 def test_what_is_left_out_has_a_default() -> None:
-    settings = SETTINGS.parse(root(HEAD), Context(Problems()))
+    settings = SETTINGS.parse(root(HEAD), Context(Problems(), words=WORDS))
     assert settings is not INVALID
     assert (settings.locale, str(settings.database)) == ("en", "${TREUE_DATABASE:-sqlite:///treue.db}")
     assert settings.schema.attributes["email"] == "text"
@@ -176,7 +177,8 @@ def test_limits_and_quiet_hours_are_read_as_written() -> None:
     channels = "channels: {email: {adapter: smtp}, sms: {adapter: inbox}}\n"
     limits = "limits: [{at_most: 3, per: 7d}, {at_most: 1, per: 1d 12h, channel: sms, when_over: drop}]\n"
     settings = SETTINGS.parse(
-        root(f'{HEAD}{channels}{limits}quiet_hours: {{sms: "20:00-08:15"}}\n'), Context(Problems())
+        root(f'{HEAD}{channels}{limits}quiet_hours: {{sms: "20:00-08:15"}}\n'),
+        Context(Problems(), words=WORDS),
     )
     assert settings.limits == (
         Limit(3, Duration(days=7), None, None, "postpone"),
@@ -188,5 +190,7 @@ def test_limits_and_quiet_hours_are_read_as_written() -> None:
 
 
 def test_one_limit_need_not_be_a_list() -> None:
-    settings = SETTINGS.parse(root(f"{HEAD}limits: {{at_most: 3, per: 7d}}\n"), Context(Problems()))
+    settings = SETTINGS.parse(
+        root(f"{HEAD}limits: {{at_most: 3, per: 7d}}\n"), Context(Problems(), words=WORDS)
+    )
     assert settings.limits == (Limit(3, Duration(days=7)),)

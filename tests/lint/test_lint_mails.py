@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 
 from treue.language.problems import Problem
-from treue.lint import RULES, Files, findings
+from treue.lint import RULES, LintInput, findings
+from treue.lint.client_support import NotShown
 from treue.lint.clients import __main__ as making
 from treue.lint.clients import features
+from treue.lint.mail_files import read_mail_file
 from treue.lint.rule import Rule
-from treue.lint.showing import NotShown
-from treue.lint.sources import read_source
 from treue.render.enclosures import pictures
 from treue.render.markup import without_comments
 from treue.render.workspace_check import workspace_renderer
+from treue.vocabulary.workspace import load
 from treue.workspace.files import reference_workspace
-from treue.workspace.loading import load
 
 JOURNEY = """\
 description: An example.
@@ -52,7 +52,7 @@ def found(root: Path, source: str, name: str = "email.mjml") -> list[Problem]:
     assert [one for one in workspace.problems if not one.is_warning] == []
     renderer = workspace_renderer(workspace)
     assert renderer.problems("mail") == ()
-    return [one for one in findings(Files(workspace, renderer), None) if one.code.startswith("T6")]
+    return [one for one in findings(LintInput(workspace, renderer), None) if one.code.startswith("T6")]
 
 
 def places(problems: list[Problem]) -> list[tuple[str, int, int, int]]:
@@ -76,7 +76,7 @@ def test_a_rule_finds_its_own_example_and_not_the_one_it_calls_right(rule: Rule,
 
 def test_the_reference_workspace_s_mails_are_clean() -> None:
     workspace = load(reference_workspace())
-    said = findings(Files(workspace, workspace_renderer(workspace)), None)
+    said = findings(LintInput(workspace, workspace_renderer(workspace)), None)
     assert [one for one in said if one.code.startswith("T6")] == []
 
 
@@ -189,7 +189,7 @@ def test_sources_that_never_close_anything_come_to_an_end(tmp_path: Path, piece:
     """A search that began anew at each of them would take hours here."""
     path = tmp_path / "email.html"
     path.write_text(piece * (250_000 // len(piece)), encoding="utf-8")
-    source = read_source(path, "email.html")
+    source = read_mail_file(path, "email.html")
     assert source is not None
     assert source.css.strip() == ""
     assert all(one.words.strip() == "" for one in source.links())

@@ -11,16 +11,17 @@ import pytest
 import yaml
 
 from treue.language.problems import LINT, Problem
-from treue.lint import RULES, Files, findings
+from treue.lint import RULES, LintInput, findings
 from treue.lint.__main__ import page
+from treue.lint.audiences import SellsTooEarly
 from treue.lint.data import Data
 from treue.lint.rule import Rule
 from treue.render.workspace_check import template_problems, workspace_renderer
 from treue.store import customers, events
 from treue.store.inputs import CustomerInput, EventInput
 from treue.store.store import Store
+from treue.vocabulary.workspace import load
 from treue.workspace.files import reference_workspace
-from treue.workspace.loading import load
 
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
 REST = {
@@ -56,7 +57,7 @@ def found(root: Path, data: Data | None = None) -> list[Problem]:
     workspace = load(root)
     assert [problem for problem in workspace.problems if not problem.is_warning] == []
     templates = template_problems(workspace)
-    files = Files(workspace, workspace_renderer(workspace), templates)
+    files = LintInput(workspace, workspace_renderer(workspace), templates)
     return list(findings(files, data))
 
 
@@ -193,3 +194,128 @@ def test_a_value_that_customers_lack_is_said_with_numbers(root: Path, store: Sto
         (problem,) = found(root, Data(connection, NOW, "Europe/Berlin"))
     assert (problem.code, problem.place.file) == ("T508", "templates/welcome/email.mjml")
     assert problem.message.startswith("4 of 10 customers have no first_name")
+
+
+@pytest.mark.parametrize(
+    ("enter", "exit_", "said"),
+    [
+        ("{event: order.placed}", "{event: order.placed, within: 30d}", True),
+        ("{event: order.placed}", "{any: [{consent: email}, {event: order.placed, at_least: 1}]}", True),
+        ("{event: order.placed}", "{all: [{consent: email}, {event: order.placed, at_least: 1}]}", False),
+        ("{event: order.placed}", "{event: order.placed}", False),
+        ("{event: order.placed}", "{event: order.placed, at_least: 2}", False),
+        ("{event: order.placed}", "{event: order.placed, exactly: 1}", False),
+        ("{event: order.placed}", "{event: order.placed, at_least: 1, where: {currency: EUR}}", False),
+        ("{event: cart.abandoned}", "{event: order.placed, at_least: 1}", False),
+        ("{event: cart.abandoned}", "{event: cart.abandoned, at_least: 1, same: cart_id}", False),
+        ("{segment: regulars}", "{segment: regulars}", True),
+        ("{segment: regulars}", "{not: {segment: regulars}}", False),
+        ("{event: order.placed, if: {consent: email}}", "{consent: email}", True),
+    ],
+)
+def test_an_exit_that_whoever_enters_meets_already_is_told_at_the_exit(
+    root: Path, enter: str, exit_: str, said: bool
+) -> None:
+    journey(root, f"enter: {enter}\nexit:\n  - event: consent.withdrawn\n  - {exit_}")
+    lines = [problem.place.line for problem in found(root) if problem.code == "T511"]
+    assert lines == ([4] if said else [])
+
+
+def test_a_journey_that_is_for_the_first_sale_is_not_asked_about_it(root: Path) -> None:
+    journey(root, SellsTooEarly.wrong)
+    assert "T506" in codes(root)
+    journey(root, f"{SellsTooEarly.wrong}\nfirst_sale: true")
+    assert "T506" not in codes(root)
+
+
+def test_names_in_the_values_of_steps_are_held_against_the_schema(root: Path) -> None:
+    steps = "[{set: {city: '{{ customer.frist_name }}'}}, {emit: order.placed, data: {order_id: '{{ first_name }} *|FNAME|*'}}, {set: {city: '{{ customer.city'}}, {emit: order.placed, data: {order_id: '{{ event.id }} {{ now.year }}'}}]"
+    journey(root, f"steps: {steps}")
+    said = [(one.place.file, one.code, one.message, one.suggestion) for one in template_problems(load(root))]
+    assert said == [
+        ("journeys/example.yaml", "T403", "'customer' has no 'frist_name'.", "Did you mean first_name?"),
+        ("journeys/example.yaml", "T401", "*|FNAME|* is a merge tag of another tool; here it would be sent as it stands.",
+         "Write {{ customer.first_name }}; as a text of its own it is {{ '*|FNAME|*' }}."),
+        ("journeys/example.yaml", "T401", "{{ is never closed.", "Write }} where it ends."),
+    ]  # fmt: skip
+
+
+def test_what_is_stored_otherwise_than_declared_is_said_with_numbers(root: Path, store: Store) -> None:
+    settings = (root / "treue.yaml").read_text(encoding="utf-8")
+    (root / "treue.yaml").write_text(
+        settings.replace("customer:\n", "customer:\n  points: number\n  until: date\n  size_worn: text\n  first_seen: {type: date, required: true}\n"),
+        encoding="utf-8",
+    )  # fmt: skip
+    kept = [
+        {"points": "12", "until": "soon", "size_worn": 3},
+        {"points": True},
+        {"points": "7", "until": "2026-02-03"},
+    ]
+    with store.transaction() as connection:
+        for n, attributes in enumerate([*kept, {"points": 12, "size_worn": "L"}, {"points": None}]):
+            customers.upsert(connection, [CustomerInput(f"c{n}", attributes=attributes)], NOW)
+    journey(root, "description: x")
+    with store.reading() as connection:
+        problems = [one for one in found(root, Data(connection, NOW, "Europe/Berlin")) if one.code == "T512"]
+    line = settings[: settings.index("customer:\n")].count("\n") + 2
+    assert [(one.place.line, one.message) for one in problems] == [
+        (line, "`points` is declared as a number, and 3 of 5 customers have something else there (yes or no for 1, a text for 2): for them it counts as missing."),
+        (line + 1, "`until` is declared as a date, and 1 of 5 customers have something else there (a text that is no date for 1): for them it counts as missing."),
+        (line + 2, "`size_worn` is declared as a text, and 1 of 5 customers have something else there (a number for 1): for them it counts as missing."),
+        (line + 3, "`first_seen` is `required`, and 5 of 5 customers have none: for them a message that prints it fails."),
+    ]  # fmt: skip
+    assert all(one.place.file == "treue.yaml" and one.suggestion for one in problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "heads"),
+    [
+        ("steps: [{wait: {until: {attribute: birthday, before: 3d}}}]", True),
+        ("steps: [{choose: [{if: {attribute: country, is: DE}, steps: [{wait: {until: {attribute: birthday}}}]}]}]", True),
+        ("enter: {event: customer.created, if: {attribute: birthday, not: 2000-01-01}}\nsteps: [{wait: {until: {attribute: birthday}}}]", True),
+        ("enter: {event: customer.created, if: {attribute: birthday, exists: false}}\nsteps: [{wait: {until: {attribute: birthday}}}]", True),
+        ("enter: {event: customer.created, if: {attribute: birthday, exists: true}}\nsteps: [{wait: {until: {attribute: birthday}}}]", False),
+        ("steps: [{choose: [{if: {attribute: birthday, exists: true}, steps: [{wait: {until: {attribute: birthday}}}]}]}]", False),
+        ("steps: [{wait: {until: {attribute: birthday}}, if: [{attribute: birthday, after: 1d ago}]}]", False),
+        ("enter: {date: birthday, before: 9d}\nsteps: [{wait: {until: {attribute: birthday}}}]", False),
+        ("steps: [{wait: {until: {attribute: created_at, after: 3d}}}]", False),
+    ],
+)  # fmt: skip
+def test_a_wait_for_a_date_that_customers_lack_is_said_with_heads(
+    root: Path, store: Store, text: str, heads: bool
+) -> None:
+    with store.transaction() as connection:
+        for n in range(4):
+            given = {"birthday": "1990-05-17"} if n else {}
+            customers.upsert(connection, [CustomerInput(f"c{n}", attributes={"country": "DE", **given})], NOW)
+    journey(root, text)
+    with store.reading() as connection:
+        problems = [one for one in found(root, Data(connection, NOW, "Europe/Berlin")) if one.code == "T514"]
+    said = "1 of 4 customers have no birthday: they do not wait here, and what follows comes at once."
+    assert [one.message for one in problems] == [said] * heads
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("steps: [{send: onboarding-wishlist, on: push, valid_for: 2h}]", ["22:00 and 05:00"]),
+        ("steps: [{wait: 1d}, {send: onboarding-wishlist, on: [email, push], valid_for: 90min}]", ["22:00 and 05:30"]),
+        ("steps: [{send: onboarding-wishlist, on: push}]", []),
+        ("steps: [{send: onboarding-wishlist, on: email, valid_for: 2h}]", []),
+        ("steps: [{wait: {until: '09:00'}}, {send: onboarding-wishlist, on: push, valid_for: 2h}]", []),
+        ("steps: [{wait: {until: '23:00'}}, {send: onboarding-wishlist, on: push, valid_for: 2h}]", ["22:00 and 05:00"]),
+        ("enter: {date: birthday}\nsteps: [{send: onboarding-wishlist, on: push, valid_for: 2h}]", []),
+        ("category: transactional\nsteps: [{send: onboarding-wishlist, on: push, valid_for: 2h}]", []),
+    ],
+)  # fmt: skip
+def test_a_message_that_is_stale_before_it_may_go_is_said_with_the_numbers(
+    root: Path, text: str, said: list[str]
+) -> None:
+    journey(root, text, leave_out=["basis"] if "transactional" in text else [])
+    problems = [one for one in found(root) if one.code == "T513"]
+    assert [hours in one.message for one, hours in zip(problems, said, strict=True)] == [True] * len(said)
+    assert all("push is quiet 22:00-07:00, for 9 hours" in one.message for one in problems)
+    assert all(
+        one.suggestion == "Write `valid_for: 11h`, or wait until a time of the day before it."
+        for one in problems
+    )

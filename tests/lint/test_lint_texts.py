@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from treue.language.problems import Problem
-from treue.lint import Files, findings
-from treue.lint.texting import SaysNowhereHowToStop, names_a_stop_word
+from treue.lint import LintInput, findings
+from treue.lint.sms import SaysNowhereHowToStop, names_a_stop_word
 from treue.render.workspace_check import workspace_renderer
+from treue.vocabulary.workspace import load
 from treue.workspace.files import reference_workspace
-from treue.workspace.loading import load
 
 JOURNEY = """\
 description: An example.
@@ -46,7 +46,7 @@ def found(root: Path, **texts: str) -> list[Problem]:
         (root / "templates" / "text" / name).write_text(text, encoding="utf-8")
     workspace = load(root)
     assert [one for one in workspace.problems if not one.is_warning] == []
-    said = findings(Files(workspace, workspace_renderer(workspace)), None)
+    said = findings(LintInput(workspace, workspace_renderer(workspace)), None)
     return [one for one in said if one.code == "T615"]
 
 
@@ -106,6 +106,6 @@ def test_the_same_letters_in_a_sentence_are_not(text: str) -> None:
 
 def test_the_reference_workspace_says_it_everywhere() -> None:
     workspace = load(reference_workspace())
-    files = Files(workspace, workspace_renderer(workspace))
+    files = LintInput(workspace, workspace_renderer(workspace))
     assert len(files.texts) >= 4
     assert [one for one in findings(files, None) if one.code == "T615"] == []

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from installing import install
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = """\
@@ -21,26 +22,7 @@ channels: {sms: {adapter: pigeon, token: "${PIGEON_TOKEN:-}"}}
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the example installed into it, built from a copy so that nothing is left in this checkout."""
-    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("target")
-    shutil.copytree(ROOT / "examples" / "custom_channel", source / "custom_channel")
-    command = [
-        sys.executable,
-        "-m",
-        "uv",
-        "pip",
-        "install",
-        "--quiet",
-        "--python",
-        sys.executable,
-        "--no-deps",
-    ]
-    done = subprocess.run(
-        [*command, "--target", str(target), str(source / "custom_channel")],
-        check=False, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return target
+    return install("custom_channel", tmp_path_factory)
 
 
 def run(*arguments: str, path: Path | None, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from writing import SCHEMA, Make
 
-from treue.render.names import Schema
+from treue.render.names import NameSchema
 from treue.render.renderer import Renderer
 
 
@@ -15,7 +15,7 @@ from treue.render.renderer import Renderer
 def make(tmp_path: Path) -> Make:
     """Write templates given as path -> source and return a renderer for them."""
 
-    def write(files: dict[str, str], *, locale: str = "en", schema: Schema | None = SCHEMA) -> Renderer:
+    def write(files: dict[str, str], *, locale: str = "en", schema: NameSchema | None = SCHEMA) -> Renderer:
         for name, source in files.items():
             path = tmp_path / name
             path.parent.mkdir(parents=True, exist_ok=True)

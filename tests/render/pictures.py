@@ -19,12 +19,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from treue.engine.previewing import Person, preview, sample, sender_of
+from treue.delivery.writing.preview import Person, preview, sample, sender_of
 from treue.render.on_screen import Scheme, in_scheme, self_contained
 from treue.render.problem import RenderFailure
 from treue.render.workspace_check import workspace_renderer
+from treue.vocabulary.workspace import load
 from treue.workspace.files import reference_workspace
-from treue.workspace.loading import Workspace, load
+from treue.workspace.workspace import Workspace
 
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
 WIDTHS = (360, 800)

@@ -8,8 +8,8 @@ import pytest
 from pictures import SCHEMES, Mail, browser, mails, measure
 
 from treue.render.on_screen import Scheme, in_scheme
+from treue.vocabulary.workspace import load
 from treue.workspace.files import reference_workspace
-from treue.workspace.loading import load
 
 needs_browser = pytest.mark.skipif(
     browser() is None, reason="no Chromium on the PATH: apt-get install chromium"

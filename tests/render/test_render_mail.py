@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from treue.render import headers
-from treue.render.mail import Letter, Sender, compose, parts
+from treue.render.mail import MailContent, Sender, compose, parts
 from treue.render.problem import Fault, RenderFailure
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
@@ -33,7 +33,7 @@ EXPECTED = [
 EXPLOIT = "=?utf-8?b?" + base64.b64encode(b"Hallo\r\nBcc: victim@x.de\r\n\r\nbody").decode() + "?="
 
 
-def letter(**more: str) -> Letter:
+def letter(**more: str) -> MailContent:
     base = {
         "key": "k1",
         "to_address": "ada@example.com",
@@ -42,10 +42,10 @@ def letter(**more: str) -> Letter:
         "html": "<p>Text</p>",
         "unsubscribe": URL,
     }
-    return Letter(**(base | more))  # type: ignore[arg-type]
+    return MailContent(**(base | more))  # type: ignore[arg-type]
 
 
-def written(sender: Sender, one: Letter) -> bytes:
+def written(sender: Sender, one: MailContent) -> bytes:
     result = compose(sender, one, NOW)
     assert isinstance(result, bytes), result
     return result

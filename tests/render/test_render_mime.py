@@ -13,7 +13,7 @@ from typing import cast
 import pytest
 
 from treue.channel import Attachment
-from treue.render.mail import Letter, Sender, compose
+from treue.render.mail import MailContent, Sender, compose
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 SENDER = Sender("Klangladen", "hallo@klangladen.example.com", "klangladen")
@@ -23,7 +23,7 @@ UMLAUTS = "Grüße aus Köln für 20 €"
 
 
 def raw(text: str = "Text", html: str = "", *files: Attachment, eight_bit: bool = True) -> bytes:
-    letter = Letter("k1", "ada@example.com", "Hallo", text, html, attachments=files)
+    letter = MailContent("k1", "ada@example.com", "Hallo", text, html, attachments=files)
     written = compose(SENDER, letter, NOW, eight_bit=eight_bit)
     assert isinstance(written, bytes), written
     assert max(map(len, written.split(b"\r\n"))) <= 998

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from writing import Make, context, failed, rendered
 
-from treue.render import mjml_file
+from treue.render import confinement
 from treue.render.renderer import Renderer
 
 LAYOUT = """---
@@ -395,12 +396,50 @@ def test_unused_folders_and_misnamed_files_are_told_apart(make: Make) -> None:
     assert failed(renderer.render("email", "x", context())).code == "no-variant"
 
 
+CATEGORIES = {
+    "_layout/email.mjml": LAYOUT,
+    "_layout/email.de.mjml": LAYOUT.replace("relational", "transactional"),
+    "_layout/bare.html": "<html><body>{{ content }}</body></html>",
+    "layout/email.mjml": "<mj-section/>",
+    "german/email.de.mjml": "<mj-section/>",
+    "whole/email.html": "<html><body>category</body></html>",
+    "bare/email.html": "---\nlayout: bare\n---\n<p>category</p>",
+    "lost/email.html": "---\nlayout: gone\n---\n<p>category</p>",
+    "inherits/email.mjml": "---\ncategory: promotional\n---\n<mj-section/>",
+    "inherits/email.de.mjml": "<mj-section/>",
+    "text/email.txt": "---\ncategory: promotional\n---\nx",
+    "text/email.de.mjml": "---\ncategory: transactional\n---\n<mj-section/>",
+    "own-text/email.mjml": "---\ncategory: promotional\n---\n<mj-section/>",
+    "own-text/email.txt": "---\ncategory: transactional\n---\nx",
+    "channels/email.txt": "---\nsubject: category\n---\nx",
+    "channels/sms.txt": "---\ncategory: transactional\n---\nx",
+    "channels/push.de.txt": "---\ncategory: promotional\n---\nx",
+    "broken/email.mjml": "---\ncategory: promotional\nsubjekt: x\n---\n<mj-colum>",
+    "wrong/sms.html": "---\ncategory: promotional\n---\n<p>x</p>",
+    "misspelt/sms.txt": "---\ncategory: promotonal\n---\nx",
+}
+
+
+@pytest.mark.parametrize("name", sorted({path.split("/")[0] for path in CATEGORIES} - {"_layout"}))
+def test_a_category_is_the_same_before_a_template_is_compiled(
+    make: Make, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    renderer = make(CATEGORIES, locale="de")
+    with monkeypatch.context() as patch:
+        patch.setattr(confinement, "compile_markup", lambda *_: pytest.fail("nothing is compiled for it"))
+        before = [renderer.category(name, channel) for channel in ("email", "sms", "push")]
+    renderer.problems(name)
+    assert before == [renderer.category(name, channel) for channel in ("email", "sms", "push")]
+
+
 def test_a_changed_file_is_compiled_anew_and_an_unchanged_one_is_not(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     renderer = make({"_layout/email.mjml": LAYOUT, "x/email.mjml": BODY, "y/sms.txt": "one"})
     calls: list[str] = []
-    monkeypatch.setattr(mjml_file, "compile_mjml", lambda source: calls.append(source) or "<html></html>")
+    monkeypatch.setattr(
+        confinement, "compile_markup", lambda source, form: calls.append(source) or "<html></html>"
+    )
     first = renderer.version("x"), renderer.version("y")
     for _ in range(50):
         renderer.render("email", "x", context())
@@ -440,3 +479,110 @@ def test_an_include_of_a_local_file_reads_nothing(make: Make, tmp_path: Path) ->
     )
     assert renderer.problems("x")
     assert failed(renderer.render("email", "x", context())).code == "broken-template"
+
+
+@pytest.mark.parametrize(
+    ("markup", "where", "column"),
+    [
+        ("<p {{ customer.first_name }}>x</p>", "among the attributes", 4),
+        ("<p/{{ customer.first_name }}>x</p>", "among the attributes", 4),
+        ("<p{{ customer.first_name }}>x</p>", "among the attributes", 3),
+        ("<{{ customer.first_name }}>x", "among the attributes", 2),
+        ("</{{ customer.first_name }}>x", "among the attributes", 3),
+        ("<p title=it's {{ customer.first_name }}>x</p>", "among the attributes", 15),
+        ("<p title=\"a\"{{ customer.first_name }}>x</p>", "among the attributes", 13),
+        ("<p style={{ customer.first_name }}>x</p>", "in a style", 10),
+        ("<p style = a{{ customer.first_name }}>x</p>", "in a style", 13),
+        ('<p style="color: {{ customer.first_name }}">x</p>', "in a style", 18),
+        ("<p STYLE='color: {{ customer.first_name }}'>x</p>", "in a style", 18),
+        ("<style>p { color: {{ customer.first_name }} }</style>", "in <style>", 19),
+        ('<img alt="" srcset="{{ customer.first_name }} 2x">', "in srcset", 21),
+        ('<p onclick="x({{ customer.first_name }})">x</p>', "in onclick", 15),
+        ('<svg><a href="{{ customer.first_name }}"><text>x</text></a></svg>', "in <svg>", 15),
+        ("<svg><g><svg/></g><text>{{ customer.first_name }}</text></svg>", "in <svg>", 25),
+        ('<object data="{{ customer.first_name }}"></object>', "in <object>", 15),
+        ('<meta http-equiv="x" content="{{ customer.first_name }}">', "in <meta>", 31),
+        ('<!--[if mso]><p style="color: {{ customer.first_name }}">x</p><![endif]-->', "in a style", 31),
+    ],
+)  # fmt: skip
+def test_a_value_that_escaping_does_not_tame_is_refused_where_it_stands(
+    make: Make, markup: str, where: str, column: int
+) -> None:
+    renderer = make({"x/email.html": f"---\nsubject: s\n---\n<html><body>\n{markup}</body></html>"})
+    found = [one for one in renderer.problems("x") if "{{ customer.first_name }} stands" in one.message]
+    assert [(one.line, one.column, one.code) for one in found] == [(5, column, "T401")]
+    assert where in found[0].message
+    assert found[0].suggestion
+    assert renderer.sound("x") == ()
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        '<p title="{{ customer.first_name }}" class=\'{{ customer.first_name }}\'>{{ customer.first_name }}</p>',
+        "<title>{{ customer.first_name }}</title> 1 < 2 {{ customer.first_name }} <b>it's</b>",
+        '<svg viewBox="0 0 1 1"/><p>{{ customer.first_name }}</p>',
+        '<svg><svg></svg></svg><p>{{ customer.first_name }}</p>',
+        '<p style="{% if customer.first_name %}color: red{% endif %}">x</p>',
+        '<!--[if mso]><a href="https://a.example/{{ customer.first_name }}">x</a><![endif]-->{{ customer.first_name }}',
+        '<!--[if !mso]><!--><p>{{ customer.first_name }}</p><!--<![endif]-->',
+    ],
+)  # fmt: skip
+def test_a_value_in_text_and_in_quotes_is_fine(make: Make, markup: str) -> None:
+    renderer = make({"x/email.html": f"---\nsubject: s\n---\n<html><body>\n{markup}</body></html>"})
+    assert renderer.problems("x") == ()
+
+
+def test_a_value_that_mjml_makes_css_of_is_refused_where_it_stands(make: Make) -> None:
+    body = '<mj-section><mj-column>\n<mj-text color="{{ customer.first_name }}">x</mj-text></mj-column></mj-section>'
+    renderer = make({"_layout/email.mjml": LAYOUT, "x/email.mjml": f"---\nsubject: s\n---\n{body}"})
+    assert [(one.line, one.column, one.message) for one in renderer.problems("x")] == [
+        (5, 17, "{{ customer.first_name }} stands in a style, where a value could load or hide anything.")
+    ]
+    assert renderer.sound("x") == ()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "{% for one in event['items'] %}https://a.example/{% endfor %}{{ customer.first_name }}",
+        "{% for one in event['items'] %}https://a.example/{% else %}{% endfor %}{{ customer.first_name }}",
+        "{% if customer.birthday %}{% for one in orders %}https://a.example/{% endfor %}{% endif %}{{ customer.first_name }}",
+    ],
+)
+def test_the_guard_of_addresses_holds_also_after_a_loop_that_may_be_empty(make: Make, address: str) -> None:
+    html = f'---\nsubject: s\n---\n<html><body><a href="{address}">x</a></body></html>'
+    renderer = make({"x/email.html": html})
+    given = context()
+    given["customer"]["first_name"] = "javascript:alert(1)"
+    given["event"]["items"], given["orders"] = [], []
+    assert failed(renderer.render("email", "x", given)).code == "unsafe-link"
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "device", "loop"])
+@pytest.mark.parametrize("name", ["sms.txt", "email.html", "email.mjml"])
+def test_what_is_no_file_is_a_problem_of_its_template_and_costs_its_own_message(
+    make: Make, kind: str, name: str
+) -> None:
+    renderer = make({"x/push.txt": "Hi"})
+    path = renderer.templates / "x" / name
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero" if kind == "device" else name)
+    (problem,) = [one for one in renderer.problems("x") if "cannot be read" in one.message]
+    assert (problem.file, problem.line) == (f"templates/x/{name}", 1)
+    assert failed(renderer.render(name.split(".")[0], "x", context())).code == "broken-template"
+    assert rendered(renderer.render("push", "x", context())).text == "Hi"
+    assert renderer.category("x", "push") == ""
+
+
+def test_a_file_of_terabytes_is_not_read_to_its_end(make: Make) -> None:
+    renderer = make({"x/push.txt": "Hi"})
+    path = renderer.templates / "x" / "sms.txt"
+    with path.open("wb") as file:
+        file.truncate(2**42)
+    assert [one.message for one in renderer.problems("x")] == ["This file is longer than 256 kB."]
+    assert rendered(renderer.render("push", "x", context())).text == "Hi"

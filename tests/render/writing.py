@@ -6,11 +6,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from treue.render.names import Schema
+from treue.render.names import NameSchema
 from treue.render.problem import RenderFailure
 from treue.render.renderer import Rendered, Renderer
 
-SCHEMA = Schema(
+SCHEMA = NameSchema(
     attributes={"first_name": "text", "points_total": "number", "birthday": "date", "shop_url": "text"},
     events={"order.placed": {"total": "number", "currency": "text", "items": "list"}},
 )

@@ -6,31 +6,25 @@ The oracle for the compiler: slow, obvious, and sharing nothing with it but the 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import oracles
+
 from treue.clock import Duration
-from treue.segments.tree import (
-    Aggregate,
-    Ago,
-    Ahead,
-    All,
-    AnyOf,
-    Attribute,
-    Condition,
-    Happened,
-    HasConsent,
-    InSegment,
-    JourneyIs,
-    MessageWas,
-    Not,
-    Op,
-    Property,
-    Reachable,
-)
+from treue.segments.tree import Ago, Ahead, All, AnyOf, Condition, InSegment, Not, Op, Property
+from treue.vocabulary.conditions.aggregate.word import Aggregate
+from treue.vocabulary.conditions.attribute.word import Attribute
+from treue.vocabulary.conditions.consent.word import HasConsent
+from treue.vocabulary.conditions.event.word import Happened
+from treue.vocabulary.conditions.journey.word import JourneyIs
+from treue.vocabulary.conditions.message.word import MessageWas
+from treue.vocabulary.conditions.reachable.word import Reachable
 
 MISSING = object()
 BUILT_IN = {"id": "key", "email": "email", "phone": "phone", "push_token": "push_token"}
@@ -96,27 +90,30 @@ class Naive:
                 return not self.holds(part, person)
             case InSegment(_, inner):
                 return self.holds(inner, person)
-            case HasConsent(channel):
-                given, since = person.consents.get(channel, (False, self.now))
-                return given and since <= self.now
-            case Reachable(channel):
-                agreed = self.holds(HasConsent(channel), person)
-                address = getattr(person, {"email": "email", "sms": "phone", "push": "push_token"}[channel])
-                listed = channel in person.suppressed and person.suppressed[channel] <= self.now
-                return agreed and address is not None and not listed
-            case JourneyIs(journey, state):
-                return self.standing(state, [stay for stay in person.stays if stay.journey == journey])
-            case Attribute(name, kind, ops):
-                return self.all_fit(ops, self.attribute(person, name, kind))
-            case MessageWas():
-                return any(self.message_fits(condition, mail) for mail in person.messages)
-            case Aggregate():
-                return self.all_fit(condition.ops, self.aggregate(condition, person))
-            case Happened():
-                return self.happened(condition, person)
-        raise AssertionError(condition)
+        return meanings()[condition.kind](self, condition, person)
 
-    def standing(self, state: str, stays: list[Stay]) -> bool:
+    def agreed(self, leaf: HasConsent | Reachable, person: Person) -> bool:
+        given, since = person.consents.get(leaf.channel, (False, self.now))
+        return given and since <= self.now
+
+    def reachable(self, leaf: Reachable, person: Person) -> bool:
+        address = getattr(person, {"email": "email", "sms": "phone", "push": "push_token"}[leaf.channel])
+        listed = leaf.channel in person.suppressed and person.suppressed[leaf.channel] <= self.now
+        return self.agreed(leaf, person) and address is not None and not listed
+
+    def stands(self, leaf: JourneyIs, person: Person) -> bool:
+        return self.stay_is(leaf.state, [stay for stay in person.stays if stay.journey == leaf.journey])
+
+    def compares_attribute(self, leaf: Attribute, person: Person) -> bool:
+        return self.all_fit(leaf.ops, self.attribute(person, leaf.name, leaf.type))
+
+    def message(self, leaf: MessageWas, person: Person) -> bool:
+        return any(self.message_fits(leaf, mail) for mail in person.messages)
+
+    def compares_aggregate(self, leaf: Aggregate, person: Person) -> bool:
+        return self.all_fit(leaf.ops, self.aggregate(leaf, person))
+
+    def stay_is(self, state: str, stays: list[Stay]) -> bool:
         been = [stay for stay in stays if stay.entered_at <= self.now]
         left = [stay for stay in been if stay.left_at is not None and stay.left_at <= self.now]
         outcomes = [stay.outcome for stay in left]
@@ -308,6 +305,23 @@ class Naive:
 
     def local(self, moment: datetime) -> datetime:
         return moment.astimezone(ZoneInfo(self.zone))
+
+
+MEANINGS: dict[str, Callable[[Naive, Any, Person], bool]] = {
+    "attribute": Naive.compares_attribute,
+    "happened": Naive.happened,
+    "aggregate": Naive.compares_aggregate,
+    "consent": Naive.agreed,
+    "reachable": Naive.reachable,
+    "journey": Naive.stands,
+    "message": Naive.message,
+}
+"""What each leaf means, by kind. A new word's is `naive` of the `Oracle` in its own test."""
+
+
+@cache
+def meanings() -> dict[str, Callable[[Naive, Any, Person], bool]]:
+    return MEANINGS | {oracle.kind: oracle.naive for oracle in oracles.conditions()}
 
 
 def anniversary(day: date, year: int) -> date:

@@ -5,31 +5,21 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import oracles
 from hypothesis import strategies as st
 from naive import Happening, Mail, Person, Stay
 from worlds import JOURNEYS
 
 from treue.clock import Duration
 from treue.segments.sql import Moment
-from treue.segments.tree import (
-    Aggregate,
-    Ago,
-    Ahead,
-    All,
-    AnyOf,
-    Attribute,
-    Condition,
-    Happened,
-    HasConsent,
-    InSegment,
-    JourneyIs,
-    MessageWas,
-    Not,
-    Op,
-    Property,
-    Reachable,
-    Same,
-)
+from treue.segments.tree import Ago, Ahead, All, AnyOf, Condition, InSegment, Not, Op, Property, Same
+from treue.vocabulary.conditions.aggregate.word import Aggregate
+from treue.vocabulary.conditions.attribute.word import Attribute
+from treue.vocabulary.conditions.consent.word import HasConsent
+from treue.vocabulary.conditions.event.word import Happened
+from treue.vocabulary.conditions.journey.word import JourneyIs
+from treue.vocabulary.conditions.message.word import MessageWas
+from treue.vocabulary.conditions.reachable.word import Reachable
 
 MOMENTS = [
     Moment(datetime(2026, 3, 30, 10, 30, tzinfo=UTC), "Europe/Berlin"),  # the day after the clocks went on
@@ -260,6 +250,7 @@ def conditions(stay: bool = True) -> st.SearchStrategy[Condition]:
     )
     journeys = st.builds(JourneyIs, st.sampled_from([*JOURNEYS, "no-such"]), st.sampled_from(STANDINGS))
     leaf = attributes() | happened(stay) | aggregates() | message_leaves | consents | journeys
+    leaf = st.one_of(leaf, *(oracle.leaves(stay) for oracle in oracles.conditions()))
     return st.recursive(leaf, grown, max_leaves=5)
 
 

@@ -10,27 +10,18 @@ from sqlalchemy import Connection
 from worlds import store
 
 from treue.clock import Duration
-from treue.segments.explain import Explanation, explain, explanation, words
+from treue.model.tables import LAST
+from treue.segments.explain import Explanation, explain, explanation
+from treue.segments.explain import Stay as Inside
 from treue.segments.sql import Moment
-from treue.segments.tree import (
-    Aggregate,
-    Ago,
-    Ahead,
-    All,
-    AnyOf,
-    Attribute,
-    Condition,
-    Happened,
-    HasConsent,
-    InSegment,
-    JourneyIs,
-    MessageWas,
-    Not,
-    Op,
-    Property,
-    Reachable,
-    Same,
-)
+from treue.segments.tree import Ago, Ahead, All, AnyOf, Condition, InSegment, Not, Op, Property, Same
+from treue.vocabulary.conditions.aggregate.word import Aggregate
+from treue.vocabulary.conditions.attribute.word import Attribute
+from treue.vocabulary.conditions.consent.word import HasConsent
+from treue.vocabulary.conditions.event.word import Happened
+from treue.vocabulary.conditions.journey.word import JourneyIs
+from treue.vocabulary.conditions.message.word import MessageWas
+from treue.vocabulary.conditions.reachable.word import Reachable
 
 NOW = datetime(2026, 3, 30, 10, 0, tzinfo=UTC)
 MOMENT = Moment(NOW, "Europe/Berlin")
@@ -62,7 +53,8 @@ def at_least(number: float) -> tuple[Op, ...]:
 
 def told(connection: Connection, condition: Condition) -> Explanation:
     store(connection, [ADA])
-    query = explain(condition, MOMENT, connection.dialect.name, 1, ADA.entered_at)
+    stay = Inside(ADA.entered_at, ADA.entered_at, LAST)
+    query = explain(condition, MOMENT, connection.dialect.name, 1, stay)
     return explanation(condition, connection.execute(query).mappings().one(), MOMENT)
 
 
@@ -198,8 +190,23 @@ def test_a_condition_reads_as_one_line_of_english() -> None:
             Not(Happened("order.placed", last=(Op("before", (Ago(Duration(days=180)),)),))),
         )
     )
-    assert words(condition) == (
+    assert condition.words() == (
         "order.placed where total is above 50 within 90d at least 2 times and "
         "(country is DE or message welcome on sms was clicked) and "
         "not (order.placed last time is before 180d ago)"
     )
+
+
+def test_a_value_of_another_type_than_declared_is_told_as_what_it_is(connection: Connection) -> None:
+    found = told(
+        connection,
+        All(
+            (Attribute("country", "number", at_least(3)), Attribute("age", "date", (Op("exists", (True,)),)))
+        ),
+    )
+    assert [part.text for part in found.parts] == [
+        "country: missing, as it is stored as a text and declared as a number, wanted at least 3",
+        "age: missing, as it is stored as a number and declared as a date, wanted known",
+    ]
+    assert [part.holds for part in found.parts] == [False, False]
+    assert found.parts[0].observed == [None, "text"]

@@ -11,18 +11,12 @@ from worlds import agree, ids, store
 
 from treue.model import tables
 from treue.segments.sql import Moment, members
-from treue.segments.tree import (
-    Aggregate,
-    Attribute,
-    Condition,
-    Happened,
-    HasConsent,
-    InSegment,
-    MessageWas,
-    Not,
-    Op,
-    Property,
-)
+from treue.segments.tree import Condition, InSegment, Not, Op, Property
+from treue.vocabulary.conditions.aggregate.word import Aggregate
+from treue.vocabulary.conditions.attribute.word import Attribute
+from treue.vocabulary.conditions.consent.word import HasConsent
+from treue.vocabulary.conditions.event.word import Happened
+from treue.vocabulary.conditions.message.word import MessageWas
 
 NOW = datetime(2026, 3, 30, 10, 0, tzinfo=UTC)
 MOMENT = Moment(NOW, "Europe/Berlin")

@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import pytest
 from naive import Happening, Mail, Person, Stay
-from sqlalchemy import Connection, Engine, insert, select
-from worlds import agree, ids, store
+from sqlalchemy import Connection, Engine, FromClause, create_engine, insert, select
+from worlds import agree, ids, stay_columns, store
 
 from treue.clock import Duration
 from treue.model import tables
 from treue.segments.needs import looks_ahead
 from treue.segments.sql import AnyMoment, Moment, branches, event_fits, members
-from treue.segments.tree import (
-    Aggregate,
-    Ago,
-    Ahead,
-    All,
-    Attribute,
-    Condition,
-    Happened,
-    HasConsent,
-    InSegment,
-    JourneyIs,
-    MessageWas,
-    Not,
-    Op,
-    Property,
-    Reachable,
-    Same,
-    Since,
-)
+from treue.segments.tree import Ago, Ahead, All, Condition, InSegment, Not, Op, Property, Same
+from treue.vocabulary.conditions.aggregate.word import Aggregate
+from treue.vocabulary.conditions.attribute.word import Attribute
+from treue.vocabulary.conditions.consent.word import HasConsent
+from treue.vocabulary.conditions.event.word import Happened
+from treue.vocabulary.conditions.journey.word import JourneyIs
+from treue.vocabulary.conditions.message.word import MessageWas
+from treue.vocabulary.conditions.reachable.word import Reachable
 
 NOW = datetime(2026, 3, 30, 10, 0, tzinfo=UTC)
 MOMENT = Moment(NOW, "Europe/Berlin")
@@ -62,6 +52,10 @@ def holds(connection: Connection, condition: Condition, who: Person, moment: Mom
 
 def attribute(name: str, kind: str, op: str, *values: object) -> Attribute:
     return Attribute(name, kind, (Op(op, values),))  # type: ignore[arg-type]
+
+
+def another_stay() -> dict[str, object]:
+    return {"enrollment_id": 77, "customer_id": 1, "at": NOW, "effective_at": NOW}
 
 
 def test_an_order_exactly_90_days_old_has_left_a_window_of_90_days(connection: Connection) -> None:
@@ -216,9 +210,9 @@ def test_a_segment_means_its_condition(connection: Connection) -> None:
 
 
 def test_since_entry_is_counted_for_each_stay_by_itself(connection: Connection) -> None:
-    store(connection, [person(events=ordered(NOW - timedelta(days=2)), entered_at=NOW - timedelta(days=3))])
-    again = {"enrollment_id": 77, "customer_id": 1, "entered_at": NOW - timedelta(days=1)}
-    connection.execute(insert(tables.cohort), again)
+    first, second = NOW - timedelta(days=3), NOW - timedelta(days=1)
+    store(connection, [person(events=ordered(NOW - timedelta(days=2)), entered_at=first)], NOW)
+    connection.execute(insert(tables.cohort), another_stay() | stay_columns(person(entered_at=second)))
     bought = Happened("order.placed", since="entry")
     query = branches([bought, None], MOMENT, connection.dialect.name, tables.cohort)
     assert {row.enrollment_id: row.branch for row in connection.execute(query)} == {1: 0, 77: 1}
@@ -232,8 +226,9 @@ def test_an_event_at_the_very_moment_of_entry_is_not_since_entry(connection: Con
 
 def test_since_arrival_counts_what_came_later_than_the_arrival(connection: Connection) -> None:
     bought = Happened("order.placed", since="arrival")
-    assert not holds(connection, bought, person(events=ordered(NOW - TICK), arrived_at=NOW - TICK))
-    assert holds(connection, bought, person(events=ordered(NOW), arrived_at=NOW - TICK))
+    here = {"entered_at": NOW - timedelta(days=1), "arrived_at": NOW - TICK}
+    assert not holds(connection, bought, person(events=ordered(NOW - TICK), **here))
+    assert holds(connection, bought, person(events=ordered(NOW), **here))
 
 
 def test_the_same_counts_only_events_that_share_the_property(connection: Connection) -> None:
@@ -254,8 +249,8 @@ def test_the_same_is_nowhere_where_the_property_is_missing_on_both(connection: C
 
 def test_the_same_is_asked_of_each_stay_by_itself(connection: Connection) -> None:
     carts = [Happening("cart.left", NOW - timedelta(days=2), {"cart": cart}) for cart in "ab"]
-    store(connection, [person(events=[*carts, *ordered(NOW, cart="b")], began=carts[0])])
-    connection.execute(insert(tables.cohort), {"enrollment_id": 77, "customer_id": 1, "event_id": 101})
+    store(connection, [person(events=[*carts, *ordered(NOW, cart="b")], began=carts[0])], NOW)
+    connection.execute(insert(tables.cohort), another_stay() | {"event_id": 101})
     bought = Happened("order.placed", same=Same("cart", "text"))
     query = branches([bought, None], MOMENT, connection.dialect.name, tables.cohort)
     assert {row.enrollment_id: row.branch for row in connection.execute(query)} == {1: 1, 77: 0}
@@ -375,8 +370,8 @@ def test_a_sum_of_nothing_is_one_of_0_and_more(connection: Connection) -> None:
 
 
 def test_a_customer_with_two_stays_is_a_member_once(connection: Connection) -> None:
-    store(connection, [person(events=ordered(NOW))])
-    connection.execute(insert(tables.cohort), {"enrollment_id": 77, "customer_id": 1})
+    store(connection, [person(events=ordered(NOW))], NOW)
+    connection.execute(insert(tables.cohort), another_stay())
     query = members(Happened("order.placed"), MOMENT, connection.dialect.name, tables.cohort)
     assert ids(connection, query) == [1]
 
@@ -384,8 +379,8 @@ def test_a_customer_with_two_stays_is_a_member_once(connection: Connection) -> N
 @pytest.mark.parametrize(
     ("leaf", "missing"),
     [
-        (Happened("order.placed", since="entry"), "the time of entry"),
-        (Happened("order.placed", since="arrival"), "the time of arrival"),
+        (Happened("order.placed", since="entry"), "the entry took effect"),
+        (Happened("order.placed", since="arrival"), "the arrival at the step"),
         (Happened("order.placed", same=Same("cart", "text")), "the event that started the stay"),
     ],
 )
@@ -430,15 +425,52 @@ def test_one_table_read_serves_all_conditions_on_the_same_events() -> None:
     assert both.count("count(*)") == 1
 
 
-@pytest.mark.parametrize("since", [None, "entry", "arrival"])
-def test_sqlite_looks_up_a_cohorts_events_by_name_and_customer(
-    sqlite_engine: Engine, since: Since | None
+DOOR = select(
+    *(tables.caller.c[name] for name in ("arrival_id", "customer_id", "event_id", "at", "effective_at")),
+    *(tables.caller.c.at.label(name) for name in ("last_at", "entered_at", "entered_effective_at")),
+    *(tables.caller.c.seq.label(name) for name in ("last_seq", "entered_seq")),
+    tables.caller.c.at.label("arrived_effective_at"),
+).subquery("coming")
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """SQLite that thinks it has a million events, so that it plans as it does where it has."""
+    path = tmp_path_factory.mktemp("crowded") / "treue.db"
+    before = create_engine(f"sqlite:///{path}")
+    tables.metadata.create_all(before)
+    with before.begin() as connection:
+        connection.exec_driver_sql("ANALYZE")
+        for index, stat in {"event_name_customer": "300000 10 1 1 1", "event_customer": "20 1"}.items():
+            row = ("event", index, f"1000000 {stat}")
+            connection.exec_driver_sql("INSERT INTO sqlite_stat1 VALUES (?, ?, ?)", row)
+    before.dispose()
+    engine = create_engine(f"sqlite:///{path}")
+    yield engine
+    engine.dispose()
+
+
+@pytest.mark.parametrize("among", [tables.cohort, DOOR], ids=["stage", "door"])
+@pytest.mark.parametrize(
+    "leaf",
+    [
+        Happened("order.placed"),
+        Happened("order.placed", within=DAYS_90),
+        Happened("order.placed", since="entry"),
+        Happened("order.placed", since="arrival"),
+    ],
+)
+def test_sqlite_looks_up_the_events_of_those_asked_by_name_and_customer(
+    crowded: Engine, leaf: Happened, among: FromClause
 ) -> None:
-    query = branches([Happened("order.placed", since=since)], MOMENT, "sqlite", tables.cohort)
-    shown = str(query.compile(sqlite_engine, compile_kwargs={"literal_binds": True}))
-    with sqlite_engine.connect() as connection:
+    query = branches([leaf], MOMENT, "sqlite", among)
+    shown = str(query.compile(crowded, compile_kwargs={"literal_binds": True}))
+    with crowded.connect() as connection:
         tables.cohort.create(connection, checkfirst=True)
+        tables.caller.create(connection, checkfirst=True)
         plan = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {shown}")]
-    looked_up = [line for line in plan if line.startswith("SEARCH event")]
-    assert len(looked_up) == 1
-    assert "event_name_customer (name=? AND customer_id=?" in looked_up[0]
+    (looked_up,) = [line for line in plan if " event " in line]
+    assert looked_up.startswith(
+        "SEARCH event USING COVERING INDEX event_name_customer (name=? AND customer_id=? AND"
+    )
+    assert not [line for line in plan if "TEMP B-TREE" in line]

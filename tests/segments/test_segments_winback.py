@@ -16,7 +16,8 @@ from worlds import START, delete_all
 from treue.clock import Duration
 from treue.model import tables
 from treue.segments.sql import Moment, members
-from treue.segments.tree import All, Happened, Not, Op
+from treue.segments.tree import All, Not, Op
+from treue.vocabulary.conditions.event.word import Happened
 
 pytestmark = pytest.mark.data
 
@@ -73,7 +74,7 @@ def test_the_dormant_segment_counts_what_a_query_by_hand_over_the_file_counts(
     load(connection, purchases)
     found = {}
     for zone in EDGES:
-        query = members(DORMANT, Moment(NEW_YEAR, zone), connection.dialect.name)
+        query = members(DORMANT, Moment(NEW_YEAR, zone, by_own_time=True), connection.dialect.name)
         found[zone] = connection.scalar(select(func.count()).select_from(query.subquery()))
     hand = {zone: by_hand(purchases, edge) for zone, edge in EDGES.items()}
     assert found == hand == DORMANT_AT_NEW_YEAR, (

@@ -8,20 +8,32 @@ from datetime import UTC, datetime
 from typing import Any
 
 from naive import Mail, Naive, Person
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, delete, insert, select
 
 from treue.model import tables
-from treue.segments.explain import explain, explanation
+from treue.segments.explain import Stay, explain, explanation
 from treue.segments.needs import looks_ahead, needs
 from treue.segments.sql import AnyMoment, Moment, branches, members
 from treue.segments.tree import Condition
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
 JOURNEYS = ("welcome", "win-back")
+_ASKED = (
+    "customer_id",
+    "event_id",
+    "entered_at",
+    "entered_effective_at",
+    "entered_seq",
+    "arrived_effective_at",
+)
+AT_ONCE = select(*(tables.cohort.c[name] for name in (*_ASKED, "enrollment_id"))).subquery("asked")
+"""The cohort, to be asked as of one moment."""
+BY_CUSTOMER = select(*(tables.cohort.c[name] for name in (*_ASKED, "at", "effective_at"))).subquery("asked")
+"""The cohort, each as of its own time, told apart by nothing but what is asked of it."""
 
 
-def store(connection: Connection, people: Sequence[Person]) -> dict[int, Person]:
-    """Store people in the tables and in the cohort; return them by their customer id."""
+def store(connection: Connection, people: Sequence[Person], now: datetime | None = None) -> dict[int, Person]:
+    """Store people in the tables and in the cohort, there at a time of theirs; return them by their customer id."""
     delete_all(connection)
     found: dict[int, Person] = {}
     for number, person in enumerate(people, start=1):
@@ -30,12 +42,24 @@ def store(connection: Connection, people: Sequence[Person]) -> dict[int, Person]
         began = store_events(connection, number, person)
         for channel, (given, since) in person.consents.items():
             connection.execute(insert(tables.consent), consent_row(number, channel, given, since))
-        stay = {"enrollment_id": number, "customer_id": number, "event_id": began}
-        stay |= {"entered_at": person.entered_at, "arrived_at": person.arrived_at}
-        connection.execute(insert(tables.cohort), stay)
+        stay = {
+            "enrollment_id": number,
+            "customer_id": number,
+            "event_id": began,
+            "at": now,
+            "effective_at": now,
+        }
+        connection.execute(insert(tables.cohort), stay | stay_columns(person))
         store_suppressed(connection, person)
     store_journeys(connection, found)
     return found
+
+
+def stay_columns(person: Person) -> dict[str, Any]:
+    """Return what a cohort has of a stay that began, and came to a step, when the last of its instant had happened."""
+    entered = {"entered_at": person.entered_at, "entered_effective_at": person.entered_at}
+    arrived = {"arrived_at": person.arrived_at, "arrived_effective_at": person.arrived_at}
+    return entered | arrived | {"entered_seq": tables.LAST}
 
 
 def delete_all(connection: Connection) -> None:
@@ -47,7 +71,8 @@ def delete_all(connection: Connection) -> None:
 def customer_row(number: int, person: Person) -> dict[str, Any]:
     columns = ("key", "email", "phone", "push_token", "locale", "timezone", "attributes", "created_at")
     row = {name: getattr(person, name) for name in columns}
-    return row | {"id": number, "draw": 0, "updated_at": person.created_at}
+    keys = {"email_key": person.email and person.email.lower(), "push_key": person.push_token}
+    return row | keys | {"id": number, "draw": 0, "updated_at": person.created_at}
 
 
 def store_events(connection: Connection, number: int, person: Person) -> int | None:
@@ -69,6 +94,7 @@ def event_row(customer_id: int, happening: Any) -> dict[str, Any]:
         "properties": happening.properties,
         "source": "test",
         "received_at": happening.at,
+        "effective_at": happening.at,
     }
 
 
@@ -105,7 +131,7 @@ def store_stays(connection: Connection, customer_id: int, person: Person) -> Non
     for n, stay in enumerate(person.stays):
         journey = JOURNEYS.index(stay.journey) + 1
         row = {"id": customer_id * 100 + n, "journey_id": journey, "version_id": journey, "per": f"{n}"}
-        row |= dict.fromkeys(("entered_at", "arrived_at", "due_at"), stay.entered_at)
+        row |= dict.fromkeys(("entered_at", "arrived_at", "due_at", "effective_at"), stay.entered_at)
         row |= {
             "customer_id": customer_id,
             "held_out": False,
@@ -135,15 +161,14 @@ def agree(
     connection: Connection, people: Sequence[Person], conditions: Sequence[Condition], moment: Moment
 ) -> None:
     """Assert that the database and the naive evaluator agree on every person and condition, in every way."""
-    stored = store(connection, people)
+    stored = store(connection, people, moment.now)
     dialect, naive = connection.dialect.name, Naive(moment.now, moment.zone)
     for condition in conditions:
         wanted = [number for number, person in stored.items() if naive.holds(condition, person)]
-        assert ids(connection, members(condition, moment, dialect, tables.cohort)) == wanted
-        if not looks_ahead(condition):
-            then = AnyMoment(zone=moment.zone)
-            query = members(condition, then, dialect, tables.cohort)
-            assert sorted(connection.scalars(query, then.values(moment))) == wanted
+        then = moment if looks_ahead(condition) else AnyMoment(zone=moment.zone)
+        for asked, among in ((then, tables.cohort), (moment, AT_ONCE), (moment, BY_CUSTOMER)):
+            query = members(condition, asked, dialect, among)
+            assert sorted(connection.scalars(query, asked.values(moment))) == wanted
         if not needs(condition):
             assert ids(connection, members(condition, moment, dialect)) == wanted
         number = next(iter(stored))
@@ -164,7 +189,10 @@ def explained(
     connection: Connection, condition: Condition, moment: Moment, number: int, person: Person
 ) -> bool:
     numbers = {id(happening): number * 100 + n for n, happening in enumerate(person.events)}
-    stay = (person.entered_at, person.arrived_at, numbers.get(id(person.began)))
-    query = explain(condition, moment, connection.dialect.name, number, *stay)
+    # Nobody is asked before her stay has begun, but those of these worlds.
+    begun = person.entered_at and min(person.entered_at, moment.now)
+    times = (person.entered_at, begun, tables.LAST, person.arrived_at)
+    stay = Stay(*times, numbers.get(id(person.began)))
+    query = explain(condition, moment, connection.dialect.name, number, stay)
     row = connection.execute(query).mappings().one()
     return explanation(condition, row, moment).holds

@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -49,10 +51,11 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from treue.store import imports
+from treue.store.row_files import recognise
 from treue.store.store import Store
 imports.BATCH = 500
 store, now = Store.open(sys.argv[1]), datetime(2026, 3, 1, 9, tzinfo=UTC)
-imports.import_events(store, Path(sys.argv[2]), {}, {}, now, lambda read: print(read, flush=True))
+imports.import_events(store, recognise(Path(sys.argv[2])), {}, {}, now, lambda read: print(read, flush=True))
 """
 
 HOLD_LOCK = """
@@ -155,6 +158,30 @@ def test_a_named_lock_is_held_until_the_transaction_ends_and_others_are_free(pos
         holder.communicate("\n", timeout=60)
         store.lock(connection, "journey:winback")
     assert holder.returncode == 0
+    store.close()
+
+
+def test_journeys_are_locked_in_the_order_of_their_numbers_so_that_nobody_waits_in_a_circle(postgres_url):
+    """Events that wake somebody lock journey 2 before journey 10, one after the other."""
+    store = Store.open(postgres_url)
+    waits = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    got = threading.Event()
+
+    def lock_both() -> None:
+        with store.transaction() as connection:
+            store.lock(connection, "journeys", "journey 10", "journey 2")
+            got.set()
+
+    other = threading.Thread(target=lock_both)
+    with store.transaction() as connection:
+        store.lock(connection, "journey 2")
+        other.start()
+        while not connection.scalar(waits):
+            time.sleep(0.05)
+        store.lock(connection, "journey 10")
+        assert not got.is_set()
+    other.join(30)
+    assert got.is_set()
     store.close()
 
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from treue.errors import RejectedInput, UsageError
-from treue.model.tables import event, timezone_offset
+from treue.model.tables import change, event, timezone_offset
 from treue.store import consents, customer_view, customers, events, suppressions, zones
 from treue.store.inputs import ConsentInput, CustomerInput, EventInput
 
@@ -158,7 +158,7 @@ def test_a_suppressed_address_is_found_whatever_its_case_and_counted_once(store)
         assert not suppressions.is_suppressed(connection, "sms", "+49151234567")
         suppressions.add(connection, "sms", ["0049 151 234567"], "stop", NOW)
         assert suppressions.is_suppressed(connection, "sms", "+49151234567")
-        assert suppressions.remove(connection, "email", "Ada@x.de")
+        assert suppressions.remove(connection, "email", "Ada@x.de", NOW)
         assert not suppressions.is_suppressed(connection, "email", "ada@x.de")
     with store.transaction() as connection, pytest.raises(RejectedInput, match="no channel 'fax'"):
         suppressions.add(connection, "fax", ["1"], "x", NOW)
@@ -173,7 +173,9 @@ def test_the_view_shows_addresses_consents_with_proof_and_the_newest_events_firs
     with store.reading() as connection:
         seen = customer_view.view(connection, "c1")
         capped = customer_view.view(connection, "c1", newest=1)
-    assert seen["addresses"] == {"email": {"address": "ada@x.de", "suppressed": True}}
+    assert seen["addresses"] == {
+        "email": {"address": "ada@x.de", "shared_with": [], "suppressed": True, "unsubscribed": None}
+    }
     assert seen["consents"] == [
         {
             "channel": "email",
@@ -192,3 +194,33 @@ def test_the_view_shows_addresses_consents_with_proof_and_the_newest_events_firs
 def test_the_view_of_nobody_says_so(store):
     with store.reading() as connection, pytest.raises(UsageError, match="no customer 'c9'"):
         customer_view.view(connection, "c9")
+
+
+def test_a_push_token_belongs_to_who_registered_it_last(store):
+    """A telephone that changes hands shows nobody the messages of its former owner."""
+    put(store, CustomerInput("ada", push_token="phone-1"), CustomerInput("ben", push_token="phone-2"))
+    put(store, CustomerInput("eve", push_token="phone-1"), now=LATER)
+    assert [found(store, key)["push_token"] for key in ("ada", "ben", "eve")] == [None, "phone-2", "phone-1"]
+    with store.reading() as connection:
+        lost = connection.execute(
+            select(change).where(change.c.customer_id == found(store, "ada")["id"])
+        ).one()
+    assert (lost.name, lost.before, lost.at) == ("push_token", "phone-1", LATER)
+
+
+def test_two_customers_who_change_telephones_in_one_batch_each_have_the_others(store):
+    put(store, CustomerInput("ada", push_token="phone-1"), CustomerInput("ben", push_token="phone-2"))
+    put(store, CustomerInput("ada", push_token="phone-2"), CustomerInput("ben", push_token="phone-1"))
+    assert [found(store, key)["push_token"] for key in ("ada", "ben")] == ["phone-2", "phone-1"]
+
+
+def test_of_a_batch_that_names_a_push_token_twice_the_last_customer_has_it(store):
+    put(store, CustomerInput("ada", push_token="phone-1"))
+    put(
+        store,
+        CustomerInput("ada", attributes={"city": "Köln"}),
+        CustomerInput("ben", push_token="phone-1"),
+        CustomerInput("eve", push_token="phone-1"),
+    )
+    assert [found(store, key)["push_token"] for key in ("ada", "ben", "eve")] == [None, None, "phone-1"]
+    assert found(store, "ada")["attributes"] == {"city": "Köln"}

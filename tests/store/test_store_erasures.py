@@ -29,6 +29,7 @@ def _ada(store: Store) -> None:
         customers.upsert(
             connection, [given, CustomerInput("bob", email="bob@example.com", created_at=NOW)], NOW
         )
+        customers.upsert(connection, [CustomerInput(MARK, attributes={"name": "Ada"})], NOW)
         consents.give(connection, [ConsentInput(MARK, "email", NOW, proof={"form": MARK})], NOW)
         events.record(connection, [EventInput(MARK, "order.placed", NOW, {"gift": MARK})], NOW)
         suppressions.add(connection, "email", [email], "bounced", NOW, {"said": MARK})

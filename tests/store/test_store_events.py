@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from treue.errors import RejectedInput
-from treue.model.tables import consent, customer, event, metadata
+from treue.model.states import EventStatus
+from treue.model.tables import consent, customer, event, event_conflict, metadata
 from treue.store import consents, customers, events
+from treue.store.erasures import Erasures
 from treue.store.inputs import ConsentInput, CustomerInput, EventInput
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
+NEW, SEEN, OTHER = EventStatus.accepted, EventStatus.duplicate, EventStatus.conflict
 FACTS = {"sale": "o1", "similar_goods": True, "notice": "Sie können jederzeit widersprechen."}
 
 
@@ -32,17 +36,112 @@ def standing(store) -> list[tuple[str, bool, str]]:
     return [(row.channel, row.given, row.basis) for row in rows(store, consent)]
 
 
+def order(total: float, customer: str = "c1", **changed) -> EventInput:
+    return replace(EventInput(customer, "order.placed", NOW, {"total": total}, "o1"), **changed)
+
+
 def test_an_event_seen_before_changes_nothing_in_the_same_bulk_or_a_later_one(store):
-    first = record(store, *[EventInput("c1", "order.placed", NOW, {"total": n}, "o1") for n in (1, 2)])
-    again = record(store, EventInput("c2", "order.placed", NOW, {"total": 3}, "o1"), now=NOW + DAY)
+    first = record(store, order(1), order(1))
+    again = record(store, order(1.0), now=NOW + DAY)
     (kept,) = rows(store, event, event.c.name == "order.placed")
     assert (len(first.new_ids), first.duplicates, again.new_ids, again.duplicates) == (1, 1, [], 1)
     assert (kept.properties, kept.id) == ({"total": 1}, first.new_ids[0])
+    assert rows(store, event_conflict) == []
+
+
+def test_an_id_is_unique_by_source_name_and_customer(store):
+    given = [order(1), order(1, name="order.shipped"), order(1, "c2"), order(1, source="shop")]
+    assert record(store, *given).statuses == [NEW] * 4
+    assert record(store, *reversed(given), now=NOW + DAY).statuses == [SEEN] * 4
+    assert len(rows(store, event, event.c.key == "o1")) == 4
+
+
+def test_an_id_stays_taken_by_the_customers_key_as_first_given_whatever_became_of_it(store):
+    record(store, order(1))
+    with store.transaction() as connection:
+        (other,) = customers.upsert(connection, [CustomerInput("c2")], NOW)
+        connection.execute(update(event).where(event.c.key == "o1").values(customer_id=other))
+    assert record(store, order(1)).statuses == [SEEN]
+    assert record(store, order(1, "c2")).statuses == [NEW]
+
+
+def test_another_content_under_a_used_id_is_set_aside_whole_and_once(store):
+    first = record(store, order(1), order(2))
+    later = record(store, order(2), order(3, at=None), order(4, dated=False), order(1), now=NOW + DAY)
+    assert (first.statuses, later.statuses) == ([NEW, OTHER], [OTHER, OTHER, OTHER, SEEN])
+    assert [row.properties for row in rows(store, event, event.c.key == "o1")] == [{"total": 1}]
+    aside = {row.properties["total"]: row for row in rows(store, event_conflict)}
+    assert {total: (row.at, row.received_at) for total, row in aside.items()} == {
+        2: (NOW, NOW),
+        3: (None, NOW + DAY),
+        4: (None, NOW + DAY),
+    }
+    (kept,) = rows(store, event, event.c.key == "o1")
+    assert {(row.key, row.scope, row.customer_id, row.name, row.source) for row in aside.values()} == {
+        (kept.key, kept.scope, kept.customer_id, kept.name, kept.source)
+    }
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "status"),
+    [
+        ({"a": 1, "b": [1, {"c": 2}]}, {"b": [1.0, {"c": 2.0}], "a": 1}, SEEN),
+        ({"a": 1}, {"a": True}, OTHER),
+        ({"a": 1}, {"a": "1"}, OTHER),
+        ({"a": 0.1}, {"a": 0.1000000001}, OTHER),
+        ({"a": None}, {}, OTHER),
+        ({"a": [1, 2]}, {"a": [2, 1]}, OTHER),
+        ({"a": "é"}, {"a": "é"}, SEEN),
+        ({"a": 2**53 + 1}, {"a": 2**53}, OTHER),
+    ],
+)
+def test_contents_are_compared_by_what_they_say(store, first, again, status):
+    record(store, order(0, properties=first))
+    assert record(store, order(0, properties=again)).statuses == [status]
+
+
+def test_a_time_counts_only_where_the_sender_gave_it(store):
+    record(store, order(1, at=None))
+    assert record(store, order(1, at=None), now=NOW + DAY).statuses == [SEEN]
+    record(store, order(1, "c2", dated=False))
+    assert record(store, order(1, "c2", at=NOW - DAY, dated=False)).statuses == [SEEN]
+    record(store, order(1, "c3"))
+    assert record(store, order(1, "c3", at=NOW - DAY)).statuses == [OTHER]
+
+
+def test_an_event_from_before_contents_were_kept_is_known_by_its_properties(store):
+    record(store, order(1, properties={"total": 2.0, "items": ["é"]}))
+    with store.transaction() as connection:
+        connection.execute(update(event).values(content=None))
+    same = order(1, properties={"items": ["é"], "total": 2}, at=NOW - DAY)
+    assert record(store, same, order(1)).statuses == [SEEN, OTHER]
+
+
+def test_a_withdrawal_counts_even_under_a_used_id_and_a_consent_does_not(store):
+    def said(name: str, channel: str) -> EventInput:
+        return EventInput("c1", name, NOW, {"channel": channel}, "o1")
+
+    record(store, *(replace(said("consent.given", "sms"), key="o0"), said("consent.withdrawn", "push")))
+    later = [said("consent.given", "push"), said("consent.given", "email"), said("consent.withdrawn", "sms")]
+    assert record(store, *later, now=NOW + DAY).statuses == [NEW, OTHER, OTHER]
+    assert {row.channel: row.given for row in rows(store, consent)} == {"sms": False, "push": False}
+
+
+def test_a_conflict_goes_with_its_customer(store):
+    record(store, order(1), order(2))
+    with store.transaction() as connection:
+        Erasures(b"secret").erase(connection, "c1", NOW)
+    assert rows(store, event_conflict) == []
+
+
+def test_an_id_from_outside_takes_no_place_of_a_journeys_own_event(store):
+    given = [order(1, key="emit:1:2"), order(2, key="emit:1:2", source="journey:welcome")]
+    assert record(store, *given).statuses == [NEW, NEW]
 
 
 def test_ids_of_new_events_come_in_the_order_given(store):
     record(store, EventInput("c1", "a", NOW, key="m"))
-    new = record(store, *[EventInput("c1", key, NOW, key=key) for key in ("z", "m", "a")]).new_ids
+    new = record(store, *[EventInput("c1", "a", NOW, key=key) for key in ("z", "m", "a")]).new_ids
     names = {row.id: row.key for row in rows(store, event)}
     assert [names[id_] for id_ in new] == ["z", "a"]
 

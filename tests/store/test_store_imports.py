@@ -6,16 +6,18 @@ import builtins
 import csv
 import gzip
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import func, select
 
 from treue.errors import RejectedInput
-from treue.model.tables import consent, customer, event
-from treue.store import consents, imports
+from treue.model.tables import consent, customer, event, event_conflict, opt_out
+from treue.store import consents, customers, imports
 from treue.store.imports import import_customers, import_events
-from treue.store.inputs import ConsentInput
+from treue.store.inputs import ConsentInput, CustomerInput
+from treue.store.row_files import recognise
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 SCHEMA = {"first_name": "text", "birthday": "date", "spent": "number", "tags": "list"}
@@ -23,16 +25,16 @@ ORDERS = {"order.placed": {"total": "number", "items": "list"}}
 
 
 def people(store, path, mapping=None, **named):
-    return import_customers(store, path, mapping or {}, SCHEMA, NOW, zone="Europe/Berlin", **named)
+    return import_customers(store, recognise(path), mapping or {}, SCHEMA, NOW, zone="Europe/Berlin", **named)
 
 
 def orders(store, path, mapping=None, **named):
-    return import_events(store, path, mapping or {}, ORDERS, NOW, zone="Europe/Berlin", **named)
+    return import_events(store, recognise(path), mapping or {}, ORDERS, NOW, zone="Europe/Berlin", **named)
 
 
 def all_of(store, table):
     with store.reading() as connection:
-        return connection.execute(select(table).order_by(table.c.id)).all()
+        return connection.execute(select(table).order_by(*table.primary_key)).all()
 
 
 def test_a_csv_of_customers_fills_columns_attributes_and_consents(store, tmp_path):
@@ -90,7 +92,7 @@ def test_bad_rows_are_set_aside_beside_the_file_with_line_and_reason_and_the_res
     assert [row.key for row in all_of(store, customer)] == ["k1", "k8"]
     assert (report.read, report.created, report.rejected) == (8, 2, 6)
     assert report.rejected_file == tmp_path / "k.csv.rejected.csv"
-    with report.rejected_file.open(encoding="utf-8", newline="") as stream:
+    with report.rejected_file.open(encoding="utf-8-sig", newline="") as stream:
         aside = list(csv.DictReader(stream))
     assert [row["rejected_line"] for row in aside] == ["3", "4", "5", "6", "7", "8"]
     reasons = [row["rejected_reason"] for row in aside]
@@ -105,7 +107,7 @@ def test_bad_rows_are_set_aside_beside_the_file_with_line_and_reason_and_the_res
 def test_a_mended_rejects_file_can_be_imported_as_it_is(store, tmp_path):
     (tmp_path / "k.csv").write_text("id,birthday\nk1,31.12.1999\n")
     aside = people(store, tmp_path / "k.csv").rejected_file
-    aside.write_text(aside.read_text().replace("31.12.1999,2,", "1999-12-31,2,"))
+    aside.write_text(aside.read_text().replace(",k1,31.12.1999", ",k1,1999-12-31"))
     assert people(store, aside).created == 1
     assert all_of(store, customer)[0].attributes == {"birthday": "1999-12-31"}
 
@@ -116,7 +118,7 @@ def test_importing_again_changes_nothing_and_never_undoes_an_unsubscription(stor
     with store.transaction() as connection:
         consents.withdraw(connection, [ConsentInput("k1", "email")], NOW + timedelta(days=1))
     later = NOW + timedelta(days=2)
-    report = import_customers(store, tmp_path / "k.csv", {}, SCHEMA, later)
+    report = import_customers(store, recognise(tmp_path / "k.csv"), {}, SCHEMA, later)
     assert (report.created, report.updated, report.consents) == (0, 0, 0)
     assert [row.given for row in all_of(store, consent)] == [False]
 
@@ -145,6 +147,33 @@ def test_events_without_an_id_are_known_by_content_and_line_so_twice_is_once(sto
     assert {row.at for row in placed} == {datetime(2026, 1, 5, 9, 0, tzinfo=UTC)}
     assert {(row.source, row.routed_at) for row in placed} == {("import", None)}
     assert all_of(store, customer)[0].created_at == datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+
+
+def test_a_row_under_a_used_id_with_another_content_is_set_aside_with_its_line(store, tmp_path):
+    path = tmp_path / "orders.csv"
+    path.write_text(
+        "id,customer_id,event,at,total\n"
+        "1001,ada,order.placed,2026-01-05,40\n"
+        "1001,ada,order.shipped,2026-01-06,\n"
+        "1001,ben,order.placed,2026-01-05,40\n"
+        "1001,ada,order.placed,2026-01-05,99\n"
+        "1001,ada,order.placed,2026-01-05,40.00\n"
+        "1001,ada,order.placed,2026-01-07,40\n"
+    )
+    schema = {**ORDERS, "order.shipped": {}}
+    first = import_events(store, recognise(path), {}, schema, NOW)
+    assert (first.read, first.created, first.duplicates, first.rejected) == (6, 3, 1, 2)
+    with first.rejected_file.open(encoding="utf-8-sig", newline="") as stream:
+        aside = list(csv.DictReader(stream))
+    assert [(row["rejected_line"], row["total"]) for row in aside] == [("5", "99"), ("7", "40")]
+    assert "another order.placed of customer 'ada' is kept under it" in aside[0]["rejected_reason"]
+    again = import_events(store, recognise(path), {}, schema, NOW)
+    assert (again.created, again.duplicates, again.rejected) == (0, 4, 2)
+    mended = first.rejected_file.read_text().replace(",1001,", ",2001,", 1)
+    first.rejected_file.write_text(mended)
+    third = import_events(store, recognise(first.rejected_file), {}, schema, NOW)
+    assert (third.created, third.rejected) == (1, 1)
+    assert all_of(store, event_conflict) == [], "the file beside has them"
 
 
 def test_json_lines_packed_or_not_with_nested_properties_and_bad_lines(store, tmp_path):
@@ -200,8 +229,8 @@ def test_without_pyarrow_parquet_says_how_to_get_it(sqlite_url, tmp_path, monkey
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("none.csv", None, "cannot be read: No such file"),
-        ("k.xlsx", b"PK", "no known format"),
+        ("none.csv", None, "There is no file"),
+        ("k.xlsx", b"PK", "is a workbook"),
         ("k.csv", b"", "is empty"),
         ("k.csv", b"id,a,a\n1,2,3\n", "column 'a' twice"),
         ("k.parquet", b"not parquet", "is not a Parquet file"),
@@ -259,3 +288,170 @@ def test_the_purchases_of_a_cd_shop_go_in_once(store, data_dir):
         assert connection.scalar(select(func.count()).select_from(customer)) == 23_570
     again = orders(store, path, mapping, event="order.placed")
     assert (again.created, again.duplicates) == (0, 69_659)
+
+
+def test_a_new_record_of_a_mailbox_that_unsubscribed_brings_no_consent_unless_it_says_since_when(
+    store, tmp_path
+):
+    with store.transaction() as connection:
+        customers.upsert(connection, [CustomerInput("k1", email="a@x.de")], NOW)
+        consents.withdraw(connection, [ConsentInput("k1", "email", NOW - timedelta(days=9))], NOW)
+    (tmp_path / "k.csv").write_text("id,email,consent\nk2,A@x.de,email\n")
+    assert people(store, tmp_path / "k.csv").consents == 0
+    (tmp_path / "k.csv").write_text("id,email,consent,consent_at\nk2,A@x.de,email,2026-02-01 10:00\n")
+    assert people(store, tmp_path / "k.csv").consents == 1
+    assert [row.address for row in all_of(store, opt_out)] == ["a@x.de"]
+    (tmp_path / "k.csv").write_text("id,email,consent,consent_at\nk3,A@X.de,email,2026-02-28 10:00\n")
+    assert people(store, tmp_path / "k.csv").consents == 1
+    assert all_of(store, opt_out) == []
+
+
+def told(store):
+    return {row.key: row.attributes for row in all_of(store, customer)}
+
+
+def test_blanks_and_placeholders_are_no_values_and_the_latter_are_counted(sqlite_url, tmp_path):
+    store = imports.Store.open(sqlite_url)
+    (tmp_path / "k.csv").write_text(
+        "id, email ,first_name,country,tags\n"
+        "k1,\u00a0a@x.de\u200b,NULL,NA,-\n"
+        "k2, b@x.de ,\u200b Uwe ,#N/A,\n"
+        "-,c@x.de,nan,DE,a;b\n",
+        encoding="utf-8",
+    )
+    report = people(store, tmp_path / "k.csv")
+    assert told(store) == {"k1": {"country": "NA"}, "k2": {"first_name": "Uwe"}}
+    assert [row.email for row in all_of(store, customer)] == ["a@x.de", "b@x.de"]
+    assert report.placeholders == {"first_name": 2, "tags": 1, "country": 1, "id": 1}
+    assert [refusal.reason for refusal in report.refusals] == ["The customer's id is missing."]
+    store.close()
+
+
+def test_numbers_and_dates_come_in_as_the_workspace_s_locale_writes_them(sqlite_url, tmp_path):
+    store = imports.Store.open(sqlite_url)
+    (tmp_path / "k.csv").write_text(
+        "id;spent;birthday;created_at\nk1;1.234,50;31.12.1999;1.2.2026 10:00\nk2;1.234;;\nk3;;31.12.99;\n"
+    )
+    report = people(store, tmp_path / "k.csv", locale="de")
+    assert told(store) == {"k1": {"spent": 1234.5, "birthday": "1999-12-31"}}
+    assert all_of(store, customer)[0].created_at == datetime(2026, 2, 1, 9, 0, tzinfo=UTC)
+    assert [refusal.line for refusal in report.refusals] == [3, 4]
+    assert "spent: '1.234' can be 1234" in report.refusals[0].reason
+    (tmp_path / "o.csv").write_text("customer;at;total\nk1;5.1.2026 10:00;7,50\n")
+    assert orders(store, tmp_path / "o.csv", event="order.placed", locale="de").created == 1
+    placed = next(row for row in all_of(store, event) if row.name == "order.placed")
+    assert (placed.properties, placed.at) == ({"total": 7.5}, datetime(2026, 1, 5, 9, 0, tzinfo=UTC))
+    store.close()
+
+
+@pytest.mark.parametrize("column", ["id", "customer_id", "customer"])
+def test_the_key_of_a_customer_may_be_called_as_it_is_over_http(sqlite_url, tmp_path, column):
+    store = imports.Store.open(sqlite_url)
+    (tmp_path / "k.csv").write_text(f"{column},first_name\nk1,Ada\n")
+    assert people(store, tmp_path / "k.csv").created == 1
+    assert told(store) == {"k1": {"first_name": "Ada"}}
+    store.close()
+
+
+def test_a_column_customer_beside_the_key_stays_an_attribute(sqlite_url, tmp_path):
+    store = imports.Store.open(sqlite_url)
+    (tmp_path / "k.csv").write_text("customer,id\nyes,k1\nyes,\n")
+    report = people(store, tmp_path / "k.csv")
+    assert told(store) == {"k1": {"customer": "yes"}}
+    assert report.rejected == 1
+    assert any(
+        "Not declared in treue.yaml, and kept as it stands: `customer`" in note for note in report.notes
+    )
+    store.close()
+
+
+def test_two_columns_of_one_name_are_refused_unless_one_is_left_out(sqlite_url, tmp_path):
+    store = imports.Store.open(sqlite_url)
+    (tmp_path / "k.csv").write_text("id,vorname,first_name\nk1,Ada,Ida\n")
+    with pytest.raises(RejectedInput, match=r'two columns for `first_name`.*--map "first_name="'):
+        people(store, tmp_path / "k.csv", {"vorname": "first_name"})
+    people(store, tmp_path / "k.csv", {"vorname": "first_name", "first_name": ""})
+    assert told(store) == {"k1": {"first_name": "Ada"}}
+    store.close()
+
+
+def test_shared_addresses_are_counted_in_all_the_database(store, tmp_path):
+    (tmp_path / "k.csv").write_text("id,email,phone\nk1,a@x.de,\nk2,A@X.de,+49301\nk3,c@x.de,\n")
+    first = people(store, tmp_path / "k.csv")
+    assert {name: (one.addresses, one.customers) for name, one in first.shared.items()} == {"email": (1, 2)}
+    (tmp_path / "k.csv").write_text("id,email,phone\nk4,a@x.de,\nk5,c@x.de,+49301\nk6,,\n")
+    again = people(store, tmp_path / "k.csv")
+    assert {name: (one.addresses, one.customers) for name, one in again.shared.items()} == {
+        "email": (2, 5),
+        "sms": (1, 2),
+    }
+
+
+def test_an_event_that_was_set_aside_and_mended_is_the_one_of_the_mended_file(sqlite_url, tmp_path):
+    store = imports.Store.open(sqlite_url)
+    path = tmp_path / "o.csv"
+    path.write_text("customer_id,at,total\na,2026-01-05,1\nb,soon,2\nc,2026-01-05,3\n")
+    aside = orders(store, path, event="order.placed").rejected_file
+    aside.write_text(aside.read_text(encoding="utf-8-sig").replace("soon", "2026-01-06"), encoding="utf-8")
+    assert orders(store, aside, event="order.placed").created == 1
+    assert orders(store, aside, event="order.placed").duplicates == 1
+    path.write_text(path.read_text().replace("soon", "2026-01-06"))
+    report = orders(store, path, event="order.placed")
+    assert (report.created, report.duplicates) == (0, 3)
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('{"id": "k1", "email": "a\\ud800@x.de"}', "is not an e-mail address"),
+        ('{"id": "k1\\ud800"}', "cannot be printed"),
+        ('{"id": "k1", "first_name": "\\ud800"}', "not JSON in UTF-8"),
+        ('{"id": "k1", "first_name": "a\\u0000b"}', "NUL"),
+        ('{"id": "k1", "push_token": "a\\ud800"}', "push token"),
+        ('{"id": "k1", "email": "a\\u200b@x.de"}', "is not an e-mail address"),
+        ('{"id": "k1", "tags": "' + "[" * 9_000 + '"}', "tags: .* is not a list"),
+        ('{"id": "k1", "attributes": "much"}', "attributes: 'much' is no JSON object"),
+        ('{"id": "k1", "more": ' + "[" * 9_000 + "]" * 9_000 + "}", "not one JSON object|nested deeper"),
+        ('{"id": "k1", "first_name": "' + "x" * 40_000 + '"}', "bytes long"),
+        ('{"id": "k1", "spent": ' + "9" * 5_000 + "}", "not one JSON object"),
+    ],
+)
+def test_what_no_database_takes_costs_its_row_alone(store, tmp_path, line, reason):
+    path = tmp_path / "k.jsonl"
+    path.write_text(f'{{"id": "k0"}}\n{line}\n{{"id": "k2"}}\n')
+    report = people(store, path)
+    assert sorted(told(store)) == ["k0", "k2"]
+    assert [one.line for one in report.refusals] == [2]
+    assert re.search(reason, report.refusals[0].reason)
+    again = people(store, report.rejected_file)
+    assert (again.read, again.rejected) == (1, 1)
+
+
+def test_cells_of_brackets_surrogates_and_nul_in_a_csv_cost_their_rows_alone(store, tmp_path):
+    brackets = "[" * 9_000
+    (tmp_path / "k.csv").write_bytes(
+        f"id,first_name,tags\nk1,{brackets},\nk2,,{brackets}\nk3,a\0b,\nk4,".encode()
+        + b"\xed\xa0\x80,\nk5,Bj\xc3\xb6rk,\n"
+    )
+    report = people(store, tmp_path / "k.csv")
+    assert told(store) == {"k1": {"first_name": brackets}, "k5": {"first_name": "Björk"}}
+    assert [one.line for one in report.refusals] == [3, 4, 5]
+
+
+def test_sentences_beyond_the_first_are_counted(sqlite_url, tmp_path):
+    store = imports.Store.open(sqlite_url)
+    (tmp_path / "k.csv").write_text("id,timezone\n" + "".join(f"k{n},Mars/{n}\n" for n in range(25)))
+    report = people(store, tmp_path / "k.csv")
+    assert (len(report.notes), report.more_notes) == (20, 5)
+    store.close()
+
+
+def test_a_batch_of_large_rows_is_kept_before_it_takes_much_memory(sqlite_url, tmp_path, monkeypatch):
+    store = imports.Store.open(sqlite_url)
+    monkeypatch.setattr(imports, "BATCH_SIZE", 10_000)
+    (tmp_path / "k.csv").write_text("id,a\n" + f"k1,{'x' * 6_000}\n" * 5)
+    read: list[int] = []
+    people(store, tmp_path / "k.csv", progress=read.append)
+    assert read == [2, 4, 5]
+    store.close()

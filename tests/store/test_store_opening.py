@@ -10,14 +10,17 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, insert, inspect, select, text
 
 from treue.errors import StoreError
-from treue.model.tables import caller, cohort, customer, metadata
-from treue.store import journeys, migrations
+from treue.model.tables import caller, cohort, consent, customer, metadata, opt_out, suppression
+from treue.store import events, journeys, migrations
+from treue.store.inputs import EventInput
 from treue.store.store import Store, normal_url
 
 OLD_MESSAGES = """
@@ -36,6 +39,44 @@ VALUES (1, 1, 1, 1, 1, 1, 'email', 'hello', 'promotional', 'sent', 7, 7, 7, 9),
 
 OLD_ARRIVALS = """
 INSERT INTO arrival (id, journey_id, customer_id, kind, at) VALUES (1, 1, 1, 'segment', 1), (2, 1, 1, 'leave', 2)
+"""
+
+OLD_EVENTS = """
+INSERT INTO customer (id, key, draw, attributes, created_at, updated_at) VALUES (901, 'ädä', 1, '{}', 1, 1);
+INSERT INTO event (id, key, customer_id, name, at, properties, source, received_at)
+VALUES (901, 'treue:customer.created:ädä', 901, 'customer.created', 1, '{"source": "shop"}', 'shop', 1),
+       (902, '1001', 901, 'order.placed', 1, '{"total": 40.0}', 'shop', 1),
+       (903, 'emit:1:2', 901, 'letters.paused', 1, '{}', 'journey:welcome', 1);
+INSERT INTO journey (id, name, live_since) VALUES (901, 'hello', 1);
+INSERT INTO arrival (id, journey_id, customer_id, kind, event_id, at) VALUES (901, 901, 901, 'event', 902, 1)
+"""
+MARCH = datetime(2026, 3, 1, 9, tzinfo=UTC)
+
+
+OLD_MAILBOXES = """
+INSERT INTO customer (id, key, draw, email, phone, push_token, attributes, created_at, updated_at) VALUES
+  (1, 'left', 1, 'Twin@example.com', '+491510001', NULL, '{}', 1, 1),
+  (2, 'twin', 1, 'twin@example.com', '+491510001', NULL, '{}', 1, 1),
+  (3, 'odd', 1, 'Ädä@münchen.example', NULL, NULL, '{}', 1, 1),
+  (4, 'back', 1, 'Back@example.com', NULL, 'token', '{}', 1, 1),
+  (5, 'again', 1, 'back@example.com', NULL, NULL, '{}', 1, 1),
+  (6, 'gone', 1, 'gone@example.com', NULL, NULL, '{}', 1, 1),
+  (7, 'imported', 1, 'GONE@example.com', NULL, NULL, '{}', 1, 1);
+INSERT INTO consent (customer_id, channel, given, basis, since, source, proof) VALUES
+  (1, 'email', false, 'consent', 20, 'unsubscribe link', '{"way": "one-click"}'),
+  (2, 'email', true, 'consent', 10, 'form', '{}'),
+  (1, 'sms', true, 'consent', 10, 'form', '{}'),
+  (3, 'email', false, 'consent', 20, 'form', '{}'),
+  (4, 'email', false, 'consent', 20, 'form', '{}'),
+  (4, 'push', false, 'consent', 20, 'form', '{}'),
+  (5, 'email', true, 'consent', 30, 'form', '{}'),
+  (6, 'email', false, 'consent', 20, 'form', '{}'),
+  (7, 'email', true, 'consent', 30, 'import', '{"file": "all.csv"}');
+INSERT INTO event (key, customer_id, name, at, properties, source, received_at) VALUES
+  ('i', 7, 'consent.given', 30, '{}', 'import', 30);
+INSERT INTO suppression (channel, address, reason, since, evidence, purpose) VALUES
+  ('email', 'Ada@example.com', 'bounced', 5, '{}', 'all'), ('email', 'ada@example.com', 'bounced', 5, '{}', 'all'),
+  ('email', 'eve@münchen.example', 'complained', 5, '{}', 'marketing'), ('sms', '+491510002', 'bounced', 5, '{}', 'all')
 """
 
 
@@ -138,6 +179,32 @@ def test_messages_from_before_there_were_limits_count_once_there_are_some(own_st
     with own_store.reading() as connection:
         found = connection.execute(text("SELECT id, priority, reserved_at FROM message ORDER BY id")).all()
     assert [tuple(row) for row in found] == [(1, 50, 7), (2, 50, None), (3, 50, None)]
+
+
+def test_old_events_are_known_by_source_name_and_customer_and_stay_where_they_began_something(own_store):
+    empty_out(own_store)
+    with own_store.transaction() as connection:
+        migrations.migrate(connection, "0010")
+        for statement in OLD_EVENTS.split(";"):
+            connection.execute(text(statement))
+    own_store.upgrade()
+    placed = EventInput("ädä", "order.placed", MARCH, {"total": 40}, "1001", "shop")
+    given = [
+        placed,
+        replace(placed, properties={"total": 41}),
+        replace(placed, name="order.shipped"),
+        replace(placed, customer="ben"),
+        replace(placed, source="api"),
+        EventInput("ädä", "letters.paused", MARCH, {}, "emit:1:2", "journey:welcome"),
+    ]
+    with own_store.transaction() as connection:
+        told = events.record(connection, given, MARCH).statuses
+        own = connection.scalars(
+            text("SELECT id FROM event WHERE scope = '' AND id BETWEEN 901 AND 903 ORDER BY id")
+        )
+        assert own.all() == [901, 903]
+        assert connection.scalar(text("SELECT event_id FROM arrival")) == 902
+    assert told == ["duplicate", "conflict", "accepted", "accepted", "accepted", "duplicate"]
 
 
 def test_a_new_sqlite_file_is_made_for_the_owner_alone_and_open_again_without_create(tmp_path):
@@ -344,7 +411,7 @@ def _grow(store: Store, first: int, last: int) -> None:
     ]
     with store.transaction() as connection:
         connection.execute(insert(customer), rows)
-        connection.execute(select(customer.c.id).where(customer.c.email == "c7@example.com")).all()
+        connection.execute(select(customer.c.id).where(customer.c.email_key == "c7@example.com")).all()
 
 
 def test_sqlite_counts_what_has_grown_when_a_store_is_closed_and_in_between(tmp_path: Path) -> None:
@@ -369,3 +436,39 @@ def test_a_store_is_closed_without_counting_while_another_one_is_writing(tmp_pat
         store.close()
         other.execute("ROLLBACK")
     assert _counted(path) == 0
+
+
+def test_who_had_unsubscribed_before_has_done_so_for_the_mailbox_unless_somebody_of_it_agreed_since(
+    own_store,
+):
+    empty_out(own_store)
+    with own_store.transaction() as connection:
+        migrations.migrate(connection, "0010")
+        for statement in OLD_MAILBOXES.split(";"):
+            connection.exec_driver_sql(statement)
+    own_store.upgrade()
+    with own_store.reading() as connection:
+        keys = connection.execute(
+            text("SELECT key, email_key, push_key FROM customer WHERE id IN (1, 3, 4) ORDER BY id")
+        )
+        assert [tuple(row) for row in keys] == [
+            ("left", "twin@example.com", None),
+            ("odd", "ädä@xn--mnchen-3ya.example", None),
+            ("back", "back@example.com", "token"),
+        ]
+        left = connection.execute(select(opt_out).order_by(opt_out.c.channel, opt_out.c.address)).all()
+        listed = connection.execute(select(suppression.c.address, suppression.c.purpose)).all()
+        proofs = dict(
+            tuple(row) for row in connection.execute(select(consent.c.customer_id, consent.c.proof))
+        )
+    assert [(one.channel, one.address, one.customer_id) for one in left] == [
+        ("email", "gone@example.com", 6),
+        ("email", "twin@example.com", 1),
+        ("email", "ädä@xn--mnchen-3ya.example", 3),
+        ("push", "token", 4),
+    ]
+    assert (left[1].source, left[1].proof) == ("unsubscribe link", {"way": "one-click"})
+    assert sorted(map(tuple, listed)) == [
+        ("+491510002", "all"), ("ada@example.com", "all"), ("eve@xn--mnchen-3ya.example", "marketing"),
+    ]  # fmt: skip
+    assert proofs[7] == {"file": "all.csv", "undated": True}

@@ -12,7 +12,8 @@ import pytest
 
 from treue.testing import scenarios
 from treue.testing.scenarios import Report
-from treue.workspace.loading import Workspace, load
+from treue.vocabulary.workspace import load
+from treue.workspace.workspace import Workspace
 
 HERE = Path(__file__).parent
 MARK = "=== "

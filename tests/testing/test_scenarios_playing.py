@@ -8,8 +8,8 @@ import pytest
 
 from treue.testing import scenarios
 from treue.testing.scenarios import Report
+from treue.vocabulary.workspace import load
 from treue.workspace.files import reference_workspace
-from treue.workspace.loading import load
 
 Run = Callable[..., Report]
 
@@ -245,3 +245,22 @@ def test_any_timeline_is_the_same_one_every_time(run: Run) -> None:
     first = diffs(run(text))
     assert first[-1].startswith("! 2 messages within 30d, more than 1: hello, ")
     assert diffs(run(text)) == first
+
+
+def test_sends_of_one_template_are_told_apart_by_their_steps(run: Run) -> None:
+    visit = (
+        "description: Somebody looked in.\ncategory: relational\nbasis: consent\nenter: {event: shop.visited}\n"
+        "exit: [{event: consent.withdrawn}]\n"
+        "steps: [{id: first, send: hello, on: email}, {wait: 1d}, {id: again, send: hello, on: email}, {send: voucher, on: email}]\n"
+    )
+    tests = (
+        "- test: One\n  customer: {email: a@example.com, consent: email, first_name: Ada}\n"
+        "  timeline: [{at: 2026-03-02 10:00, event: shop.visited, data: {page: jazz}}]\n"
+        "  expect: [{at: 2026-03-02 10:00, send: hello}]\n"
+    )
+    (result,) = run(tests, visit=visit, quiet="description: x\nwhere: {consent: email}\n").results
+    assert [line.strip() for line in result.diff if "send" in line] == [
+        "2026-03-02 10:00  send hello on email by first",
+        "+ 2026-03-03 10:00  send hello on email “Hello Ada” by again  ← not expected",
+        "+ 2026-03-03 10:00  send voucher on email “A gift”  ← not expected",
+    ]

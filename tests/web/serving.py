@@ -16,10 +16,11 @@ from typing import Any
 import httpx
 from sqlalchemy import func, select
 
-from treue.engine.assembly import Assembly, assembled
+from treue.composition.assembly import Assembly, assembled
+from treue.vocabulary.workspace import load
 from treue.web.app import create_app
 from treue.web.server import listen, server
-from treue.workspace.loading import load
+from treue.web.sessions import Sessions
 
 ROOT = Path(__file__).parents[2]
 KEY = "test-key"
@@ -48,7 +49,17 @@ class Site:
         self.now = datetime(2026, 3, 2, 9, tzinfo=UTC)
         self.woken = threading.Event()
         assembly.publish(self.now)
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
+        self.url = f"http://127.0.0.1:{port}"
+        self.client = httpx.Client(base_url=self.url, timeout=30)
+
+    def sign_in(self) -> Site:
+        """Sign the client in, as an operator."""
+        sign_in(self.client, self.link_token())
+        return self
+
+    def link_token(self) -> str:
+        """Return the token of a fresh link."""
+        return Sessions.of(self.assembly.state).link_token(self.now)
 
     def post(self, path: str, document: Any) -> httpx.Response:
         return self.client.post(path, json=document, headers={"Authorization": f"Bearer {KEY}"})
@@ -62,9 +73,14 @@ class Site:
             return list(connection.execute(statement).all())
 
 
+def sign_in(client: httpx.Client, token: str, **headers: str) -> httpx.Response:
+    """Do what the page behind a link does with its token; return the answer."""
+    return client.post("/sign-in", data={"token": token}, headers=headers)
+
+
 @contextmanager
 def served(root: Path) -> Iterator[Site]:
-    """Serve the workspace in `root` with the project's own server settings, in a thread."""
+    """Serve the workspace in `root` with the project's own server settings, in a thread; its client has signed in."""
     listening = listen("127.0.0.1", 0)
     with listening, assembled(load(root)) as assembly:
         site = Site(assembly, listening.getsockname()[1])
@@ -72,7 +88,7 @@ def served(root: Path) -> Iterator[Site]:
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
-            yield site
+            yield site.sign_in()
         finally:
             site.client.close()
             running.should_exit = True

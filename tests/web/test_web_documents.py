@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from serving import KEY, Site, copy_workspace
 from sqlalchemy import select
 
-from treue.engine.assembly import assembled
-from treue.model.tables import arrival, consent, customer, event
+from treue.composition.assembly import assembled
+from treue.model.tables import arrival, consent, customer, event, event_conflict
+from treue.vocabulary.workspace import load
 from treue.web.app import create_app
-from treue.workspace.loading import load
 
+ORDERED = event.c.name == "order.placed"
 FUZZ = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 _json = st.recursive(
@@ -187,16 +188,75 @@ def _order(n: int, **more: Any) -> dict[str, Any]:
 
 def test_a_batch_of_a_thousand_is_taken_and_one_more_is_refused(world_on_each_database: Site) -> None:
     site = world_on_each_database
-    assert site.post("/v1/events", [_order(n) for n in range(1000)]).json() == {
-        "accepted": 1000,
-        "duplicates": 0,
-    }
+    first = site.post("/v1/events", [_order(n) for n in range(1000)]).json()
+    assert (first["accepted"], first["duplicates"], first["conflicts"]) == (1000, 0, 0)
+    assert first["events"] == [{"id": f"o{n}", "status": "accepted"} for n in range(1000)]
     assert site.post("/v1/events", [_order(n) for n in range(1001)]).status_code == 422
-    assert site.post("/v1/events", [_order(n) for n in range(500, 1500)]).json() == {
-        "accepted": 500,
-        "duplicates": 500,
-    }
+    last = site.post("/v1/events", [_order(n) for n in range(500, 1500)]).json()
+    assert (last["accepted"], last["duplicates"], last["conflicts"]) == (500, 500, 0)
+    assert [one["status"] for one in last["events"]] == ["duplicate"] * 500 + ["accepted"] * 500
     assert site.count(event, event.c.name == "order.placed") == 1500
+
+
+def _told(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 202, answer.text
+    return [one["status"] for one in answer.json()["events"]]
+
+
+def test_an_id_of_another_event_or_customer_is_another_event(world_on_each_database: Site) -> None:
+    site, placed = world_on_each_database, event.c.name == "order.placed"
+    assert _told(site.post("/v1/events", _order(1001))) == ["accepted"]
+    assert _told(site.post("/v1/events", _order(1001, event="cart.abandoned"))) == ["accepted"]
+    assert _told(site.post("/v1/events", _order(1001, customer="ben"))) == ["accepted"]
+    assert (site.count(event, placed), site.count(event, event.c.name == "cart.abandoned")) == (2, 1)
+
+
+def test_a_used_id_with_another_content_is_a_conflict_told_and_set_aside_whole(
+    world_on_each_database: Site,
+) -> None:
+    site, at = world_on_each_database, "2026-03-01T10:00:00+01:00"
+    site.post("/v1/events", _order(1, at=at))
+    batch = [_order(1, at=at), _order(1, at=at, properties={"total": 2}), _order(1), _order(2)]
+    answer = site.post("/v1/events", batch)
+    assert _told(answer) == ["duplicate", "conflict", "conflict", "accepted"]
+    assert "'o1' was used before" in answer.json()["events"][1]["detail"]
+    assert answer.json()["conflicts"] == 2
+    aside = site.rows(select(event_conflict.c.properties, event_conflict.c.at).order_by(event_conflict.c.id))
+    assert sorted((row.properties["total"], row.at) for row in aside) == [
+        (1, None),
+        (2, datetime(2026, 3, 1, 9, tzinfo=UTC)),
+    ]
+    assert {row.properties["total"] for row in site.rows(select(event.c.properties).where(ORDERED))} == {1, 2}
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        {"properties": {"total": 40.0, "order_id": "1"}},
+        {"properties": {"order_id": 1, "total": "40"}},
+        {"properties": {"total": 4e1, "order_id": "1"}, "customer": None, "customer_id": "ada"},
+    ],
+)
+def test_the_same_written_otherwise_is_a_duplicate(world: Site, again: dict[str, Any]) -> None:
+    world.post("/v1/events", _order(1, properties={"total": 40, "order_id": "1"}))
+    world.now += timedelta(hours=1)
+    sent = {name: value for name, value in _order(1, **again).items() if value is not None}
+    assert _told(world.post("/v1/events", sent)) == ["duplicate"], (
+        "and without `at` time alone changes nothing"
+    )
+
+
+def test_a_time_is_compared_as_an_instant(world: Site) -> None:
+    for at in ("2026-03-01T10:00:00", "2026-03-01T09:00:00Z", "2026-03-01T11:00:00+02:00"):
+        last = _told(world.post("/v1/events", _order(1, at=at)))
+    assert last == ["duplicate"]
+
+
+def test_a_clock_a_little_ahead_does_not_make_a_repetition_a_conflict(world: Site) -> None:
+    for _ in range(2):
+        last = _told(world.post("/v1/events", _order(1, at="2026-03-02T09:04:00Z")))
+        world.now += timedelta(minutes=1)
+    assert last == ["duplicate"]
 
 
 def test_each_misfit_of_a_batch_is_named_by_its_place(world: Site) -> None:

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "channels"))
 from google_fcm import Firebase, TokenServer, account_key, fcm_error
 from test_webhook import SECRET, Gateway
 
-from treue.engine.engine import run_pass
+from treue.engine.passes.chronology import run_pass
 from treue.model.tables import customer, message
 
 SETTINGS = """\

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from starlette.datastructures import Headers
 
 from treue.errors import BadSignature
-from treue.model.tables import consent, customer, event, receiving
+from treue.model.tables import consent, customer, event, event_conflict, receiving
 from treue.web.hooks.shopify import Shopify
 from treue.web.hooks.standard_webhooks import StandardWebhooks
 
@@ -146,12 +146,67 @@ def test_deliveries_three_times_over_in_any_order_count_once(world_on_each_datab
     assert site.count(customer) == 20
 
 
-def test_the_same_id_with_another_body_is_a_replay(world: Site) -> None:
-    for total in (1, 2):
-        body = crm_event(total=total)
-        last = world.client.post("/v1/hooks/crm", content=body, headers=standard(body, world.now))
-    assert (last.status_code, last.json()["status"]) == (200, "duplicate")
-    assert world.count(event, event.c.name == "order.placed") == 1
+def _deliver(site: Site, body: bytes, id_: str = "msg_1") -> tuple[int, str]:
+    answer = site.client.post("/v1/hooks/crm", content=body, headers=standard(body, site.now, id_))
+    return answer.status_code, answer.json()["status"]
+
+
+def test_the_same_id_with_another_body_is_a_conflict_that_the_sender_need_not_repeat(
+    world_on_each_database: Site,
+) -> None:
+    site = world_on_each_database
+    assert _deliver(site, crm_event(total=1)) == (202, "accepted")
+    for _ in range(2):
+        assert _deliver(site, crm_event(total=1)) == (200, "duplicate")
+    assert _deliver(site, crm_event(total=2)) == (202, "conflict")
+    assert site.count(event, event.c.name == "order.placed") == 1
+    assert [row.properties for row in site.rows(select(event_conflict))] == [{"total": 2}]
+
+
+def test_the_same_id_of_another_event_or_customer_is_another_event(world: Site) -> None:
+    for body in (crm_event(total=1), crm_event("bob", total=1), crm_event(type_="cart.abandoned", total=1)):
+        assert _deliver(world, body) == (202, "accepted")
+    assert world.count(event, event.c.name.in_(["order.placed", "cart.abandoned"])) == 3
+
+
+def test_the_same_event_in_another_body_is_a_duplicate_and_brings_the_customer_up_to_date(
+    world: Site,
+) -> None:
+    for city in ("Kiel", "Bonn"):
+        person = {"id": "ada", "attributes": {"city": city}}
+        told = {"type": "order.placed", "data": {"customer": person, "properties": {"total": 1}}}
+        last = _deliver(world, json.dumps(told).encode())
+    assert last == (200, "duplicate")
+    assert [row.attributes for row in world.rows(select(customer))] == [{"city": "Bonn"}]
+
+
+def test_a_withdrawal_counts_although_its_event_is_a_conflict(world: Site) -> None:
+    for given, total in ((True, 1), (False, 2)):
+        person = {"id": "ada", "consent": {"email": {"given": given, "source": "form"}}}
+        told = {"type": "order.placed", "data": {"customer": person, "properties": {"total": total}}}
+        last = _deliver(world, json.dumps(told).encode())
+        world.now += timedelta(minutes=1)
+    assert last == (202, "conflict")
+    assert [row.given for row in world.rows(select(consent))] == [False]
+
+
+def _order_of_shopify(site: Site, event_id: str, at: str, **changed: Any) -> tuple[int, str]:
+    order = {"id": 1, "customer": {"id": 7}, "total_price": "10.00", **changed}
+    body = json.dumps(order).encode()
+    headers = shopify(body, **{"X-Shopify-Event-Id": event_id, "X-Shopify-Triggered-At": at})
+    answer = site.client.post("/v1/hooks/shop", content=body, headers=headers)
+    return answer.status_code, answer.json()["status"]
+
+
+def test_two_subscriptions_of_shopifys_that_tell_of_one_event_count_once(world: Site) -> None:
+    early, late = "2026-03-02T08:00:00Z", "2026-03-02T08:00:03Z"
+    assert _order_of_shopify(world, "e1", early) == (202, "accepted")
+    assert _order_of_shopify(world, "e1", late, note="not declared here") == (200, "duplicate")
+    assert _order_of_shopify(world, "e1", late, total_price="11.00") == (202, "conflict")
+    assert _order_of_shopify(world, "e1", late, customer={"id": 8}) == (202, "accepted")
+    assert _order_of_shopify(world, "e2", late, total_price="12.00") == (202, "accepted")
+    assert world.count(event, event.c.name == "order.placed") == 3
+    assert world.count(event_conflict) == 1
 
 
 @pytest.mark.data
@@ -328,3 +383,86 @@ def test_a_crm_updates_a_customer_without_an_event(world: Site) -> None:
 
 def test_an_unknown_source_is_not_found(world: Site) -> None:
     assert world.client.post("/v1/hooks/nobody", content=b"{}").status_code == 404
+
+
+def _shopify_customer(site: Site, topic: str = "customers/update", **told: Any) -> int:
+    body = json.dumps({"id": 7, "email": "ada@example.com", **told}).encode()
+    return site.client.post("/v1/hooks/shop", content=body, headers=shopify(body, topic)).status_code
+
+
+def _subscribed(at: str | None, state: str = "subscribed") -> dict[str, Any]:
+    return {"state": state, "opt_in_level": "single_opt_in", "consent_updated_at": at}
+
+
+def test_a_shopify_customer_who_subscribed_when_it_was_created_has_agreed_as_of_then(
+    world_on_each_database: Site,
+) -> None:
+    site, told = world_on_each_database, _subscribed("2026-03-01T10:00:00+01:00")
+    assert _shopify_customer(site, "customers/create", email_marketing_consent=told) == 202
+    (word,) = site.rows(select(consent))
+    assert (word.channel, word.given, word.since) == ("email", True, datetime(2026, 3, 1, 9, tzinfo=UTC))
+    assert word.proof == {
+        "topic": "customers/create",
+        "state": "subscribed",
+        "opt_in_level": "single_opt_in",
+    }
+
+
+@pytest.mark.parametrize(
+    ("told", "agreed"),
+    [
+        (_subscribed(None), [True]),
+        (_subscribed("2026-03-01T10:00:00Z", "unsubscribed"), [False]),
+        (_subscribed("2026-03-01T10:00:00Z", "not_subscribed"), []),
+        (_subscribed("2026-03-01T10:00:00Z", "pending"), []),
+        ("subscribed", []),
+    ],
+)
+def test_what_a_shopify_customers_record_says_of_consent(world: Site, told: Any, agreed: list[bool]) -> None:
+    assert _shopify_customer(world, "customers/create", email_marketing_consent=told) == 202
+    assert [row.given for row in world.rows(select(consent))] == agreed
+
+
+@pytest.mark.parametrize("at", ["2026-03-01T10:00:00Z", None])
+def test_a_shopify_record_from_before_an_unsubscribe_does_not_undo_it(world: Site, at: str | None) -> None:
+    world.post("/v1/customers", {"id": "shopify:7", "consent": {"email": False}})
+    world.now += timedelta(days=1)
+    assert _shopify_customer(world, "customers/create", email_marketing_consent=_subscribed(at)) == 202
+    assert world.count(consent, consent.c.given) == 0
+
+
+def test_an_older_shopify_record_changes_nothing_that_a_newer_one_has_said(
+    world_on_each_database: Site,
+) -> None:
+    site = world_on_each_database
+    newer, older = "2026-03-02T08:00:00Z", "2026-03-02T07:00:00Z"
+    created = "customers/create"
+    assert (
+        _shopify_customer(site, created, updated_at=newer, first_name="Ada", email="new@example.com") == 202
+    )
+    assert (
+        _shopify_customer(site, created, updated_at=older, first_name="Oda", email="old@example.com") == 202
+    )
+    assert _order_of_shopify(site, "e1", older, customer={"id": 7, "first_name": "Ida", "updated_at": older})
+    (person,) = site.rows(select(customer))
+    assert (person.email, person.attributes["first_name"]) == ("new@example.com", "Ada")
+    assert site.count(event, event.c.name == "order.placed") == 1
+    assert _shopify_customer(site, created, updated_at="2026-03-02T08:00:01Z", first_name="Eva") == 202
+    assert site.rows(select(customer))[0].attributes["first_name"] == "Eva"
+
+
+def test_an_older_record_of_a_crm_changes_nothing_that_a_newer_one_has_said(world: Site) -> None:
+    def told(city: str, at: str) -> tuple[int, str]:
+        person = {"id": "42", "attributes": {"city": city}}
+        update = {"type": "customer.updated", "timestamp": at, "data": {"customer": person}}
+        return _deliver(world, json.dumps(update).encode(), id_=f"msg_{at[:10]}")
+
+    assert told("Köln", "2026-03-02T08:00:00Z")[0] == 202
+    assert told("Bonn", "2026-03-01T08:00:00Z")[0] == 202
+    assert [row.attributes["city"] for row in world.rows(select(customer))] == ["Köln"]
+
+
+def test_an_order_that_only_tries_the_shop_out_counts_nowhere(world: Site) -> None:
+    assert _order_of_shopify(world, "e1", "2026-03-02T08:00:00Z", test=True)[0] == 200
+    assert world.count(event) == 0
+    assert world.count(customer) == 0

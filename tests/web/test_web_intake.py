@@ -12,13 +12,15 @@ import pytest
 from sqlalchemy import Connection, func, select, text
 
 from treue.errors import RejectedInput
-from treue.model.tables import customer, event
+from treue.model.states import EventStatus
+from treue.model.tables import customer, event, event_conflict
 from treue.store import customers
 from treue.store.inputs import CustomerInput, EventInput
 from treue.store.store import Store
-from treue.web.intake import Counts, Intake
+from treue.web.intake import Intake
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+NEW, SEEN, OTHER = EventStatus.accepted, EventStatus.duplicate, EventStatus.conflict
 
 
 class Watched:
@@ -47,8 +49,8 @@ def intake(watched: Watched) -> Iterator[Intake]:
     made.stop()
 
 
-def _event(key: str, who: str = "ada") -> EventInput:
-    return EventInput(who, "order.placed", NOW, {}, key)
+def _event(key: str, who: str = "ada", **properties: Any) -> EventInput:
+    return EventInput(who, "order.placed", NOW, properties, key)
 
 
 def _poison(_connection: Connection, _now: datetime) -> None:
@@ -77,7 +79,7 @@ def _count(store: Store, table: Any) -> int:
 
 def test_requests_that_wait_together_are_committed_together(intake: Intake, watched: Watched) -> None:
     outcomes = _together(intake, watched, *(intake.record([_event(f"e{n}")]) for n in range(100)))
-    assert outcomes == [Counts(1, 0)] * 100
+    assert outcomes == [[NEW]] * 100
     assert watched.count == 2
     assert _count(watched.store, event) == 101 + 1, "the events, and that Ada was created"
 
@@ -87,7 +89,16 @@ def test_of_two_requests_in_a_group_with_the_same_event_one_is_the_duplicate(
 ) -> None:
     a, b = _event("same"), _event("other")
     outcomes = _together(intake, watched, intake.record([a, b]), intake.record([a]), intake.record([b, b]))
-    assert outcomes == [Counts(2, 0), Counts(0, 1), Counts(0, 2)]
+    assert outcomes == [[NEW, NEW], [SEEN], [SEEN, SEEN]]
+
+
+def test_of_two_requests_in_a_group_each_is_told_of_its_own_conflicts(
+    intake: Intake, watched: Watched
+) -> None:
+    first, other, third = _event("same", total=1), _event("same", total=2), _event("same", "bob", total=2)
+    jobs = [intake.record([first]), intake.record([other, first]), intake.record([third, other])]
+    assert _together(intake, watched, *jobs) == [[NEW], [OTHER, SEEN], [NEW, OTHER]]
+    assert _count(watched.store, event_conflict) == 1, "the same twice is set aside once"
 
 
 def test_a_poison_request_does_not_fail_its_neighbours(intake: Intake, watched: Watched) -> None:
@@ -97,7 +108,7 @@ def test_a_poison_request_does_not_fail_its_neighbours(intake: Intake, watched: 
     jobs = [intake.run(_poison), intake.record([_event("good", "bob")]), intake.run(fine)]
     poisoned, good, ids = _together(intake, watched, *jobs)
     assert isinstance(poisoned, RejectedInput)
-    assert good == Counts(1, 0)
+    assert good == [NEW]
     assert len(ids) == 1
     assert _count(watched.store, customer) == 3
 
@@ -128,14 +139,14 @@ def test_a_request_whose_client_is_gone_is_written_all_the_same(intake: Intake, 
 def test_stopping_writes_what_is_waiting(watched: Watched) -> None:
     intake = Intake(watched, lambda: None, lambda: NOW)  # type: ignore[arg-type]
 
-    async def run() -> list[Counts]:
+    async def run() -> list[list[EventStatus]]:
         jobs = [asyncio.ensure_future(intake.record([_event(f"e{n}")])) for n in range(20)]
         await asyncio.sleep(0.05)
         watched.go.set()
         await asyncio.to_thread(intake.stop)
         return await asyncio.gather(*jobs)
 
-    assert asyncio.run(run()) == [Counts(1, 0)] * 20
+    assert asyncio.run(run()) == [[NEW]] * 20
 
 
 def test_a_refusing_database_fails_the_request_and_the_next_one_works(store: Store) -> None:
@@ -144,10 +155,10 @@ def test_a_refusing_database_fails_the_request_and_the_next_one_works(store: Sto
     def broken(connection: Connection, _now: datetime) -> None:
         connection.execute(text("SELECT * FROM nowhere"))
 
-    async def run() -> Counts:
+    async def run() -> list[EventStatus]:
         with pytest.raises(Exception, match="nowhere"):
             await intake.run(broken)
         return await intake.record([_event("after")])
 
-    assert asyncio.run(run()) == Counts(1, 0)
+    assert asyncio.run(run()) == [NEW]
     intake.stop()

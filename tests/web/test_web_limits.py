@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import time
 from collections.abc import Iterator
@@ -56,7 +57,7 @@ def test_a_chunked_body_just_over_the_limit_is_answered_413(world: Site) -> None
         assert _status(sock) == 413
 
 
-@pytest.mark.parametrize("path", ["/v1/events", "/v1/hooks/shop", "/u/token"])
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/hooks/shop"])
 def test_a_declared_length_over_the_limit_is_refused_before_a_byte_is_sent(world: Site, path: str) -> None:
     with socket.create_connection(("127.0.0.1", world.port), timeout=20) as sock:
         length = limits.MAX_BODY + 1
@@ -120,3 +121,42 @@ def test_a_connection_used_again_is_not_cut_off_while_it_speaks(impatient: Site)
             assert client.get("/healthz").status_code == 200
             time.sleep(0.2)
     assert impatient.count(event) == 0
+
+
+def _idle(port: int, number: int, said: bytes = b"") -> list[socket.socket]:
+    """Return connections that say this much and no more."""
+    held = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(number)]
+    for sock in held:
+        sock.sendall(said)
+    return held
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"GET /healthz HTTP/1.1\r\nHost: local",
+        b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nab",
+    ],
+    ids=["nothing", "half a head", "half a body"],
+)
+def test_a_thousand_idle_connections_of_one_client_keep_nobody_else_out(world: Site, said: bytes) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))  # both ends are in this process
+    try:
+        held = _idle(world.port, 1100, said)
+        try:
+            for n in range(20):
+                with httpx.Client(base_url=str(world.client.base_url), timeout=20) as other:
+                    assert other.get("/healthz").status_code == 200
+                    assert other.post("/v1/events", json=[_order(n)], headers=AUTHORIZED).status_code == 202
+        finally:
+            for sock in held:
+                sock.close()
+        assert world.count(event, event.c.name == "order.placed") == 20
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def _order(n: int) -> dict[str, object]:
+    return {"id": f"o{n}", "customer": "ada", "event": "order.placed", "properties": {"total": 5}}

@@ -1,51 +1,19 @@
-"""The operator's pages: for this machine only, true to the numbers, and free of what others wrote."""
+"""The operator's pages: true to the numbers, and free of what others wrote."""
 
 from __future__ import annotations
 
+import html
+import json
 import logging
 import re
+import time
 
 import pytest
-from serving import KEY, Site
+from serving import Site
 
-from treue.engine.engine import run_pass
+from treue.engine.passes.chronology import run_pass
 from treue.web import guard
 from treue.web.operations import uses_inbox
-
-LOCAL_ONLY = ("/", "/metrics", "/inbox", "/inbox/", "/inbox/api/messages")
-
-
-@pytest.mark.parametrize("path", LOCAL_ONLY)
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"Host": "shop.example"},
-        {"Host": "localhost.evil.example"},
-        {"Host": "127.0.0.1.evil.example:8420"},
-        {"Host": ""},
-        {"X-Forwarded-For": "203.0.113.9"},
-        {"Forwarded": "for=203.0.113.9"},
-        {"Via": "1.1 proxy"},
-    ],
-)
-def test_what_is_for_this_machine_is_refused_to_all_others(
-    world: Site, path: str, headers: dict[str, str]
-) -> None:
-    answer = world.client.get(path, headers=headers)
-    assert (answer.status_code, answer.headers["content-type"]) == (403, "application/problem+json")
-
-
-@pytest.mark.parametrize("client", [("203.0.113.9", 1), ("10.0.0.1", 1), ("", 0), None])
-def test_an_address_elsewhere_is_not_local_whatever_host_it_names(client: tuple[str, int] | None) -> None:
-    scope = {"type": "http", "client": client, "headers": [(b"host", b"localhost:8420")]}
-    assert not guard.is_local(scope)
-    assert guard.is_local(scope | {"client": ("127.0.0.1", 1)})
-    assert guard.is_local(scope | {"client": ("::1", 1)})
-
-
-def test_the_numbers_are_also_for_whoever_has_the_key(world: Site) -> None:
-    headers = {"Host": "shop.example", "Authorization": f"Bearer {KEY}"}
-    assert world.client.get("/metrics", headers=headers).status_code == 200
 
 
 def test_the_inbox_shows_what_was_sent(world: Site) -> None:
@@ -61,6 +29,24 @@ def test_the_inbox_shows_what_was_sent(world: Site) -> None:
     assert redirect == "/inbox/"
 
 
+def test_the_console_shows_what_was_set_aside_with_what_is_kept_and_the_metrics_count_it(world: Site) -> None:
+    assert "Set aside" not in world.client.get("/").text
+    for total, category in ((1, "<b>"), (2, "<i>")):
+        order = {"id": "1001", "customer": "ada", "event": "order.placed"}
+        world.post("/v1/events", order | {"properties": {"total": total, "note": category}})
+    console = world.client.get("/").text
+    row = re.search(r"<h2>Set aside.*?</table>", console, re.DOTALL)
+    assert row
+    cells = [html.unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row[0])]
+    assert cells[1:4] == ["ada", "1001", "api"]
+    assert [json.loads(cell) for cell in cells[-2:]] == [
+        {"total": 2, "note": "<i>"},
+        {"total": 1, "note": "<b>"},
+    ]
+    assert "<i>" not in row[0]
+    assert "treue_events_set_aside 1" in world.client.get("/metrics").text
+
+
 def test_the_console_and_the_metrics_tell_the_same_numbers(world: Site) -> None:
     for name in ("ada", "bob", "eve"):
         consent = {"email": {"source": "form"}} if name != "eve" else None
@@ -73,13 +59,14 @@ def test_the_console_and_the_metrics_tell_the_same_numbers(world: Site) -> None:
     cells = re.findall(r"<td[^>]*>([^<]*)</td>", row[0])
     numbers = world.client.get("/metrics").text
     inside = re.search(r'treue_journey_inside\{journey="welcome"\} (\d+)', numbers)
-    sent = re.search(r'treue_messages_sent\{journey="welcome",channel="email"\} (\d+)', numbers)
+    sent = re.search(r'treue_channel_sent_total\{channel="email"\} (\d+)', numbers)
     assert inside
     assert sent
     assert cells[:2] == ["live", inside[1]]
     heads = re.findall(r"<th[^>]*>([^<]*)</th>", console.split("<tbody>")[0])
-    assert dict(zip(heads[1:], cells, strict=True))["Sent by email"] == sent[1]
-    assert "treue_customers 3" in numbers
+    rows = re.findall(r"<tr><th scope=\"row\">.*?</tr>", console.split("<h2>Channels")[0], re.DOTALL)
+    column = heads[1:].index("Sent by email")
+    assert sum(int(re.findall(r"<td[^>]*>([^<]*)</td>", row)[column]) for row in rows) == int(sent[1])
 
 
 def test_every_metric_has_its_help_and_type_once(world: Site) -> None:
@@ -89,7 +76,9 @@ def test_every_metric_has_its_help_and_type_once(world: Site) -> None:
     assert samples
     assert len([line for line in lines if line.startswith("# TYPE")]) == len(named)
     assert all(re.fullmatch(r'[a-z_]+(\{([a-z]+="[^"]*",?)+\})? [0-9.e+-]+', line) for line in samples)
-    assert {re.split(r"[{ ]", line)[0] for line in samples} <= named
+    endings = re.compile("_(bucket|count|sum)$")
+    families = {endings.sub("", re.split(r"[{ ]", line)[0]) for line in samples}
+    assert families <= named | {endings.sub("", name) for name in named}
 
 
 def test_what_customers_are_called_is_only_text_on_the_console(world: Site) -> None:
@@ -103,8 +92,8 @@ def test_what_customers_are_called_is_only_text_on_the_console(world: Site) -> N
 def test_the_console_says_what_keeps_a_channel_from_sending(world: Site) -> None:
     from datetime import timedelta
 
-    from treue.engine.delivery import gates
-    from treue.engine.delivery.consequences import count
+    from treue.delivery import gates
+    from treue.delivery.consequences import count
 
     told = re.compile(r"<p([^>]*)>(sms|email): ([^<]*)</p>")
     assert not told.search(world.client.get("/").text)
@@ -124,15 +113,9 @@ def test_the_console_says_what_keeps_a_channel_from_sending(world: Site) -> None
     assert not told.search(world.client.get("/").text)
 
 
-def test_probes_answer_anybody_and_readiness_needs_the_tables(world: Site) -> None:
+def test_probes_answer_anybody(world: Site) -> None:
     assert world.client.get("/healthz", headers={"Host": "any"}).status_code == 200
-    assert world.client.get("/readyz").status_code == 200
-    with world.assembly.store.transaction() as connection:
-        from sqlalchemy import text
-
-        connection.execute(text("DELETE FROM alembic_version"))
-    answer = world.client.get("/readyz")
-    assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+    assert world.client.get("/readyz", headers={"Host": "any"}).status_code == 200
 
 
 def test_the_api_is_described_without_anything_from_elsewhere(world: Site) -> None:
@@ -172,7 +155,12 @@ def test_the_access_log_has_no_token_no_query_and_no_second_line(
     with caplog.at_level(logging.INFO, "treue.web.access"):
         world.client.get("/u/secret-token?key=secret-query")
         world.client.get("/healthz%0aforged?password=secret-query")
-    lines = [record.getMessage() for record in caplog.records if record.name == "treue.web.access"]
+        lines: list[str] = []
+        until = time.monotonic() + 10
+        while len(lines) < 2 and time.monotonic() < until:  # a line is written after its answer
+            time.sleep(0.01)
+            told = [record.getMessage() for record in caplog.records if record.name == "treue.web.access"]
+            lines = [line for line in told if line.startswith("GET")]  # the sign-in before may be told of
     assert len(lines) == 2
     assert not any("secret" in line or "\n" in line for line in lines)
 

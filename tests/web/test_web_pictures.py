@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from serving import Site, copy_workspace, served
 
-from treue.engine.engine import run_pass
+from treue.engine.passes.chronology import run_pass
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"a record"
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
+import socket
 
 import httpx
 import pytest
 from serving import Site
 from sqlalchemy import select
 
-from treue.engine.engine import run_pass
+from treue.engine.passes.chronology import run_pass
 from treue.model.states import MessageState
 from treue.model.tables import consent, customer, event, message
 from treue.store import consents
 from treue.store.inputs import ConsentInput
+from treue.web import limits
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
@@ -69,6 +72,81 @@ def test_one_click_is_a_bare_200_and_repeating_it_changes_nothing(
     assert world.count(event, event.c.name == "consent.withdrawn") == 1
 
 
+BODIES = {
+    "nothing": (b"", ""),
+    "21 fields": (b"&".join(b"a%d=1" % n for n in range(21)), "application/x-www-form-urlencoded"),
+    "100,000 fields": (b"a=1&" * 100_000, "application/x-www-form-urlencoded"),
+    "no UTF-8": (b"\xff\xfe%ff=\x00&way=\xc3", "application/x-www-form-urlencoded; charset=utf-8"),
+    "broken escapes": (b"%&%zz=%1&;;&===", "application/x-www-form-urlencoded"),
+    "an unknown charset": (
+        b"List-Unsubscribe=One-Click",
+        "application/x-www-form-urlencoded; charset=nonsense",
+    ),
+    "a choice that is none": (b"what=nothing&List-Unsubscribe=No", "application/x-www-form-urlencoded"),
+    "multipart without an end": (
+        b"--x\r\nContent-Disposition: form-data\r\n\r\n",
+        "multipart/form-data; boundary=x",
+    ),
+    "multipart without a boundary": (b"--x--", "multipart/form-data"),
+    "nested multipart": (
+        b"--x\r\nContent-Type: multipart/mixed; boundary=y\r\n\r\n--y\r\n",
+        "multipart/form-data; boundary=x",
+    ),
+    "JSON": (b'{"List-Unsubscribe": "One-Click"}', "application/json"),
+    "deep JSON": (b"[" * 100_000, "application/json"),
+    "broken XML": (b"<a><b></a>", "text/xml"),
+    "no type at all": (bytes(range(256)), "!"),
+    "over the limit": (b"x" * (limits.MAX_BODY + 1), "application/x-www-form-urlencoded"),
+}
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_one_click_unsubscribes_whatever_its_body_is(world: Site, links: list[str], body: str) -> None:
+    content, kind = BODIES[body]
+    answer = world.client.post(links[0], content=content, headers={"Content-Type": kind} if kind else {})
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert _agreed(world) == {"bob"}
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "Content-Encoding: gzip\r\nContent-Length: 3",
+        f"Content-Length: {10**12}",
+        "Content-Encoding: x\r\nContent-Length: 0",
+    ],
+)
+def test_one_click_unsubscribes_though_its_body_could_not_be_read(
+    world: Site, links: list[str], head: str
+) -> None:
+    with socket.create_connection(("127.0.0.1", world.port), timeout=20) as sock:
+        sock.sendall(f"POST {links[0]} HTTP/1.1\r\nHost: shop.example\r\n{head}\r\n\r\nabc".encode())
+        assert sock.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
+    assert _agreed(world) == {"bob"}
+
+
+def test_one_click_unsubscribes_though_its_body_never_ends(world: Site, links: list[str]) -> None:
+    with socket.create_connection(("127.0.0.1", world.port), timeout=20) as sock:
+        sock.sendall(
+            f"POST {links[0]} HTTP/1.1\r\nHost: shop.example\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        )
+        chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
+        sent = 0
+        with contextlib.suppress(OSError):  # the server has answered and closed
+            while sent < 64 * len(chunk):
+                sock.sendall(chunk)
+                sent += len(chunk)
+            sock.recv(1)
+    assert _agreed(world) == {"bob"}
+    assert world.client.get("/healthz").status_code == 200
+
+
+def test_a_forged_token_with_a_body_that_does_not_fit_is_still_unknown(world: Site, links: list[str]) -> None:
+    answer = world.client.post(links[0][:-1] + "!", content=b"x" * (limits.MAX_BODY + 1))
+    assert answer.status_code == 404
+    assert _agreed(world) == {"ada", "bob"}
+
+
 def test_the_withdrawal_is_kept_with_its_proof(world: Site, links: list[str]) -> None:
     world.client.post(links[0], data=ONE_CLICK)
     ((source, proof, since),) = world.rows(
@@ -85,7 +163,7 @@ def test_it_wakes_the_passes_which_let_the_customer_out(world: Site, links: list
     assert world.woken.wait(10)
     run_pass(world.assembly.engine, world.now)
     with world.assembly.store.reading() as connection:
-        from treue.engine.counts import journey_counts
+        from treue.store.journey_counts import journey_counts
 
         left = journey_counts(connection, ["welcome"])["welcome"].exited
     assert sum(left.values()) == 1
@@ -128,6 +206,13 @@ def test_the_page_can_unsubscribe_from_every_channel(world: Site, links: list[st
     assert "You are unsubscribed from everything." in answer.text
     assert _agreed(world) == {"ada"}
     assert _agreed(world, "sms") == {"ada"}
+
+
+def test_one_click_ends_its_own_channel_whatever_else_the_body_says(world: Site, links: list[str]) -> None:
+    answer = world.client.post(links[1], data=ONE_CLICK | {"what": "all"})
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert _agreed(world) == {"ada"}
+    assert _agreed(world, "sms") == {"ada", "bob"}
 
 
 def test_an_older_consent_that_arrives_late_does_not_undo_it(world: Site, links: list[str]) -> None:

@@ -6,7 +6,7 @@ import pytest
 from serving import Site
 from sqlalchemy import select, update
 
-from treue.engine.engine import run_pass
+from treue.engine.passes.chronology import run_pass
 from treue.model.states import MessageState
 from treue.model.tables import customer, event, message
 

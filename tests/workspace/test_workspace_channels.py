@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from treue.language.problems import Problem
+from treue.vocabulary.workspace import load
 from treue.workspace.channels import channel_problems
-from treue.workspace.loading import load
 
 SETTINGS = """\
 workspace: shop

@@ -1,7 +1,9 @@
 """What an answer by HTTP says about a message: certainly sent, certainly not, or perhaps.
 
 A 429, and a 503 that names a time, were never processed (Twilio says of the first: "always safe to retry"); any
-other 5xx may have been. A wrong key, an unpaid bill or a wrong address of the API is our fault and no message's.
+other 5xx may have been. A wrong key, an unpaid bill or a wrong address of the API is our fault and no message's. Another
+4xx says by itself of nobody whose fault it is: an adapter knows its provider's codes about the recipient and about the
+message, and whatever it does not know counts as ours, so that nobody is refused for it.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ _NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
 _UNIX_TIMES, _MILLISECONDS = 1e9, 1e11
 _SETTINGS = (401, 402, 403, 404, 405, 407)
 _NOT_HEARD = (408, 425)
+_TOO_LARGE = 413
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class HttpAnswer:
 
     @property
     def ok(self) -> bool:
-        """Whether the provider says yes."""
+        """Whether the status is one of success."""
         return 200 <= self.status < 300
 
     def json(self) -> Any:
@@ -66,12 +69,17 @@ def by_status(answer: HttpAnswer, reason: str, pause: float) -> Receipt:
         return Unknown(reason)
     if status < 400 or status in _SETTINGS:
         return our_fault(reason)
-    return Refused(reason)
+    return Refused(reason) if status == _TOO_LARGE else about_us(reason)
 
 
 def our_fault(reason: str) -> Retry:
-    """Return the receipt for settings that are wrong: no message is to blame, and none is refused for it."""
-    return Retry(reason, SETTINGS_PAUSE, everyone=True)
+    """Return the receipt for settings that are wrong, whatever is sent: a key, an account, an unpaid bill."""
+    return Retry(reason, SETTINGS_PAUSE, everyone=True, ours=True)
+
+
+def about_us(reason: str) -> Retry:
+    """Return the receipt for what is ours and may hold for messages like this one alone: its sender, its country."""
+    return Retry(reason, SETTINGS_PAUSE, ours=True)
 
 
 def asked_pause(headers: Mapping[str, str], now: datetime, *resets: str) -> float:

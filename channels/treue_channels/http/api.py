@@ -5,7 +5,7 @@ side, the line between "certainly not sent" (no connection was made) and "perhap
 provider which asks for a pause, refuses our key or falls silent is left alone for the rest of the batch.
 
 A whole batch that is refused for one message's sake (a 4xx, which is certain not to have been processed) is put again
-in halves, so that the one costs only itself.
+in halves, so that the one costs only itself; but not message by message where all of them wait for what is ours.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ LARGEST_ANSWER = 4_000_000
 
 _CONNECT = 10.0
 _LOSSES = 3
+_ALIKE = 8
+"""So many messages of a batch that all wait for what is ours: the rest would, too."""
 _NEVER_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _NEVER_BEGUN = (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL)
 
@@ -167,9 +169,9 @@ class HttpApi:
         except Exception as error:
             reason = f"A request to {self.provider} could not be made of it: {type(error).__name__}."
             return [Retry(reason)] * len(messages)
-        answer = self._asked(request)
+        answer = self._request(request)
         if request.repeatable and _is_lost(answer):
-            answer = self._asked(request)
+            answer = self._request(request)
         if not isinstance(answer, HttpAnswer):
             return [answer] * len(messages)
         return self._read(messages, answer)
@@ -177,7 +179,7 @@ class HttpApi:
     def submit(self, messages: Sequence[Outgoing]) -> Future[list[Receipt]]:
         """Hand messages over in a thread of its own."""
         self._threads = self._threads or ThreadPoolExecutor(self.capabilities.at_once, "provider")
-        self._client = self._client or self._connected()
+        self._client = self._client or self._connect()
         return self._threads.submit(self.hand_over, messages)
 
     def _read(self, messages: Sequence[Outgoing], answer: HttpAnswer) -> list[Receipt]:
@@ -191,17 +193,17 @@ class HttpApi:
                 f"{self.provider} answered {answer.status}, and its answer cannot be read."
             )
             return [Unknown(reason)] * len(messages)
-        if isinstance(receipt, Refused) and len(messages) > 1:
-            return self._halves(messages)
+        if isinstance(receipt, Refused | Retry) and len(messages) > 1 and not pause_in([receipt]):
+            return self._halves(messages) if isinstance(receipt, Refused) or receipt.ours else receipts
         return receipts
 
     def _halves(self, messages: Sequence[Outgoing]) -> list[Receipt]:
         middle = len(messages) // 2
         first = self.hand_over(messages[:middle])
-        pause = pause_in(first)
-        return first + ([pause] * (len(messages) - middle) if pause else self.hand_over(messages[middle:]))
+        rest = pause_in(first) or _alike(first)
+        return first + ([rest] * (len(messages) - middle) if rest else self.hand_over(messages[middle:]))
 
-    def _connected(self) -> httpx.Client:
+    def _connect(self) -> httpx.Client:
         limits = httpx.Limits(max_connections=self.capabilities.at_once)
         timeout = httpx.Timeout(self._timeout, connect=min(_CONNECT, self._timeout))
         headers = {"User-Agent": "Treue", "Accept": "application/json", "Accept-Encoding": "identity"}
@@ -209,7 +211,7 @@ class HttpApi:
         # Without TLS it is on this machine: no proxy that the environment names, no certificates.
         return httpx.Client(headers=headers, timeout=timeout, limits=limits, trust_env=tls, verify=tls)
 
-    def _asked(self, request: HttpRequest) -> HttpAnswer | Receipt:
+    def _request(self, request: HttpRequest) -> HttpAnswer | Receipt:
         """Return the provider's answer, or the receipt where there is none."""
         assert self._client is not None
         try:
@@ -253,15 +255,15 @@ class _Sending:
         """Hand over the messages, once there is room for another request."""
         while len(self._under_way) >= self._api.capabilities.at_once:
             self._settle(self._under_way.popleft())
-        known = {n: known for n, message in enumerate(messages) if (known := self._known(message))}
+        known = {n: known for n, message in enumerate(messages) if (known := self._start(message))}
         portion = _Portion(messages, known)
         asked = [message for n, message in enumerate(messages) if n not in known]
         if asked:
             portion.answer = self._api.submit(asked)
         self._under_way.append(portion)
 
-    def _known(self, message: Outgoing) -> Receipt | None:
-        """Return what is known of a message without asking; else it has been noted as started."""
+    def _start(self, message: Outgoing) -> Receipt | None:
+        """Note a message as started, or return its receipt where the provider need not be asked."""
         found = self._api.objection(message) or self._pause
         return found or (None if self._progress.started(message.key) else TAKEN_OVER)
 
@@ -306,6 +308,12 @@ def runs(
 def pause_in(receipts: Iterable[Receipt]) -> Retry | None:
     """Return the receipt among these that asks for a pause from everyone, or None."""
     return next((r for r in receipts if isinstance(r, Retry) and r.everyone), None)
+
+
+def _alike(receipts: Sequence[Receipt]) -> Receipt | None:
+    """Return the receipt that all of these many are, where it is about us; else None."""
+    ours = all(isinstance(r, Retry) and r.ours for r in receipts)
+    return receipts[0] if ours and len(receipts) >= _ALIKE else None
 
 
 def base_url(url: str, provider: str) -> str:

@@ -91,7 +91,7 @@ class Http2:
             if not waiting:
                 return
             try:
-                line = self._opened()
+                line = self._connect()
             except Exception as error:
                 yield from _untouched(waiting, f"{self.host}:{self.port} cannot be reached: {_said(error)}")
                 return
@@ -106,7 +106,7 @@ class Http2:
         if line is not None:
             line.close()
 
-    def _opened(self) -> _Line:
+    def _connect(self) -> _Line:
         if self._line is not None and self._line.answers():
             return self._line
         self.close()
@@ -156,7 +156,7 @@ class _Line:
         self._until(h2.events.RemoteSettingsChanged)
 
     def answers(self) -> bool:
-        """Say whether the connection still stands, by a ping: a server may have hung up long ago."""
+        """Ping the server and return whether it answers; it may have hung up long ago."""
         try:
             self._h2.ping(b"treue???")
             self._until(h2.events.PingAckReceived)
@@ -175,7 +175,7 @@ class _Line:
                 for event in self._read(moved + self._seconds):
                     fates += self._fate(event)
             except Exception as error:  # a server may say anything
-                yield from [*fates, *self._broken(error)]
+                yield from [*fates, *self._break_off(error)]
                 break
             moved = time.monotonic() if fates or opened else moved
             yield from fates
@@ -206,7 +206,7 @@ class _Line:
         return opened
 
     def _room(self) -> bool:
-        """Say whether the server takes another stream, and its body."""
+        """Return whether the server accepts another stream with its body."""
         most = self._h2.remote_settings.max_concurrent_streams
         return len(self._streams) < most and self._h2.outbound_flow_control_window > 0
 
@@ -240,7 +240,7 @@ class _Line:
             raise ConnectionError("it hung up")
         self._unread += data
         for frame in self._frames():
-            yield from self._heard(frame)
+            yield from self._receive(frame)
 
     def _frames(self) -> Iterator[bytes]:
         """Yield the whole frames among the bytes read (section 4.1)."""
@@ -252,14 +252,14 @@ class _Line:
             del self._unread[:size]
             yield frame
 
-    def _heard(self, frame: bytes) -> list[h2.events.Event]:
+    def _receive(self, frame: bytes) -> list[h2.events.Event]:
         if frame[3] == _GOAWAY and len(frame) >= _HEAD + 8:
             self._say_goodbye(frame[_HEAD:])
             return []
         return self._h2.receive_data(frame)
 
     def _say_goodbye(self, payload: bytes) -> None:
-        """Take out the streams that the server says it has not processed, nor will."""
+        """Take out the streams that the server says it will not process."""
         last, code = int.from_bytes(payload[:4]) & 0x7FFFFFFF, int.from_bytes(payload[4:8])
         more = "".join(c for c in payload[8:208].decode(errors="replace") if c.isprintable())
         self._goodbye = f"it said goodbye with code {code} {more}".rstrip()
@@ -282,15 +282,15 @@ class _Line:
             self._h2.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id or 0)
             stream.body += (event.data or b"")[: _LARGEST - len(stream.body)]
         elif isinstance(event, h2.events.StreamEnded):
-            return [self._ended(event.stream_id, stream.answer)]
+            return [self._finish(event.stream_id, stream.answer)]
         elif isinstance(event, h2.events.StreamReset):
-            return [self._ended(event.stream_id, _reset(self._host, event))]
+            return [self._finish(event.stream_id, _reset(self._host, event))]
         return []
 
-    def _ended(self, stream_id: int | None, fate: Fate) -> tuple[int, Fate]:
+    def _finish(self, stream_id: int | None, fate: Fate) -> tuple[int, Fate]:
         return self._streams.pop(stream_id or 0).post.number, fate
 
-    def _broken(self, error: Exception) -> Iterator[tuple[int, Fate]]:
+    def _break_off(self, error: Exception) -> Iterator[tuple[int, Fate]]:
         self.usable = False
         reason = f"The connection to {self._host} broke off: {self._goodbye or _said(error)}"
         for stream in self._streams.values():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import ClassVar
 from uuid import UUID, uuid5
 
-from treue.bounces.judging import Said, judge
 from treue.bounces.record import Cause
-from treue.channel import Attachment, DeliveryEventKind, Mail, Mailbox, Outgoing, Refused
+from treue.bounces.verdict import Said, judge
+from treue.channel import Attachment, DeliveryEventKind, Mail, Mailbox, Outgoing, Receipt, Refused
 from treue_channels.http.api import HttpApi
 
 ADDRESS = "an e-mail address"
@@ -19,6 +21,9 @@ KEY = "treue-key"
 
 EVENTS = frozenset(DeliveryEventKind) - {DeliveryEventKind.accepted}
 """What most e-mail providers tell."""
+
+NOT_THE_ADDRESS = "5.7.0"
+"""The status code (RFC 3463) of a bounce that has none and is about our sender or content: it gives no address up."""
 
 _ADDRESS = re.compile(r"[^\s\x00-\x20\x7f-\x9f@<>()\[\]\\,;:\"]+@[^\s\x00-\x20\x7f-\x9f@<>()\[\]\\,;:\"/]+")
 _NAMESPACE = UUID("6f3a8a0e-7a3b-4d5e-9d6f-3d2f6b1c0a11")
@@ -34,6 +39,27 @@ _ENHANCED = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 
 class MailApi(HttpApi):
     """An e-mail provider's API; it is given whole messages where it declares `mime`, else mails in their parts."""
+
+    either_name_or_address: ClassVar[re.Pattern[str] | None] = None
+    """The words by which the API objects to a recipient whose name and address it takes as one text."""
+
+    def hand_over(self, messages: Sequence[Outgoing]) -> list[Receipt]:
+        """Put messages to the provider; a recipient that it finds wrong goes once more without the name beside it.
+
+        Only where the address alone is refused, too, is it the address that is wrong.
+        """
+        receipts = super().hand_over(messages)
+        again = [n for n, receipt in enumerate(receipts) if self._may_be_the_name(messages[n], receipt)]
+        late = super().hand_over([_nameless(messages[n]) for n in again]) if again else []
+        for n, receipt in zip(again, late, strict=True):
+            receipts[n] = receipt
+        return receipts
+
+    def _may_be_the_name(self, message: Outgoing, receipt: Receipt) -> bool:
+        words = self.either_name_or_address
+        if words is None or not isinstance(receipt, Refused) or not words.search(receipt.reason):
+            return False
+        return bool(mail_of(message).to.name)
 
     def objection(self, message: Outgoing) -> Refused | None:
         """Return why a message cannot be put to the provider at all, or None."""
@@ -58,6 +84,11 @@ def ascii_domain(address: str) -> str | None:
         return None
 
 
+def _nameless(message: Outgoing) -> Outgoing:
+    mail = mail_of(message)
+    return replace(message, mail=replace(mail, to=mail.to._replace(name="")))
+
+
 def mail_of(message: Outgoing) -> Mail:
     """Return the mail of a message that `objection` has let pass."""
     assert message.mail is not None
@@ -65,7 +96,7 @@ def mail_of(message: Outgoing) -> Mail:
 
 
 def recipient(message: Outgoing) -> Mailbox:
-    """Return whom a message goes to: the name from the mail, the address from the envelope."""
+    """Return the recipient: the name from the mail, the address from the envelope."""
     return Mailbox(mail_of(message).to.name, ascii_domain(message.to) or "")
 
 
@@ -114,5 +145,13 @@ def is_dead_for_amazon(type_: str, subtype: str, status: str, said: str) -> bool
 
 
 def idempotency_key(messages: Iterable[Outgoing]) -> UUID:
-    """Return the key under which a provider knows the request with these messages: the same for the same ones."""
-    return uuid5(_NAMESPACE, "\n".join(f"{message.key} {message.to}" for message in messages))
+    """Return the key under which a provider knows the request with these messages: the same for the same ones.
+
+    A recipient without a name is another request than one with: the second must not be taken for the first.
+    """
+    return uuid5(_NAMESPACE, "\n".join(_identity(message) for message in messages))
+
+
+def _identity(message: Outgoing) -> str:
+    bare = " bare" if message.mail and not message.mail.to.name else ""
+    return f"{message.key} {message.to}{bare}"

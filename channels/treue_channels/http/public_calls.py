@@ -22,7 +22,7 @@ from treue.channel import TAKEN_OVER, Outgoing, Progress, Receipt, Refused, Retr
 from treue_channels.http.answers import HttpAnswer
 from treue_channels.http.public_network import (
     Forbidden,
-    NoAddress,
+    NoPublicAddress,
     Pinned,
     Resolve,
     look_up,
@@ -94,7 +94,7 @@ class PublicCalls:
         raise NotImplementedError
 
     def receipt(self, host: str, answer: HttpAnswer) -> Receipt:
-        """Return what an answer means."""
+        """Return the receipt that the host's answer means."""
         raise NotImplementedError
 
     def send(self, batch: Sequence[Outgoing], progress: Progress) -> list[Receipt]:
@@ -106,7 +106,7 @@ class PublicCalls:
         for start in range(0, len(batch), AT_ONCE):
             some = batch[start : start + AT_ONCE]
             mine = [n for n, message in enumerate(some) if progress.started(message.key)]
-            made = dict(zip(mine, self._threads.map(self._made, [some[n] for n in mine]), strict=True))
+            made = dict(zip(mine, self._threads.map(self._make, [some[n] for n in mine]), strict=True))
             for n, message in enumerate(some):
                 receipt = made.get(n, TAKEN_OVER)
                 progress.settled(message.key, receipt)
@@ -121,17 +121,17 @@ class PublicCalls:
                 threads.shutdown(wait=False, cancel_futures=True)
         self._threads = self._look_ups = None
 
-    def _made(self, message: Outgoing) -> Receipt:
+    def _make(self, message: Outgoing) -> Receipt:
         call = self.call(message)
         return self._exchange(call) if isinstance(call, PublicCall) else call
 
     def _exchange(self, call: PublicCall) -> Receipt:
         host = call.host
         try:
-            return self._answered(call, self._line(host))
+            return self._request(call, self._line(host))
         except Forbidden as error:
             return Refused(str(error), forbidden=True)
-        except NoAddress as error:
+        except NoPublicAddress as error:
             return Retry(str(error))
         except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
             return Retry(f"{host} cannot be reached: {said(error)}")
@@ -165,7 +165,7 @@ class PublicCalls:
         self._lines.clear()
         self._mine = threading.local()
 
-    def _answered(self, call: PublicCall, line: _Line) -> Receipt:
+    def _request(self, call: PublicCall, line: _Line) -> Receipt:
         url = httpcore.URL("https" + call.url[5:])
         timeout = dict.fromkeys(("connect", "read", "write", "pool"), self._seconds)
         with line.connection.stream(

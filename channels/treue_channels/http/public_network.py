@@ -76,18 +76,18 @@ class Forbidden(Exception):  # noqa: N818
     """The host has an address that nothing may go to."""
 
 
-class NoAddress(Exception):  # noqa: N818
+class NoPublicAddress(Exception):  # noqa: N818
     """The host has no address, or its look-up took too long."""
 
 
 def public_addresses(host: str, resolve: Resolve, look_ups: ThreadPoolExecutor, seconds: float) -> list[str]:
-    """Return the addresses of a host. Raises Forbidden where one is not public, NoAddress where there is none in time."""
+    """Return the addresses of a host. Raises Forbidden where one is not public, NoPublicAddress where there is none in time."""
     try:
         found = list(look_ups.submit(resolve, host).result(seconds))
     except (OSError, TooLate, UnicodeError) as error:
-        raise NoAddress(f"{host} has no address: {said(error)}") from error
+        raise NoPublicAddress(f"{host} has no address: {said(error)}") from error
     if not found:
-        raise NoAddress(f"{host} has no address")
+        raise NoPublicAddress(f"{host} has no address")
     private = [address for address in found if not is_public(address)]
     if private:
         raise Forbidden(f"{host} is {private[0]}, which is no public address.")
@@ -128,11 +128,11 @@ class Timed(httpcore.NetworkStream):
         self._stream, self._network = stream, network
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read what there is."""
+        """Read the bytes that have arrived, before the deadline."""
         return self._stream.read(max_bytes, self._network.left(httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write all of it."""
+        """Write the whole buffer before the deadline."""
         self._stream.write(buffer, self._network.left(httpcore.WriteTimeout))
 
     def close(self) -> None:

@@ -70,7 +70,7 @@ def yes_or_no(value: object, option: str) -> bool:
 def stopped(
     id_: str, number: str, at: datetime, words: str, raw: Mapping[str, Any], key: str = ""
 ) -> list[DeliveryEvent]:
-    """Return that a customer wants no more SMS; nothing where it was not a telephone that said so."""
+    """Return the event that a customer wants no more SMS; nothing where the sender is not a telephone."""
     address = international(number)
     if not is_e164(address):
         return []

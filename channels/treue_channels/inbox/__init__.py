@@ -3,8 +3,8 @@
 Importing it is cheap; the SMTP server and the pages load what they need when they are used.
 """
 
-from treue_channels.inbox.box import Box, Message
+from treue_channels.inbox.box import InboxMessage, InboxStore
 from treue_channels.inbox.channel import InboxChannel
 from treue_channels.inbox.service import Inbox
 
-__all__ = ["Box", "Inbox", "InboxChannel", "Message"]
+__all__ = ["Inbox", "InboxChannel", "InboxMessage", "InboxStore"]

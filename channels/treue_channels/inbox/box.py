@@ -47,7 +47,7 @@ _SUMMARY = "id, received_at, channel, sender, recipient, title, excerpt, link"
 
 
 @dataclass(frozen=True)
-class Message:
+class InboxMessage:
     """A message that has arrived. `received_at` is UTC; `raw` is empty in a list.
 
     For e-mail `sender` is the envelope's and `raw` the message as it came over the wire; for SMS and push
@@ -78,7 +78,7 @@ class Arrival:
     key: str | None = None
 
 
-class Box:
+class InboxStore:
     """The inbox's messages in the SQLite file at `path`, which is made on first use.
 
     One instance may be used from several threads, and several processes may use one file. Raises
@@ -125,7 +125,7 @@ class Box:
         *,
         after: int | None = None,
         recipient: str | None = None,
-    ) -> list[Message]:
+    ) -> list[InboxMessage]:
         """Return messages without their content, newest first, or oldest first where `after` is given.
 
         `query` is looked for in recipient, sender and title; `recipient` must be equal but for case;
@@ -145,7 +145,7 @@ class Box:
         sql = f"SELECT {_SUMMARY} FROM message WHERE {where} ORDER BY {order} LIMIT ?"  # noqa: S608
         return [_message(row) for row in self._read(sql, (*chosen.values(), limit))]
 
-    def get(self, id: int) -> Message | None:  # noqa: A002
+    def get(self, id: int) -> InboxMessage | None:  # noqa: A002
         """Return one message with its content, or None where there is none of that id."""
         sql = f"SELECT {_SUMMARY}, raw FROM message WHERE id = ?"  # noqa: S608
         rows = self._read(sql, (id,))
@@ -260,9 +260,9 @@ def _number(rows: Sequence[Sequence[Any]]) -> int:
     return int(rows[0][0])
 
 
-def _message(row: Sequence[Any]) -> Message:
+def _message(row: Sequence[Any]) -> InboxMessage:
     id_, received_at, channel, sender, recipient, title, excerpt, link, *raw = row
-    return Message(
+    return InboxMessage(
         id=id_,
         received_at=instant(received_at),
         channel=channel,

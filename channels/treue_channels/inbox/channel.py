@@ -22,7 +22,7 @@ from treue.channel import (
     Retry,
 )
 from treue.errors import ChannelError
-from treue_channels.inbox.box import Arrival, Box
+from treue_channels.inbox.box import Arrival, InboxStore
 
 
 class InboxChannel:
@@ -38,7 +38,7 @@ class InboxChannel:
 
     def __init__(self, kind: Kind, box: str | os.PathLike[str]) -> None:
         self.capabilities = replace(InboxChannel.capabilities, kind=kind)
-        self._box = Box(Path(box))
+        self._box = InboxStore(Path(box))
 
     def send(self, batch: Sequence[Outgoing], progress: Progress) -> list[Receipt]:
         """Store the batch and return a receipt for each message, in order."""
@@ -60,7 +60,8 @@ class InboxChannel:
             ids = self._box.add([self._arrival(batch[n]) for n in good]) if good else []
         except (ChannelError, sqlite3.Error) as error:
             return [
-                receipts.get(n) or Retry(f"The inbox could not store it: {error}") for n in range(len(batch))
+                receipts.get(n) or Retry(f"The inbox could not store it: {error}", ours=True)
+                for n in range(len(batch))
             ]
         stored = dict(zip(good, ids, strict=True))
         return [receipts.get(n) or Accepted(str(stored[n])) for n in range(len(batch))]

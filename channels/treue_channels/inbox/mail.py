@@ -30,7 +30,7 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Mail:
+class ParsedMail:
     """An e-mail taken apart. `html` and `text` are empty where the message has no such part.
 
     `pictures` are those inside it, by content id, as `data:` addresses.
@@ -65,7 +65,7 @@ def glance(raw: bytes) -> tuple[str, str]:
     return subject, text
 
 
-def read(raw: bytes) -> Mail:
+def read(raw: bytes) -> ParsedMail:
     """Take a message apart; broken encodings come out with replacement characters, never as an error."""
     message = message_from_bytes(raw, policy=policy.compat32)
     text = html = ""
@@ -82,7 +82,7 @@ def read(raw: bytes) -> Mail:
             text = text or _content(part)
         else:
             html = html or _content(part)
-    return Mail(_headers(message), text, html, attachments, links(html), pictures)
+    return ParsedMail(_headers(message), text, html, attachments, links(html), pictures)
 
 
 def links(html: str) -> list[Link]:

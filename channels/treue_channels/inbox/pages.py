@@ -20,8 +20,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from treue_channels.inbox.box import Box, Message
-from treue_channels.inbox.mail import Mail, read
+from treue_channels.inbox.box import InboxMessage, InboxStore
+from treue_channels.inbox.mail import ParsedMail, read
 
 PAGE = 50
 _MOST = 1000
@@ -52,7 +52,7 @@ def app(box_path: Path, zone: str = "UTC") -> Starlette:
 
     Times are shown in `zone`. It asks nobody to log in: keep it on this machine or behind something that does.
     """
-    pages = _Pages(Box(box_path), zone)
+    pages = _Pages(InboxStore(box_path), zone)
     routes = [
         Route("/", pages.index),
         Route("/style.css", pages.style),
@@ -68,7 +68,7 @@ def app(box_path: Path, zone: str = "UTC") -> Starlette:
 class _Pages:
     """The endpoints. They are plain functions, which Starlette runs in its threads."""
 
-    def __init__(self, box: Box, zone: str) -> None:
+    def __init__(self, box: InboxStore, zone: str) -> None:
         self._box = box
         self._zone = ZoneInfo(zone)
         loader = PackageLoader("treue_channels.inbox")
@@ -156,7 +156,7 @@ class _Pages:
             return JSONResponse(problem, error.status_code, headers=headers)
         return self._page(request, "problem.html", status=error.status_code, detail=error.detail)
 
-    def _message(self, request: Request) -> Message:
+    def _message(self, request: Request) -> InboxMessage:
         message = self._box.get(request.path_params["id"])
         if message is None:
             raise HTTPException(404, "There is no such message in this inbox.")
@@ -195,7 +195,7 @@ def _number(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
-def _fields(message: Message) -> dict[str, Any]:
+def _fields(message: InboxMessage) -> dict[str, Any]:
     return {
         "id": message.id,
         "received_at": message.received_at.isoformat(),
@@ -208,7 +208,7 @@ def _fields(message: Message) -> dict[str, Any]:
     }
 
 
-def _content(message: Message, mail: Mail | None) -> dict[str, Any]:
+def _content(message: InboxMessage, mail: ParsedMail | None) -> dict[str, Any]:
     if mail is None:
         return {"text": message.raw.decode(errors="replace")}
     return {

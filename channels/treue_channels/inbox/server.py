@@ -17,7 +17,7 @@ from typing import Any
 from aiosmtpd.smtp import SMTP
 
 from treue.errors import ChannelError
-from treue_channels.inbox.box import Arrival, Box
+from treue_channels.inbox.box import Arrival, InboxStore
 
 SIZE_LIMIT = 32 * 1024 * 1024
 """Bytes of one message; more is refused with 552."""
@@ -90,7 +90,7 @@ def _refusal(content: bytes | None) -> str | None:
 class Keeper:
     """Answers 250 to a mail once its transaction has been committed, and not before."""
 
-    def __init__(self, box: Box) -> None:
+    def __init__(self, box: InboxStore) -> None:
         self._box = box
 
     async def handle_EHLO(  # noqa: N802
@@ -115,7 +115,7 @@ class Keeper:
 async def serve(box_path: Path, port: int, stop: asyncio.Event) -> None:
     """Listen on 127.0.0.1 until `stop` is set; prints the URL as one line of JSON when ready."""
     loop = asyncio.get_running_loop()
-    box = Box(box_path)
+    box = InboxStore(box_path)
     box.count()  # opens it, so that a file that cannot be used is known before the first mail
     keeper = Keeper(box)
 

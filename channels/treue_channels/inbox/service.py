@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from treue.errors import ChannelError
-from treue_channels.inbox.box import Box
+from treue_channels.inbox.box import InboxStore
 
 _START = 30.0
 _STOP = 5.0
@@ -27,7 +27,7 @@ class Inbox:
     """
 
     def __init__(self, box_path: Path, port: int = 0) -> None:
-        self.box = Box(box_path)
+        self.box = InboxStore(box_path)
         self._port = port
         self._process: subprocess.Popen[bytes] | None = None
         self._url = ""

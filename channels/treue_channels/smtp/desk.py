@@ -44,7 +44,7 @@ class BatchDesk:
         return None
 
     def started(self, job: Job) -> bool:
-        """Tell the acceptance log, once. Where it says no, it is asked earlier from then on: more will follow."""
+        """Note the start in the acceptance log, once. After a refusal it is asked earlier, as more will follow."""
         if not job.announced and not self._progress.started(job.message.key):
             self._withdrawn = True
             self.settle(job, TAKEN_OVER)
@@ -53,7 +53,7 @@ class BatchDesk:
         return True
 
     def settle(self, job: Job, receipt: Receipt) -> None:
-        """Tell the acceptance log, and keep the receipt."""
+        """Note the receipt in the acceptance log, and keep it."""
         self.receipts[job.number] = receipt
         self._progress.settled(job.message.key, receipt)
         if isinstance(receipt, Accepted):

@@ -45,28 +45,28 @@ class Job:
 
 
 class Desk(Protocol):
-    """Where jobs come from, and where is told what became of them."""
+    """Hands out jobs and records what became of them."""
 
     def take(self, offers: Offers) -> Job | None:
         """Return the next message, or None where there is none to send."""
 
     def started(self, job: Job) -> bool:
-        """Hear that a message is about to go on the wire, and say whether it may; if not, it is settled."""
+        """Note that a message is about to go on the wire, and return whether it may; if not, it is settled."""
 
     def settle(self, job: Job, receipt: Receipt) -> None:
-        """Hear what became of a message."""
+        """Record a message's receipt."""
 
     def put_back(self, job: Job) -> None:
         """Take a message back that the server never heard of."""
 
     def broke(self, error: Exception, *, fresh: bool) -> str:
-        """Hear that a connection broke, a `fresh` one if no message ever got through it; return the reason."""
+        """Note that a connection broke, `fresh` if no message ever got through it; return the reason."""
 
     def rejected(self, what: str, reply: Reply) -> Receipt:
         """Return the receipt for a no. Raises GarbledError where it is not one."""
 
     def shut(self, reply: Reply) -> Receipt:
-        """Hear that the server closes for everybody; return the receipt of the message in hand."""
+        """Note that the server closes for everybody; return the receipt of the message in hand."""
 
 
 class Dialogue:
@@ -122,18 +122,18 @@ class Dialogue:
     def _write(self, data: bytes) -> None:
         self.out = memoryview(bytes(self.out) + data if self.out else data)
 
-    def written(self, count: int) -> None:
-        """Hear how many bytes of `out` are on their way."""
+    def note_written(self, count: int) -> None:
+        """Take bytes that were written off `out`."""
         self.out = self.out[count:]
         self._to_dot -= count
 
-    def risked(self, count: int) -> None:
-        """Hear that so many bytes may be on their way, whatever comes of it: those of an encrypted record."""
+    def note_risked(self, count: int) -> None:
+        """Note that so many bytes may have left in an encrypted record, even if writing it fails."""
         if count >= self._to_dot > 0:
             self._to_dot = 0
 
-    def received(self, data: bytes) -> bool:
-        """Hear what the server sent; say whether a whole reply was in it. Raises GarbledError where it makes no sense."""
+    def receive(self, data: bytes) -> bool:
+        """Take in what the server sent; return whether a whole reply was in it. Raises GarbledError where it makes no sense."""
         self._replies.feed(data)
         heard = False
         while not self.over and (reply := self._replies.take()) is not None:
@@ -148,7 +148,7 @@ class Dialogue:
         if stage is _DOT:
             self._verdict(job, reply)
         elif reply.code == CLOSING:
-            self._closing(stage, job, reply)
+            self._close_down(stage, job, reply)
         elif stage is _DATA:
             self._go(job, reply)
         else:
@@ -222,12 +222,16 @@ class Dialogue:
         if not self._expected and not self.over:
             self.begin()
 
-    def _closing(self, stage: str, job: Job, reply: Reply) -> None:
+    def _close_down(self, stage: str, job: Job, reply: Reply) -> None:
         """A server that closes may have had enough of this connection only, or of everybody."""
         if stage in (_RSET, _MAIL) and not self._sent:
             self._expected = deque(pair for pair in self._expected if pair[1] is not job)
             self._later.clear()
             self.desk.settle(job, self.desk.shut(reply))
+        elif stage in (_RCPT, _DATA):
+            self._expected = deque(pair for pair in self._expected if pair[1] is not job)
+            self._later = deque(step for step in self._later if step[1] is not job)
+            self.desk.settle(job, self.desk.rejected(stage, reply))
         raise ConnectionError(f"it answered {reply.code} {reply.line}")
 
     def end(self, error: Exception) -> None:

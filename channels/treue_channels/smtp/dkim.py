@@ -62,7 +62,7 @@ class Signer:
 
 
 def _loaded(key: str) -> Any:
-    """Return the private key."""
+    """Load the private key from its PEM text or file."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 

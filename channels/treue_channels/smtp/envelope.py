@@ -28,7 +28,7 @@ class Envelope:
         if not to:
             return Refused("The recipient is not one plain e-mail address.")
         if sender is None:
-            return Refused("The envelope's sender is not one plain e-mail address.")
+            return Retry("The envelope's sender is not one plain e-mail address.", SLOW, ours=True)
         if not _crlf_only(message.raw):
             return Refused("The message is empty or has line ends other than CRLF (RFC 5321 2.3.8).")
         raw = message.raw if offers.eight_bit else seven_bit(message.raw)
@@ -47,7 +47,7 @@ class Envelope:
         parameters = f" SIZE={len(raw)}" if offers.size else ""
         if not raw.isascii():
             if not offers.eight_bit:
-                return Retry(f"{self._host} does not take 8-bit messages (RFC 6152).", SLOW)
+                return Retry(f"{self._host} does not take 8-bit messages (RFC 6152).", SLOW, ours=True)
             parameters += " BODY=8BITMIME"
         if not addresses.isascii():
             if not offers.utf8:

@@ -46,7 +46,7 @@ class Line:
 
     @property
     def events(self) -> int:
-        """What to listen for."""
+        """The selector events to wait for."""
         return selectors.EVENT_READ | (selectors.EVENT_WRITE if self._dialogue.out else 0)
 
     def stale(self) -> bool:
@@ -69,7 +69,7 @@ class Line:
             self._end(error)
 
     def turn(self) -> None:
-        """Hear what has come, and say what there is to say."""
+        """Read what has arrived and write what is waiting."""
         try:
             self._read()
             self._write()
@@ -87,7 +87,7 @@ class Line:
                 return
             if not data:
                 raise ConnectionError("it hung up")
-            self._wait_on(self._dialogue.received(data))
+            self._wait_on(self._dialogue.receive(data))
             more = self._encrypted  # what is decrypted already wakes nobody up
 
     def _write(self) -> None:
@@ -96,7 +96,7 @@ class Line:
             piece = dialogue.out
             if self._encrypted:
                 piece = piece[:_RECORD]
-                dialogue.risked(len(piece))
+                dialogue.note_risked(len(piece))
             try:
                 count = self._socket.send(piece)
             except _NOT_NOW:
@@ -104,11 +104,11 @@ class Line:
             except OSError:
                 self._read()  # what it said before it hung up
                 raise
-            dialogue.written(count)
+            dialogue.note_written(count)
             self._wait_on(True)
 
     def _wait_on(self, progress: bool) -> None:
-        """Begin the time for the next step anew: a whole answer has come, or something has been written."""
+        """Restart the timeout after progress: a whole answer, or a write."""
         if progress or not self.due:
             self.due = time.monotonic() + self._timeout
 
@@ -122,11 +122,11 @@ class Line:
         self.drop()
 
     def drop(self) -> None:
-        """Hang up without a word."""
+        """Close the connection without QUIT."""
         self._wire.close()
 
     def leave(self) -> None:
-        """Say goodbye and hang up."""
+        """Send QUIT and close the connection."""
         with contextlib.suppress(Exception):
             self._socket.settimeout(min(5.0, self._timeout))
             self._wire.file = None

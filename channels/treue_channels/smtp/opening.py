@@ -33,8 +33,8 @@ class Opener:
             if wire is not None:
                 wire.close()
             reason = f"Could not open a session with {relay.host}:{relay.port}: {said(error)}"
-            after = SLOW if isinstance(error, _SETTINGS) else Retry.after
-            return Retry(relay.redacted(reason), after, everyone=True)
+            ours = isinstance(error, _SETTINGS)
+            return Retry(relay.redacted(reason), SLOW if ours else Retry.after, everyone=True, ours=ours)
 
     def _connect(self) -> smtplib.SMTP:
         relay = self._relay

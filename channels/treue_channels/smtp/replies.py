@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from treue.bounces.record import Cause
+from treue.bounces.verdict import Said, judge
 from treue.channel import Refused, Retry
 
 LONGEST = 8192
@@ -22,6 +24,16 @@ _QUEUED = re.compile(
 # RFC 3463: bad mailbox, bad system, bad syntax, moved away, null MX (RFC 7505), disabled. Not 5.7.x: our fault.
 _DEAD = {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"}
 
+_SENDER = {"5.1.7", "5.1.8", "4.1.7", "4.1.8"}  # RFC 3463: the sender's address
+_OURS = {
+    Cause.sender_rejected, Cause.authentication_failed, Cause.blocked, Cause.relaying_denied, Cause.policy,
+    Cause.rate_limited,
+}  # fmt: skip
+_UNVERIFIED = re.compile(
+    r"not verified|verified sender|not allowed to send|not authorized to send", re.IGNORECASE
+)
+"""So Amazon SES, SendGrid and Mailgun say it of senders and sandboxes, without a code that would."""
+
 
 class GarbledError(Exception):
     """It answered something that is no reply, or that nothing had asked for."""
@@ -36,7 +48,7 @@ class Reply:
 
     @property
     def good(self) -> bool:
-        """Say whether it is a yes."""
+        """Whether the reply is positive."""
         return 200 <= self.code < 300
 
     @property
@@ -60,7 +72,7 @@ class Replies:
         return not self._bytes and not self._lines
 
     def feed(self, data: bytes) -> None:
-        """Add what has come."""
+        """Append bytes from the server."""
         self._bytes = self._bytes + data if self._bytes else data
 
     def take(self) -> Reply | None:
@@ -90,19 +102,32 @@ class Replies:
 def rejection(host: str, what: str, reply: Reply) -> Retry | Refused:
     """Return the receipt for a reply that is not a yes; `what` is the part it was about. Raises GarbledError.
 
-    530 asks to log in first: the settings are wrong, not the message.
+    530 asks to log in first: the settings are wrong, not the message. So are they where the sender is refused, a policy
+    or a proof of who we are is missing (x.7.x), or the words say so.
     """
     line = reply.line
     reason = f"{host} answered {reply.code} {line} to the {what}"
     found = _ENHANCED.match(line)
     enhanced = found[1] if found else ""
     if reply.code == LOG_IN_FIRST:
-        return Retry(reason, SLOW, everyone=True)
+        return Retry(reason, SLOW, everyone=True, ours=True)
+    if reply.code >= 400 and _is_about_us(what, enhanced, reply):
+        return Retry(reason, SLOW, ours=True)
     if reply.code >= 500:
         return Refused(reason, suppress=what in ("recipient", "message") and enhanced in _DEAD)
     if reply.code >= 400:
-        return Retry(reason, SLOW if enhanced.startswith("4.7.") else Retry.after)
+        return Retry(reason)
     raise GarbledError(f"it answered {reply.code} {line}, which is no answer to the {what}")
+
+
+def _is_about_us(what: str, enhanced: str, reply: Reply) -> bool:
+    """Say whether a no is about our sender, our server or our account at the relay, by its place, its code, its words."""
+    if what == "sender" or enhanced in _SENDER:
+        return True
+    if enhanced in _DEAD:
+        return False
+    cause = judge(Said(status=enhanced, diagnostic=f"{reply.code} {reply.line}")).cause
+    return cause in _OURS or _UNVERIFIED.search(reply.line) is not None
 
 
 def queue_id(reply: Reply) -> str:

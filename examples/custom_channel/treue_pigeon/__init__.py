@@ -117,7 +117,7 @@ class Pigeon:
             return Refused(reason, suppress=True)
         if answer.status_code >= 500:
             return Unknown(reason)
-        return Retry(reason, 300.0, everyone=True)  # a wrong token, a wrong address: ours to mend
+        return Retry(reason, 300.0, everyone=True, ours=True)  # a wrong token, no credit, a wrong address
 
 
 def _seconds(answer: httpx.Response) -> float:

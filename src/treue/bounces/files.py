@@ -15,7 +15,7 @@ _LINE = 1 << 16
 
 
 @dataclass(frozen=True)
-class Letter:
+class ReturnedMail:
     """One mail as it came, cut after 512 KiB. `name` is where it lies, `end` where in an mbox it ends."""
 
     name: str
@@ -23,7 +23,7 @@ class Letter:
     end: int = 0
 
 
-def letters(path: Path) -> Iterator[Letter]:
+def letters(path: Path) -> Iterator[ReturnedMail]:
     """Yield the mails in a file, an mbox or a folder, in the order of their names. Raises OSError."""
     if path.is_dir():
         for one in sorted(_within(path)):
@@ -33,7 +33,7 @@ def letters(path: Path) -> Iterator[Letter]:
         if file.peek(5).startswith(b"From ") and path.suffix not in MAIL:
             yield from mbox(file, str(path))
         else:
-            yield Letter(str(path), file.read(READ))
+            yield ReturnedMail(str(path), file.read(READ))
 
 
 def is_maildir(path: Path) -> bool:
@@ -50,7 +50,7 @@ def _within(folder: Path) -> list[Path]:
     return [one for one in files if one.suffix in MAIL] or files
 
 
-def mbox(file: BinaryIO, name: str, at: int = 0, until: int | None = None) -> Iterator[Letter]:
+def mbox(file: BinaryIO, name: str, at: int = 0, until: int | None = None) -> Iterator[ReturnedMail]:
     """Yield the mails of an mbox (RFC 4155) from one place to another; `>From` is `From` again."""
     file.seek(at)
     mail, blank = bytearray(), True
@@ -58,11 +58,11 @@ def mbox(file: BinaryIO, name: str, at: int = 0, until: int | None = None) -> It
         if until is not None and at >= until:
             break
         if blank and mail and line.startswith(b"From "):
-            yield Letter(name, bytes(mail), at)
+            yield ReturnedMail(name, bytes(mail), at)
             mail.clear()
         if len(mail) < READ:
             mail += line[1:] if line.startswith(b">From ") else line
         at += len(line)
         blank = line in (b"\n", b"\r\n")
     if mail:
-        yield Letter(name, bytes(mail), at)
+        yield ReturnedMail(name, bytes(mail), at)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from treue.bounces.files import Letter
+from treue.bounces.files import ReturnedMail
 from treue.bounces.mime import READ
 from treue.errors import MailboxError
 
@@ -43,16 +43,16 @@ class Imap:
         """Leave the password out."""
         return f"Imap({self._host}:{self._port}/{self._folder})"
 
-    def letters(self) -> Iterator[Letter]:
+    def letters(self) -> Iterator[ReturnedMail]:
         r"""Yield up to 500 mails that are not `\Seen`; looking does not make them so."""
         found = self._ask("search", None, "UNSEEN")
         for uid in (found[0] or b"").split()[:AT_ONCE]:
             data = self._ask("fetch", uid.decode(), f"(BODY.PEEK[]<0.{READ}>)")
             raw = next((one[1] for one in data if isinstance(one, tuple)), None)
             if raw is not None:
-                yield Letter(uid.decode(), raw)
+                yield ReturnedMail(uid.decode(), raw)
 
-    def done(self, letters: Iterable[Letter]) -> None:
+    def done(self, letters: Iterable[ReturnedMail]) -> None:
         r"""Mark the mails `\Seen`, a hundred in one command."""
         uids = [letter.name for letter in letters]
         for start in range(0, len(uids), 100):

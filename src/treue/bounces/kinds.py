@@ -6,9 +6,9 @@ import re
 from dataclasses import replace
 
 from treue.bounces import codes, notices, reports
-from treue.bounces.judging import LINE, Said, judge
-from treue.bounces.mime import Mail, header, one_line
+from treue.bounces.mime import MimeMail, header, one_line
 from treue.bounces.record import Cause, Kind, Verdict
+from treue.bounces.verdict import LINE, Said, judge
 
 Found = tuple[Kind, tuple[Verdict, ...]] | None
 
@@ -35,7 +35,7 @@ _NO_COMPLAINTS = {"auth-failure": Cause.authentication_failed, "not-spam": Cause
 """Feedback that no recipient complains with (RFC 6591, RFC 6430)."""
 
 
-def _complaint(mail: Mail) -> Found:
+def _complaint(mail: MimeMail) -> Found:
     """Read a feedback report (RFC 5965), or the older mails that say so in their subject."""
     report, returned = mail.part("message/feedback-report"), reports.returned(mail)
     if report is None:
@@ -52,7 +52,7 @@ def _complaint(mail: Mail) -> Found:
     return kind, tuple(Verdict(cause, recipient=reports.address_in(one), line=line) for one in named[:50])
 
 
-def _notice(mail: Mail) -> Found:
+def _notice(mail: MimeMail) -> Found:
     """Read what Amazon SES says by mail."""
     found = notices.notice(mail)
     if found is None:
@@ -66,7 +66,7 @@ def _notice(mail: Mail) -> Found:
     return ("delivered" if kind == "delivery" else "bounce"), tuple(_verdict(one) for one in said)
 
 
-def _receipt(mail: Mail) -> Found:
+def _receipt(mail: MimeMail) -> Found:
     """Read a disposition notification (RFC 8098): that it was opened, or deleted, says that it came."""
     report = mail.part("message/disposition-notification")
     if report is None:
@@ -80,7 +80,7 @@ def _receipt(mail: Mail) -> Found:
     )
 
 
-def _statuses(mail: Mail) -> Found:
+def _statuses(mail: MimeMail) -> Found:
     """Read delivery statuses (RFC 3464)."""
     found = reports.fields(mail)
     if not found:
@@ -109,7 +109,7 @@ def _verdict(said: Said) -> Verdict:
     )
 
 
-def _answer(mail: Mail) -> Found:
+def _answer(mail: MimeMail) -> Found:
     """Read an automatic answer (RFC 3834) that is not the bounce of an old mail system."""
     submitted = mail.first("auto-submitted").lower()
     marked = submitted.startswith(("auto-replied", "auto-notified")) or any(
@@ -128,7 +128,7 @@ def _answer(mail: Mail) -> Found:
     )
 
 
-def _text(mail: Mail) -> Found:
+def _text(mail: MimeMail) -> Found:
     """Read a bounce that says in its own words what happened."""
     if not _returns_mail(mail):
         return None
@@ -143,7 +143,7 @@ def _text(mail: Mail) -> Found:
     return "bounce", tuple(verdicts)
 
 
-def _returns_mail(mail: Mail) -> bool:
+def _returns_mail(mail: MimeMail) -> bool:
     """Whether a mail is one that mail systems send about another."""
     report = mail.first("content-type").lower().startswith("multipart/report")
     if report or "x-failed-recipients" in mail.fields or _DAEMON.search(mail.first("from")):
@@ -154,7 +154,7 @@ def _returns_mail(mail: Mail) -> bool:
     return sender in ("", "<>") and _FAILED.search(reports.told(mail)[:4000]) is not None
 
 
-def _ours(mail: Mail) -> set[str]:
+def _ours(mail: MimeMail) -> set[str]:
     names = (
         "to",
         "from",

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from treue.bounces.files import Letter, is_maildir, mbox
+from treue.bounces.files import ReturnedMail, is_maildir, mbox
 from treue.bounces.mime import READ
 from treue.errors import MailboxError
 
@@ -20,10 +20,10 @@ from treue.errors import MailboxError
 class Mailbox(Protocol):
     """Where mails come back to."""
 
-    def letters(self) -> Iterator[Letter]:
+    def letters(self) -> Iterator[ReturnedMail]:
         """Yield the mails that are not done yet. Raises MailboxError."""
 
-    def done(self, letters: Iterable[Letter]) -> None:
+    def done(self, letters: Iterable[ReturnedMail]) -> None:
         """Mark mails as done, in the order they were given out. Raises MailboxError."""
 
     def close(self) -> None:
@@ -53,7 +53,7 @@ class Maildir:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def letters(self) -> Iterator[Letter]:
+    def letters(self) -> Iterator[ReturnedMail]:
         """Yield the mails without the flag S, oldest first."""
         for place in ("cur", "new"):
             for file in sorted((self._path / place).iterdir()):
@@ -61,11 +61,11 @@ class Maildir:
                     continue
                 try:
                     with file.open("rb") as opened:
-                        yield Letter(str(file), opened.read(READ))
+                        yield ReturnedMail(str(file), opened.read(READ))
                 except FileNotFoundError:
                     continue  # somebody read it in the meantime, and so moved it
 
-    def done(self, letters: Iterable[Letter]) -> None:
+    def done(self, letters: Iterable[ReturnedMail]) -> None:
         """Give the mails the flag S."""
         for letter in letters:
             file = Path(letter.name)
@@ -95,7 +95,7 @@ class Mbox:
     def __init__(self, path: Path) -> None:
         self._path, self._beside = path, path.with_name(f"{path.name}.done")
 
-    def letters(self) -> Iterator[Letter]:
+    def letters(self) -> Iterator[ReturnedMail]:
         """Yield the mails after the last that is done."""
         try:
             with self._path.open("rb") as file:
@@ -103,7 +103,7 @@ class Mbox:
         except OSError as error:
             raise MailboxError(f"{self._path} cannot be read: {error.strerror}.") from error
 
-    def done(self, letters: Iterable[Letter]) -> None:
+    def done(self, letters: Iterable[ReturnedMail]) -> None:
         """Remember where the last of these mails ended."""
         ends = [letter.end for letter in letters]
         if not ends:

@@ -24,7 +24,7 @@ _SPACES = re.compile(r"\s+")
 
 
 @dataclass(frozen=True)
-class Part:
+class MimePart:
     """One leaf of a mail: its content type, its text; for a returned message that is its source."""
 
     kind: str
@@ -32,11 +32,11 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Mail:
+class MimeMail:
     """The fields of a mail's header by lower-case name, and its leaves in order."""
 
     fields: dict[str, list[str]]
-    parts: tuple[Part, ...]
+    parts: tuple[MimePart, ...]
 
     def first(self, name: str) -> str:
         """Return the first field of that name, decoded, or nothing."""
@@ -47,14 +47,14 @@ class Mail:
         return next((part.text for part in self.parts if part.kind == kind), None)
 
 
-def parse(raw: bytes) -> Mail:
+def parse(raw: bytes) -> MimeMail:
     """Return the mail's header and leaves."""
     text = raw[:READ].replace(b"\r\n", b"\n").replace(b"\r", b"\n").lstrip(b"\n")
     if text.startswith((b"From ", b">From ")):
         text = text.partition(b"\n")[2]
     head, body = _halves(text)
     fields = header(_decoded(head, "utf-8"))
-    return Mail(fields, tuple(_limited(_leaves(fields, body, 0))))
+    return MimeMail(fields, tuple(_limited(_leaves(fields, body, 0))))
 
 
 def header(text: str) -> dict[str, list[str]]:
@@ -83,7 +83,7 @@ def fields_of(lines: Iterable[str], *, gaps: bool = False) -> Iterator[tuple[str
             yield "", ""
 
 
-def _limited(parts: Iterator[Part]) -> Iterator[Part]:
+def _limited(parts: Iterator[MimePart]) -> Iterator[MimePart]:
     for _, part in zip(range(_PARTS), parts, strict=False):
         yield part
 
@@ -95,7 +95,7 @@ def _halves(text: bytes) -> tuple[bytes, bytes]:
     return head, body
 
 
-def _leaves(fields: dict[str, list[str]], body: bytes, depth: int) -> Iterator[Part]:
+def _leaves(fields: dict[str, list[str]], body: bytes, depth: int) -> Iterator[MimePart]:
     kind, boundary, charset = _content_type(fields.get("content-type", [""])[0])
     if kind.startswith("multipart/") and depth < _DEPTH:
         chunks = _split(body, boundary)
@@ -107,7 +107,7 @@ def _leaves(fields: dict[str, list[str]], body: bytes, depth: int) -> Iterator[P
     if kind.startswith(("text/", "message/", "multipart/")):
         data = _unwrapped(body, fields.get("content-transfer-encoding", [""])[0])
         text = _decoded(data, charset)
-        yield Part(
+        yield MimePart(
             "text/plain" if kind.startswith("multipart/") else kind,
             _without_tags(text) if kind == "text/html" else text,
         )

@@ -10,13 +10,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from treue.bounces.judging import Said
-from treue.bounces.mime import Mail
+from treue.bounces.mime import MimeMail
+from treue.bounces.verdict import Said
 
 _LONG = 200_000
 
 
-def notice(mail: Mail) -> tuple[str, list[Said]] | None:
+def notice(mail: MimeMail) -> tuple[str, list[Said]] | None:
     """Return (bounce, complaint or delivery; what it says of each recipient), or None where a mail has no such document."""
     if "sns.amazonaws.com" not in mail.first("from") and "x-amz-sns-message-id" not in mail.fields:
         return None

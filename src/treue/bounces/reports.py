@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from treue.bounces.judging import Said
-from treue.bounces.mime import Mail, fields_of, one_line, parse
+from treue.bounces.mime import MimeMail, fields_of, one_line, parse
+from treue.bounces.verdict import Said
 
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-]{1,100}@[A-Za-z0-9.\-_\[\]]{1,255}")
 _QUOTE = re.compile(r"^> ?(?=[^>]|$|>>> )", re.MULTILINE)
@@ -36,7 +36,7 @@ _SOURCES = (
 _MANY = 50
 
 
-def fields(mail: Mail) -> list[Said]:
+def fields(mail: MimeMail) -> list[Said]:
     """Return what the delivery statuses in a mail say, a group of fields for each recipient.
 
     Where there is none, they may stand in a text, or in a bounce that was passed on as an attachment.
@@ -60,7 +60,7 @@ def fields(mail: Mail) -> list[Said]:
     )
 
 
-def _statuses(mail: Mail) -> list[Said]:
+def _statuses(mail: MimeMail) -> list[Said]:
     reported = [part.text for part in mail.parts if part.kind.endswith("delivery-status")]
     return _distinct([said for text in reported for said in _groups(text)])
 
@@ -111,7 +111,7 @@ def _distinct(found: list[Said]) -> list[Said]:
     return list(by_address.values())[:_MANY]
 
 
-def told(mail: Mail) -> str:
+def told(mail: MimeMail) -> str:
     """Return what a bounce says in its own words, without the message it returns."""
     texts = [part.text for part in mail.parts if part.kind == "text/plain"] or [
         part.text for part in mail.parts if part.kind == "text/html"
@@ -133,7 +133,7 @@ def _end(text: str) -> int:
     return len(text)
 
 
-def returned(mail: Mail) -> str:
+def returned(mail: MimeMail) -> str:
     """Return the source of the message a bounce is about, as far as it brings it back."""
     whole = [part.text for part in mail.parts if part.kind in _SOURCES]
     own = [part.text for part in mail.parts if part.kind == "text/plain"]
@@ -146,7 +146,7 @@ def address_in(text: str) -> str:
     return match[0].strip(".'`")[:254] if match else ""
 
 
-def from_text(mail: Mail, ours: set[str]) -> list[Said]:
+def from_text(mail: MimeMail, ours: set[str]) -> list[Said]:
     """Return what the text of a bounce says of each recipient; `ours` are addresses that are none of them."""
     text, failed = unquoted(told(mail)), _failed(mail)
     listed = {one.lower() for one in failed}
@@ -159,7 +159,7 @@ def from_text(mail: Mail, ours: set[str]) -> list[Said]:
     return [Said(recipient=address, text=block) for address, block in blocks.items()][:_MANY]
 
 
-def _failed(mail: Mail) -> list[str]:
+def _failed(mail: MimeMail) -> list[str]:
     """Return the recipients that Exim and Gmail name in the header."""
     named = [one for value in mail.fields.get("x-failed-recipients", []) for one in value.split(",")]
     return [one.strip("<> ") for one in named if "@" in one]

@@ -1,13 +1,6 @@
 """The port a channel adapter implements: what goes out, what became of it, what the provider tells later."""
 
 from treue.channel.callbacks import BadCallback, Callback, DeliveryEvent, Receiver
-from treue.channel.finding import (
-    channel_factory,
-    installed_adapters,
-    own_adapters,
-    served_kinds,
-    service_factory,
-)
 from treue.channel.messages import Attachment, Mail, Mailbox, Outgoing
 from treue.channel.outcomes import TAKEN_OVER, Accepted, Receipt, Refused, Retry, Unknown
 from treue.channel.port import (
@@ -16,6 +9,13 @@ from treue.channel.port import (
     Kind,
     Progress,
     Service,
+)
+from treue.channel.registry import (
+    channel_factory,
+    installed_adapters,
+    own_adapters,
+    served_kinds,
+    service_factory,
 )
 from treue.model.states import DeliveryEventKind
 

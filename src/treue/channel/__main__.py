@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
-from treue.channel.finding import GROUP, served_kinds
 from treue.channel.port import Capabilities
+from treue.channel.registry import GROUP, served_kinds
+from treue.packages import installed_entries
 
 INTRODUCTION = """# Channels
 
@@ -41,7 +42,7 @@ LEGEND = """
 
 def page() -> str:
     """Return the page as Markdown: the adapters that come with Treue."""
-    found = [entry for entry in entry_points(group=GROUP) if entry.dist and entry.dist.name == "treue"]
+    found = [entry for entry in installed_entries(GROUP) if entry.dist and entry.dist.name == "treue"]
     return INTRODUCTION + "".join(_rows(sorted(found, key=lambda entry: entry.name))) + LEGEND
 
 

@@ -35,9 +35,10 @@ class DeliveryEvent:
 
     `id` deduplicates: the same for every repetition of the same event. The message is found by `key` (ours) or by
     `provider_id`; an event without either is about the `address` alone. `hard` says of a bounce, or of a failure for
-    the sake of an earlier one, that the address is dead: only then is it suppressed. `status` is an enhanced status
-    code (RFC 3463) or the provider's own, `reason` a short text for people, `raw` the provider's words, kept as they
-    came.
+    the sake of an earlier one, that the address is dead: only then is it suppressed. `ours` says of a failure that the
+    provider gave up for the sake of our sender or account: the message has failed, the channel pauses, nobody is
+    suppressed. `status` is an enhanced status code (RFC 3463) or the provider's own, `reason` a short text for people,
+    `raw` the provider's words, kept as they came.
     """
 
     id: str
@@ -47,6 +48,7 @@ class DeliveryEvent:
     provider_id: str = ""
     address: str = ""
     hard: bool = False
+    ours: bool = False
     status: str = ""
     reason: str = ""
     url: str = ""

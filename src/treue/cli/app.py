@@ -20,13 +20,14 @@ import typer
 from typer.core import TyperGroup
 
 from treue import __version__
+from treue.cli.garbage import leave_garbage, without_garbage_collection
 from treue.errors import TreueError, UsageError, WorkspaceError
 from treue.language.problems import did_you_mean
 
 VERBS = {
     "init": "init", "demo": "demo", "check": "check", "schema": "schema", "test": "test", "compile": "compile", "graph": "graph",
     "preview": "preview", "send": "send", "simulate": "simulate", "import": "import_", "customer": "customer", "forget": "forget", "segment": "segment", "enroll": "enroll",
-    "plan": "plan", "apply": "plan", "run": "run", "web": "serve", "worker": "serve", "up": "serve", "status": "status", "why": "why", "pause": "pause",
+    "plan": "plan", "apply": "plan", "run": "run", "web": "serve", "worker": "serve", "up": "serve", "sign-in": "serve", "status": "status", "why": "why", "pause": "pause",
     "resume": "pause", "stop": "pause", "doubts": "doubts", "retry": "doubts", "bounce": "bounce", "db": "db",
 }  # fmt: skip
 """Each verb and the module of this package that adds it, in the order of the help page."""
@@ -43,7 +44,8 @@ class Verbs(TyperGroup):
         """Return one verb, or None where there is none of this name."""
         if cmd_name not in self.commands and cmd_name in self.list_commands(ctx):
             part = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
-            import_module(f"treue.cli.{VERBS[cmd_name]}").register(part)
+            with without_garbage_collection():
+                import_module(f"treue.cli.{VERBS[cmd_name]}").register(part)
             self.commands.update(typer.main.get_group(part).commands)
         return self.commands.get(cmd_name)
 
@@ -68,7 +70,7 @@ app = typer.Typer(
 
 
 @dataclass
-class Options:
+class GlobalOptions:
     """What stands before the verb."""
 
     workspace: Path | None = None
@@ -96,7 +98,7 @@ def options(
     ] = False,
 ) -> None:
     """Take what stands before the verb."""
-    context.obj = Options(workspace)
+    context.obj = GlobalOptions(workspace)
 
 
 def execute(arguments: Sequence[str] | None = None) -> int:
@@ -128,4 +130,6 @@ def run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that knows no ✓ gets a ?
-    sys.exit(execute())
+    code = execute()
+    leave_garbage()
+    sys.exit(code)

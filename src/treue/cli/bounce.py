@@ -34,10 +34,10 @@ def bounce(
     if collect:
         _collect(context, json)
     else:
-        _tell(context, files or [], json)
+        _explain(context, files or [], json)
 
 
-def _tell(context: typer.Context, files: list[Path], json: bool) -> None:
+def _explain(context: typer.Context, files: list[Path], json: bool) -> None:
     paths = _return_paths(context)
     found, unreadable = list[dict[str, Any]](), list[str]()
     for file in files:
@@ -56,8 +56,8 @@ def _tell(context: typer.Context, files: list[Path], json: bool) -> None:
 def _collect(context: typer.Context, json: bool) -> None:
     """Keep what the mails in the workspace's mailbox say of its messages, and mark them as done."""
     from treue.clock import utc_now
-    from treue.engine.assembly import assembled
-    from treue.engine.delivery.mailroom import MAILBOX_VARIABLE, look, named
+    from treue.composition.assembly import assembled
+    from treue.delivery.mailroom import MAILBOX_VARIABLE, look, named
 
     workspace = opening.workspace(context)
     where = named(workspace.root)
@@ -76,7 +76,7 @@ def _collect(context: typer.Context, json: bool) -> None:
 
 def _read(file: Path, paths: ReturnPaths | None) -> Iterator[dict[str, Any]]:
     from treue.bounces.files import letters
-    from treue.bounces.reading import read
+    from treue.bounces.reader import read
 
     for letter in letters(file):
         reading = read(letter.raw)
@@ -84,14 +84,14 @@ def _read(file: Path, paths: ReturnPaths | None) -> Iterator[dict[str, Any]]:
         yield {
             "file": letter.name,
             "kind": reading.kind,
-            **_told(reading.verdict),
+            **_as_json(reading.verdict),
             "message": next((number for number in ours if number is not None), None),
             "message_id": reading.message_id,
-            "recipients": [_told(one) for one in reading.verdicts],
+            "recipients": [_as_json(one) for one in reading.verdicts],
         }
 
 
-def _told(verdict: Verdict) -> dict[str, Any]:
+def _as_json(verdict: Verdict) -> dict[str, Any]:
     return {
         "hard": verdict.hard,
         "status": verdict.status,
@@ -119,7 +119,7 @@ def _show(found: list[dict[str, Any]]) -> None:
     ]
     output.table(("file", "kind", "hard", "status", "reason", "recipient", "message"), rows)
     hard = sum(mail["hard"] for mail in found)
-    output.told(f"{output.count(len(found), 'mail')}, {hard} of them hard.")
+    output.tell(f"{output.count(len(found), 'mail')}, {hard} of them hard.")
 
 
 def _hard(kind: str, one: dict[str, Any]) -> str:

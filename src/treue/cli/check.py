@@ -9,15 +9,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from treue.cli import opening, output
+from treue.cli.garbage import without_garbage_collection
 from treue.cli.opening import Json
 from treue.clock import utc_now
-from treue.errors import UsageError
+from treue.errors import UnreadableFile, UsageError
 from treue.language.problems import Problem, framed
-from treue.workspace.files import LAYOUT
-from treue.workspace.loading import Workspace, load
+from treue.vocabulary.workspace import load
+from treue.workspace.files import LAYOUT, read_file
+from treue.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from treue.render.renderer import Renderer
+
+
+_SHARING = "{} share an e-mail address with others: the same marketing text goes to each mailbox once."
+_MOST_SHOWN = 1024 * 1024
+"""Bytes of a file that are looked through for the lines that problems are in."""
 
 
 def check(
@@ -33,18 +40,25 @@ def check(
     Files are held against the language, the schema and each other, templates are rendered, and what is most likely not meant is warned of, with numbers where there is a database. Shows all problems at once. Ends with 1 where there is one, with 0 where there are none or only warnings.
     """
     from treue.channel import installed_adapters
+    from treue.render import confinement
 
     root = opening.root(context)
+    confinement.start()  # what renders templates gets ready while the files are read
     wanted = _wanted(files or [], root)
-    workspace = load(root, installed_adapters, tests=True)
-    problems = _chosen(_all(workspace, wanted), wanted)
-    if fix and _fix(workspace, problems):
+    with without_garbage_collection():
         workspace = load(root, installed_adapters, tests=True)
-        problems = _chosen(_all(workspace, wanted), wanted)
+        found, sharing = _all(workspace, wanted)
+        problems = _chosen(found, wanted)
+        if fix and _fix(workspace, problems):
+            workspace = load(root, installed_adapters, tests=True)
+            found, sharing = _all(workspace, wanted)
+            problems = _chosen(found, wanted)
     if json:
-        output.document(problems=[problem.as_json() for problem in problems])
+        output.document(problems=[problem.as_json() for problem in problems], sharing_an_address=sharing)
     else:
         _show(workspace, problems)
+        if sharing and not files:
+            output.line(_SHARING.format(output.count(sharing, "customer")))
     raise typer.Exit(int(any(not problem.is_warning for problem in problems)))
 
 
@@ -61,50 +75,51 @@ def _wanted(files: Sequence[Path], root: Path) -> list[str]:
     return found
 
 
-def _all(workspace: Workspace, wanted: Sequence[str]) -> list[Problem]:
+def _all(workspace: Workspace, wanted: Sequence[str]) -> tuple[list[Problem], int]:
+    """Return all problems, and how many customers share an e-mail address as far as there is a database."""
     from treue.render.workspace_check import template_problems, workspace_renderer
     from treue.workspace.channels import channel_problems
 
     names, renderer = _templates(workspace, wanted), workspace_renderer(workspace)
-    with opening.short_lived():
-        templates = template_problems(workspace, names, renderer)
-        linted = _linted(workspace, renderer, templates, names)
+    templates = template_problems(workspace, names, renderer)
+    linted, sharing = _linted(workspace, renderer, templates, names)
     counted = {problem.place for problem in linted if problem.code == "T508"}
     told = [one for one in templates if one.code != "T405" or one.place not in counted]
-    return sorted([*workspace.problems, *channel_problems(workspace), *told, *linted])
+    return sorted([*workspace.problems, *channel_problems(workspace), *told, *linted]), sharing
 
 
 def _linted(
     workspace: Workspace, renderer: Renderer, templates: Sequence[Problem], names: set[str]
-) -> list[Problem]:
-    from treue.lint import Files, findings
+) -> tuple[list[Problem], int]:
+    from treue.lint import LintInput, findings
 
-    files = Files(workspace, renderer, templates, names)
+    files = LintInput(workspace, renderer, templates, names)
     if not workspace.journeys and not workspace.templates:
-        return []
+        return [], 0
     with opening.store_if_there(workspace) as store:
         if store is None:
-            return list(findings(files, None))
+            return list(findings(files, None)), 0
         from treue.lint.data import Data
 
         with store.reading() as connection:
-            return list(findings(files, Data(connection, utc_now(), workspace.settings.timezone)))
+            data = Data(connection, utc_now(), workspace.settings.timezone)
+            return list(findings(files, data)), data.sharing
 
 
 def _fix(workspace: Workspace, problems: Sequence[Problem]) -> bool:
     """Write the files in which something can be put right; say what was done, and whether anything was."""
-    from treue.lint.fixing import fixed
+    from treue.lint.fixes import fix
 
     done = False
     for file in dict.fromkeys(problem.place.file for problem in problems):
         if file not in workspace.texts:
             continue
-        found = fixed(workspace.texts[file], [one for one in problems if one.place.file == file])
+        found = fix(workspace.texts[file], [one for one in problems if one.place.file == file])
         if found.done:
             (workspace.root / file).write_text(found.text, encoding="utf-8")
             done = True
         for problem, what in found.done:
-            output.told(f"{file}:{problem.place.line} {problem.code}: {what}")
+            output.tell(f"{file}:{problem.place.line} {problem.code}: {what}")
     return done
 
 
@@ -140,7 +155,10 @@ def _show(workspace: Workspace, problems: Sequence[Problem]) -> None:
 
 
 def _text(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+    try:
+        return read_file(path, _MOST_SHOWN).decode("utf-8", "replace")
+    except UnreadableFile:
+        return None
 
 
 def _summary(workspace: Workspace, problems: Sequence[Problem]) -> str:

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from treue.cli import opening, output
+from treue.cli.garbage import without_garbage_collection
 from treue.cli.opening import Json
 from treue.clock import utc_now
 
 if TYPE_CHECKING:
-    from treue.engine.shown_sql import Shown
+    from treue.engine.steps.shown_sql import Shown
     from treue.language.settings import Settings
-    from treue.plan.stages import Plan, Stage
-    from treue.workspace.loading import Workspace
+    from treue.language.steps import Stage
+    from treue.plan.plan import Plan
+    from treue.workspace.workspace import Workspace
 
 
 def compile_(
@@ -23,7 +25,7 @@ def compile_(
     json: Json = False,
 ) -> None:
     """Show what a journey became: its stages, tasks and SQL."""
-    with opening.short_lived():
+    with without_garbage_collection():
         workspace = opening.workspace(context)
         plan = plan_of(workspace, opening.known(name, workspace.journeys, "journey"))
         dialect = _dialect(workspace.settings)
@@ -35,11 +37,11 @@ def compile_(
 
 def plan_of(workspace: Workspace, name: str) -> Plan:
     """Return the plan of one journey."""
-    from treue.plan.build import build
-    from treue.render.workspace_check import workspace_renderer
+    from treue.plan.flatten import build
+    from treue.render.template import category
 
-    renderer = workspace_renderer(workspace)
-    return build(workspace.journeys[name], lambda t, c: renderer.category(t, c) or None)
+    templates, locale = workspace.root / "templates", workspace.settings.locale
+    return build(workspace.journeys[name], lambda t, c: category(templates, t, c, locale) or None)
 
 
 def _dialect(settings: Settings) -> str:
@@ -49,7 +51,7 @@ def _dialect(settings: Settings) -> str:
 
 
 def _sql(settings: Settings, plan: Plan, dialect: str) -> dict[str, list[Shown]]:
-    from treue.engine.shown_sql import stage_sql
+    from treue.engine.steps.shown_sql import stage_sql
 
     now = utc_now()
     return {
@@ -63,7 +65,6 @@ def _sql(settings: Settings, plan: Plan, dialect: str) -> dict[str, list[Shown]]
 def _print(settings: Settings, plan: Plan, dialect: str) -> None:
     from treue.plan import explain
     from treue.plan.stored import plan_hash
-    from treue.segments.words import words
 
     output.line(f"{output.styled(plan.journey, 'strong')}  {plan_hash(plan)}")
     for label, text in _head(plan):
@@ -71,17 +72,18 @@ def _print(settings: Settings, plan: Plan, dialect: str) -> None:
     output.line(f"\n{output.styled('Tasks of a pass', 'strong')}\n  {', '.join(explain.tasks(plan))}")
     output.line(f"\n{output.styled('Stages', 'strong')}")
     for stage in plan.stages:
-        passed = f"  if {words(stage.when)}" if stage.when is not None else ""
-        output.line(f"  {output.styled(stage.id, 'mark')}  {explain.what(stage)}{passed}")
-        for lead in explain.leads(stage):
+        passed = f"  if {stage.when.words()}" if stage.when is not None else ""
+        output.line(f"  {output.styled(stage.id, 'mark')}  {stage.words()}{passed}")
+        for lead in stage.leads():
             label = f"{lead.label} " if lead.label else ""
             output.line(f"      {label}→ {lead.to or explain.END}")
     output.line(f"\n{output.styled(f'SQL of one batch ({dialect})', 'strong')}")
     sql = _sql(settings, plan, dialect)
     for stage in plan.stages:
-        output.line(f"\n-- {stage.id}: {explain.what(stage)}")
+        output.line(f"\n-- {stage.id}: {stage.words()}")
         for shown in sql[stage.id]:
-            output.line(f"{output.styled('-- ' + shown.says, 'dim')}\n{shown.sql};")
+            sql_text = f"\n{shown.sql};" if shown.sql else ""
+            output.line(f"{output.styled('-- ' + shown.says, 'dim')}{sql_text}")
 
 
 def _head(plan: Plan) -> list[tuple[str, str]]:
@@ -89,7 +91,7 @@ def _head(plan: Plan) -> list[tuple[str, str]]:
 
     lines = [
         ("category", f"{explain.category(plan)}, priority {plan.priority}"),
-        ("enter", "; ".join((explain.trigger(plan.entry), *explain.admission(plan.entry)))),
+        ("enter", "; ".join((plan.entry.trigger.words(), *explain.admission(plan.entry)))),
     ]
     lines += [("exit", explain.leaving(one)) for one in plan.exits]
     lines += [("goal", explain.goal(plan.goal))] if plan.goal else []
@@ -108,7 +110,7 @@ def _document(settings: Settings, plan: Plan, dialect: str) -> None:
         category=plan.category,
         basis=plan.basis,
         priority=plan.priority,
-        enter=[explain.trigger(plan.entry), *explain.admission(plan.entry)],
+        enter=[plan.entry.trigger.words(), *explain.admission(plan.entry)],
         exits=[explain.leaving(one) for one in plan.exits],
         goal=explain.goal(plan.goal) if plan.goal else None,
         holdout=plan.holdout / 10_000,
@@ -119,16 +121,14 @@ def _document(settings: Settings, plan: Plan, dialect: str) -> None:
 
 
 def _stage(stage: Stage, sql: list[Shown]) -> dict[str, Any]:
-    from treue.plan import explain
-    from treue.segments.words import words
 
     return {
         "id": stage.id,
         "kind": stage.kind,
         "line": stage.line,
-        "what": explain.what(stage),
-        "if": words(stage.when) if stage.when is not None else None,
-        "leads_to": [{"label": lead.label, "to": lead.to} for lead in explain.leads(stage)],
+        "what": stage.words(),
+        "if": stage.when.words() if stage.when is not None else None,
+        "leads_to": [{"label": lead.label, "to": lead.to} for lead in stage.leads()],
         "sql": [{"says": one.says, "sql": one.sql} for one in sql],
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as writer
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -18,29 +18,43 @@ SHOWN = 15
 
 def customer(
     context: typer.Context,
-    key: Annotated[str, typer.Argument(metavar="ID", help="The customer's id.")],
+    who: Annotated[str, typer.Argument(metavar="ID|ADDRESS", help="The customer's id, or an address.")],
     json: Json = False,
 ) -> None:
-    """Show everything about a customer.
+    """Show everything about a customer, or about all who have an address.
 
     Attributes, consents with their proof, journeys, messages and what happened.
     """
-    from treue.store.customer_view import view
+    from treue.store.customer_view import named, view
 
     workspace = opening.workspace(context)
     with opening.store(workspace) as store, store.reading() as connection:
-        found = view(connection, key)
-    if json:
-        output.document(**found)
+        found = [view(connection, key) for key in named(connection, who) or [who]]
+    if json and len(found) == 1:
+        output.document(**found[0])
+    elif json:
+        output.document(customers=found)
     else:
-        _show(found, workspace.settings.timezone)
+        _show_all(found, workspace.settings.timezone)
+
+
+def _show_all(found: Sequence[Mapping[str, Any]], zone: str) -> None:
+    if len(found) > 1:
+        output.line(f"{len(found)} customers have this address: {', '.join(one['id'] for one in found)}.\n")
+    for n, one in enumerate(found):
+        if n:
+            output.line("")
+        _show(one, zone)
 
 
 def _show(found: Mapping[str, Any], zone: str) -> None:
     output.line(f"{output.styled(found['id'], 'strong')}  known since {_local(found['created_at'], zone)}")
     for channel, one in found["addresses"].items():
-        listed = output.styled("  on the suppression list", "bad") if one["suppressed"] else ""
-        output.line(f"  {channel:<12}{one['address']}{listed}")
+        others = f"  shared with {', '.join(one['shared_with'][:SHOWN])}" if one["shared_with"] else ""
+        against = ["on the suppression list"] if one["suppressed"] else []
+        against += [_left(one["unsubscribed"], found["id"], zone)] if one["unsubscribed"] else []
+        listed = output.styled(f"  {', '.join(against)}", "bad") if against else ""
+        output.line(f"  {channel:<12}{one['address']}{others}{listed}")
     facts = {"locale": found["locale"], "timezone": found["timezone"], **found["attributes"]}
     for name, value in facts.items():
         if value is not None:
@@ -49,6 +63,11 @@ def _show(found: Mapping[str, Any], zone: str) -> None:
     _section("Journeys", [_stay(one, zone) for one in found["enrollments"]])
     _section("Messages", [_message(one, zone) for one in found["messages"]])
     _section("Timeline", [_event(one, zone) for one in found["timeline"]])
+
+
+def _left(one: Mapping[str, Any], id_: str, zone: str) -> str:
+    other = f" through customer {one['customer']}" if one["customer"] not in (None, id_) else ""
+    return f"unsubscribed {_local(one['since'], zone)}{other} (by {one['source']})"
 
 
 def _section(title: str, lines: list[str]) -> None:

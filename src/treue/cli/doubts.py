@@ -37,7 +37,7 @@ def doubts(
 
     Their worker died, or the connection broke, while they were on the wire. A provider's callback settles one by itself.
     """
-    from treue.engine.delivery import doubts as open_doubts
+    from treue.delivery import doubts as open_doubts
 
     if resend and drop:
         raise UsageError("`--resend` and `--drop` exclude each other.")
@@ -46,7 +46,7 @@ def doubts(
         if resend or drop:
             act = open_doubts.resend if resend else open_doubts.drop
             with store.transaction() as connection:
-                _done(act(connection, utc_now(), which or ()), "queued" if resend else "dropped", json)
+                _report(act(connection, utc_now(), which or ()), "queued" if resend else "dropped", json)
         else:
             with store.reading() as connection:
                 found = open_doubts.doubts(connection)
@@ -62,11 +62,11 @@ def retry(context: typer.Context, which: Which = None, json: Json = False) -> No
 
     Each is valid for as long as it was at first, from now on.
     """
-    from treue.engine.delivery import doubts as open_doubts
+    from treue.delivery import doubts as open_doubts
 
     with opening.store(opening.workspace(context)) as store, store.transaction() as connection:
         number = open_doubts.retry(connection, utc_now(), which or ())
-    _done(number, "queued", json)
+    _report(number, "queued", json)
 
 
 def _show(found: Sequence[dict[str, Any]], zone: str, json: bool) -> None:
@@ -81,7 +81,7 @@ def _show(found: Sequence[dict[str, Any]], zone: str, json: bool) -> None:
     else:
         headers = ("message", "customer", "journey", "step", "channel", "tried", "why")
         output.table(headers, [_row(one, zone) for one in found])
-        output.told(
+        output.tell(
             "`treue doubts --resend` sends them again (a second copy for some), `--drop` leaves them."
         )
 
@@ -96,7 +96,7 @@ def _iso(at: datetime | None) -> str | None:
     return at.isoformat() if at else None
 
 
-def _done(number: int, what: str, json: bool) -> None:
+def _report(number: int, what: str, json: bool) -> None:
     if json:
         output.document(**{what: number})
     else:

@@ -22,13 +22,13 @@ def enroll(
     """
     workspace = opening.workspace(context)
     journey = workspace.journeys[opening.known(name, workspace.journeys, "journey")]
-    if not journey.enter.manual:
-        by_hand = sorted(n for n, one in workspace.journeys.items() if one.enter.manual)
+    if not journey.enter.trigger.by_hand:
+        by_hand = sorted(n for n, one in workspace.journeys.items() if one.enter.trigger.by_hand)
         others = f" Such journeys are {', '.join(by_hand)}." if by_hand else ""
         raise UsageError(
             f"Nobody can be enrolled in {name} by hand: its `enter` is not `manual: true`.{others}"
         )
-    from treue.engine.routing import enroll as bring
+    from treue.engine.door.arrivals import enroll as bring
     from treue.store import customers as people
     from treue.store import journeys
 

@@ -1,4 +1,4 @@
-"""`treue graph`: a journey as a picture."""
+"""`treue graph`: a journey as a flowchart."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from treue.cli import opening, output
+from treue.clock import utc_now
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from treue.plan.graph import Counts
-    from treue.workspace.loading import Workspace
+    from treue.plan.flowchart import Counts
+    from treue.workspace.workspace import Workspace
 
 
 def graph(
@@ -26,26 +27,26 @@ def graph(
 ) -> None:
     """Draw a journey as SVG or Mermaid, with the customers on its steps and arrows if there are any."""
     from treue.cli.compile import plan_of
-    from treue.plan import drawing
-    from treue.plan import graph as pictures
+    from treue.plan.flowchart import flowchart
+    from treue.plan.flowchart import mermaid as as_mermaid
+    from treue.plan.svg import svg
 
     workspace = opening.workspace(context)
     plan = plan_of(workspace, opening.known(name, workspace.journeys, "journey"))
-    picture = pictures.picture(plan, _counts(workspace, name))
-    text = pictures.mermaid(picture) if mermaid else drawing.svg(picture)
+    chart = flowchart(plan, _counts(workspace, name))
+    text = as_mermaid(chart) if mermaid else svg(chart)
     if out is None:
         output.line(text.rstrip("\n"))
     else:
         out.write_text(text, encoding="utf-8")
-        output.told(f"Wrote {out}.")
+        output.tell(f"Wrote {out}.")
 
 
 def _counts(workspace: Workspace, name: str) -> Counts | None:
     """Return how many stand where, or None where no database knows the journey."""
-    from treue.engine.counts import journey_counts
-    from treue.engine.status import standing
-    from treue.engine.traffic import traffic
-    from treue.plan.graph import Counts
+    from treue.insight.traffic import occupancy, traffic
+    from treue.plan.flowchart import Counts
+    from treue.store.journey_counts import journey_counts
 
     with opening.store_if_there(workspace) as store:
         if store is None:
@@ -54,7 +55,7 @@ def _counts(workspace: Workspace, name: str) -> Counts | None:
             found = journey_counts(connection, [name]).get(name)
             if found is None:
                 return None
-            inside, gone = standing(connection, name), traffic(connection, name)
+            inside, gone = occupancy(connection, name), traffic(connection, name)
             shares = _shares(connection, workspace.settings.workspace, name)
     return Counts(
         found.entered, inside, found.finished, found.converted, found.exited, found.held_out, gone, shares
@@ -63,16 +64,15 @@ def _counts(workspace: Workspace, name: str) -> Counts | None:
 
 def _shares(connection: Connection, salt: str, name: str) -> dict[str, tuple[int, ...]]:
     """Return what the live version's learning splits have learnt."""
-    from treue.engine.learning import shares
-    from treue.engine.versions import Versions
-    from treue.plan.stages import Split
+    from treue.cohorts.player import splitter
+    from treue.engine.versions.versions import Versions
 
     live = [version for version in Versions().load(connection) if version.live and version.name == name]
     return {
-        stage.id: shares(connection, version, stage, salt)
+        stage.id: splitter(stage).shares(connection, version, stage, salt, utc_now())
         for version in live
         for stage in version.plan.stages
-        if isinstance(stage, Split) and stage.learn
+        if stage.learns
     }
 
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from treue.cli import opening, output
+from treue.cli import columns, opening, output
 from treue.cli.opening import Json
 from treue.clock import utc_now
 from treue.errors import UsageError
 
 if TYPE_CHECKING:
     from treue.store.imports import ImportReport
-    from treue.workspace.loading import Workspace
+    from treue.workspace.workspace import Workspace
+
+ADDRESSES = {
+    "email": ("e-mail address", "e-mail addresses"),
+    "sms": ("telephone number",),
+    "push": ("push token",),
+}
+REFUSALS_SHOWN = 3
+"""How many rows that were set aside are shown with their reasons; all of them are in the file."""
 
 
 def import_(
@@ -47,67 +54,98 @@ def import_(
     workspace = opening.workspace(context)
     if event:
         opening.known(event, workspace.settings.schema.events, "event")
-    if not file.is_file():
-        raise UsageError(f"There is no file {file}.")
-    report = _run(workspace, what, file, mapping(map_ or []), event)  # type: ignore[arg-type]
+    report = _run(workspace, what, file, columns.mapping(map_ or []), event, json)  # type: ignore[arg-type]
     if json:
-        output.document(
-            **{**vars(report), "rejected_file": report.rejected_file and str(report.rejected_file)}
-        )
+        output.document(**_document(report))
     else:
         _show(what, report)
     if report.rejected:
         raise typer.Exit(1)
 
 
-def mapping(given: Sequence[str]) -> dict[str, str]:
-    """Return the name that each `--map COLUMN=NAME` gives a column. Raises UsageError where one is not like that."""
-    found = {}
-    for text in given:
-        column, equals, name = text.partition("=")
-        if not equals or not column.strip():
-            raise UsageError(f"`--map {text}` is not COLUMN=NAME.")
-        found[column.strip()] = name.strip()
-    return found
-
-
 def _run(
     workspace: Workspace,
     what: Literal["customers", "events"],
-    file: Path,
+    path: Path,
     mapping: dict[str, str],
     event: str,
+    json: bool,
 ) -> ImportReport:
-    from treue.store import imports
+    from treue.store import import_columns, imports
 
-    schema, zone = workspace.settings.schema, workspace.settings.timezone
-    progress = output.Progress("rows")
+    settings, schema = workspace.settings, workspace.settings.schema
+    file, told = columns.recognised(path), {"zone": settings.timezone, "locale": settings.locale}
+    progress = output.ProgressLine("rows")
+    if what == "customers":
+        mapping = columns.settled(file, import_columns.of_customers(schema.attributes), mapping, json=json)
+    else:
+        mapping = columns.settled(
+            file, import_columns.of_events(schema.events, event or None), mapping, json=json
+        )
     with opening.store(workspace, create=True) as store:
         try:
             if what == "customers":
                 return imports.import_customers(
-                    store, file, mapping, schema.attributes, utc_now(), progress, zone=zone
+                    store, file, mapping, schema.attributes, utc_now(), progress, **told
                 )
             return imports.import_events(
-                store, file, mapping, schema.events, utc_now(), progress, zone=zone, event=event or None
+                store, file, mapping, schema.events, utc_now(), progress, event=event or None, **told
             )
         finally:
             progress.close()
 
 
+def _document(report: ImportReport) -> dict[str, Any]:
+    return {
+        **vars(report),
+        "kept": report.kept,
+        "rejected_file": report.rejected_file and str(report.rejected_file),
+        "shared": {channel: vars(shared) for channel, shared in report.shared.items()},
+        "refusals": [refusal._asdict() for refusal in report.refusals],
+    }
+
+
 def _show(what: str, report: ImportReport) -> None:
+    """Print what became of each line, what is new, and what is odd."""
+    lines = [
+        (report.header, "of the header"),
+        (report.kept, "in the database"),
+        (report.rejected, "set aside"),
+        (report.blank, "blank"),
+        (report.continued, "that go on with a row"),
+    ]
+    told = [f"{number:,} {which}" for number, which in lines if number or which == "in the database"]
+    output.line(f"{output.count(report.lines, 'line')} read: {', '.join(told)}.")
     parts = [f"{report.created:,} new"]
     if what == "customers":
         parts += [f"{report.updated:,} changed", output.count(report.consents, "consent")]
     else:
         parts.append(f"{report.duplicates:,} known already")
-    output.line(f"{output.count(report.read, 'row')} read: {', '.join(parts)}.")
+    output.line(f"{', '.join(parts)}.")
+    if report.placeholders:
+        named = ", ".join(f"{name} {number:,}" for name, number in sorted(report.placeholders.items()))
+        output.line(f"No value, but a word such as NULL or -: {named}.")
+    for channel, shared in report.shared.items():
+        addresses = output.count(shared.addresses, *ADDRESSES[channel])
+        output.line(f"In the database, {output.count(shared.customers, 'customer')} share {addresses}.")
     for note in report.notes:
-        output.told(note)
+        output.tell(note)
+    if report.more_notes:
+        output.tell(f"And {report.more_notes:,} more like these.")
     if report.rejected:
-        output.line(
-            f"{output.count(report.rejected, 'row')} set aside, with the reasons, in {report.rejected_file}."
-        )
+        _show_refusals(report)
+
+
+def _show_refusals(report: ImportReport) -> None:
+    for refusal in report.refusals[:REFUSALS_SHOWN]:
+        output.line(f"  line {refusal.line}: {refusal.reason}")
+    rest = report.rejected - REFUSALS_SHOWN
+    if rest > 0:
+        output.line(f"  and {rest:,} more")
+    output.line(
+        f"{output.count(report.rejected, 'row')} set aside, with the reasons, in {report.rejected_file}: mend them there, and "
+        "import that file."
+    )
 
 
 def register(app: typer.Typer) -> None:

@@ -19,14 +19,15 @@ def init(
     ] = None,
 ) -> None:
     """Make a new workspace: some journeys and exactly what they refer to."""
-    from treue.workspace import starting
+    from treue.vocabulary.registry import WORDS
+    from treue.vocabulary.workspace import load
+    from treue.workspace import scaffold
     from treue.workspace.files import reference_workspace
-    from treue.workspace.loading import load
 
     reference = load(reference_workspace(), tests=True).require()
-    needed = starting.needs(reference, journeys or ["welcome"])
-    made = starting.files(reference, needed, _name(folder))
-    starting.write(folder, made)
+    needed = scaffold.needs(reference, journeys or ["welcome"])
+    made = scaffold.files(reference, needed, _name(folder), WORDS)
+    scaffold.write(folder, made)
     output.line(f"Made the workspace {folder} with {output.count(len(made), 'file')}:")
     for name in sorted(needed.journeys):
         output.line(f"  journeys/{name}.yaml")

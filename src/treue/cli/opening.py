@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 import threading
 from collections.abc import Iterable, Iterator
@@ -13,11 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from treue.clock import parse_instant, utc_now
+from treue.clock import YEARS, parse_instant, utc_now
 from treue.errors import UsageError
 from treue.language.problems import did_you_mean
+from treue.vocabulary.workspace import load
 from treue.workspace.files import find_root
-from treue.workspace.loading import Workspace, load
+from treue.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from treue.store.store import Store
@@ -42,7 +42,7 @@ def store(of: Workspace, *, create: bool = False) -> Iterator[Store]:
 
     Raises StoreError where it cannot be reached, is not there, or has another schema.
     """
-    from treue.engine.assembly import database_url
+    from treue.composition.assembly import database_url
     from treue.store.store import Store
 
     opened = Store.open(database_url(of), create=create)
@@ -58,7 +58,7 @@ def store_if_there(of: Workspace) -> Iterator[Store | None]:
     if _no_file(of):
         yield None
         return
-    from treue.engine.assembly import database_url
+    from treue.composition.assembly import database_url
     from treue.errors import StoreError
     from treue.store.store import Store
 
@@ -97,24 +97,14 @@ def moment(text: str, zone: str) -> datetime:
     found = parse_instant(text, zone)
     if found is None:
         raise UsageError(f"`{text}` is not a time; write it like 2026-03-31 or 2026-03-31T09:30.")
+    if found.year not in YEARS:
+        raise UsageError(f"`{text}` is too far away; a time lies between {YEARS[0]} and {YEARS[-1]}.")
     return found
 
 
 @contextmanager
-def short_lived() -> Iterator[None]:
-    """Leave garbage lying for a moment: looking for cycles takes a quarter of the time of checking and compiling."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-@contextmanager
-def ended_in_order() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal end what is within as Ctrl-C does, so that copies of customers' data go away."""
+def interrupt_on_signals() -> Iterator[None]:
+    """Interrupt the block on SIGTERM and SIGHUP as on Ctrl-C, so that temporary copies of customers' data are removed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -129,8 +119,8 @@ def ended_in_order() -> Iterator[None]:
 
 
 @contextmanager
-def asked_to_end() -> Iterator[threading.Event]:
-    """Give an event that Ctrl-C and SIGTERM set while the block lasts; a second one ends the process at once."""
+def event_on_signals() -> Iterator[threading.Event]:
+    """Yield an event that Ctrl-C and SIGTERM set while the block lasts; a second signal ends the process at once."""
     ended = threading.Event()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 

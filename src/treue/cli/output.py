@@ -30,8 +30,8 @@ def line(text: str = "") -> None:
     print(text)
 
 
-def told(text: str) -> None:
-    """Tell something beside the result, on stderr."""
+def tell(text: str) -> None:
+    """Print a sentence beside the result, on stderr."""
     print(text, file=sys.stderr)
 
 
@@ -59,7 +59,7 @@ def count(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-class Progress:
+class ProgressLine:
     """A line on stderr that keeps counting, where a person watches; elsewhere nothing."""
 
     def __init__(self, what: str) -> None:

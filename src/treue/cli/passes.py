@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from treue.errors import TreueError
 
 if TYPE_CHECKING:
-    from treue.engine.assembly import Assembly
-    from treue.engine.runtimes import Runtime
-    from treue.workspace.loading import Workspace
+    from treue.composition.assembly import Assembly
+    from treue.engine.passes.runtimes import Runtime
+    from treue.workspace.workspace import Workspace
 
 RUNTIME = "prefect"
 PATIENCE = 60.0
@@ -21,15 +21,15 @@ PATIENCE = 60.0
 
 
 @contextmanager
-def working(workspace: Workspace) -> Iterator[tuple[Assembly, Passes]]:
-    """Put a workspace together, settle what dead workers left, and give the passes, which are yet to be started.
+def open_passes(workspace: Workspace) -> Iterator[tuple[Assembly, Passes]]:
+    """Assemble a workspace, recover what dead workers left, and yield its passes, not yet started.
 
     Mails that come back are read meanwhile. Raises as `assembled` does.
     """
     from treue.cli.plan import differs
     from treue.clock import utc_now
-    from treue.engine.assembly import assembled
-    from treue.engine.runtimes import load_runtime
+    from treue.composition.assembly import assembled
+    from treue.engine.passes.runtimes import load_runtime
 
     with assembled(workspace) as assembly:
         differs(assembly.begin(utc_now()))
@@ -53,7 +53,7 @@ class Passes:
         self._ended = threading.Event()
 
     @contextmanager
-    def running(self, ended: threading.Event) -> Iterator[None]:
+    def run(self, ended: threading.Event) -> Iterator[None]:
         """Run passes while the block lasts; `ended` is set where they end by themselves."""
         self._ended = ended
         self.wake.set()
@@ -87,12 +87,14 @@ class Passes:
             self._runtime.warm_up()
             if address := self._runtime.ui_url():
                 print(f"Prefect     {address}  (each journey is a flow, each step a task)", flush=True)
+                if password := self._runtime.ui_password():
+                    print(f"            asks for what is in {password}", flush=True)
 
 
 @contextmanager
 def _bounces(assembly: Assembly) -> Iterator[None]:
     """Read the mails that come back, where the environment names their mailbox."""
-    from treue.engine.delivery.mailroom import looking, named
+    from treue.delivery.mailroom import looking, named
 
     where = named(assembly.workspace.root)
     if not where:

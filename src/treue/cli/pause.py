@@ -17,7 +17,7 @@ def pause(context: typer.Context, name: Name) -> None:
     from treue.store import journeys
 
     with opening.store(opening.workspace(context)) as store, store.transaction() as connection:
-        _known(connection, name)
+        _require_known(connection, name)
         journeys.pause(connection, name, utc_now())
     output.line(f"{name} is paused: everyone stays where they are. `treue resume {name}` lets them go on.")
 
@@ -27,18 +27,18 @@ def resume(context: typer.Context, name: Name) -> None:
     from treue.store import journeys
 
     with opening.store(opening.workspace(context)) as store, store.transaction() as connection:
-        _known(connection, name)
+        _require_known(connection, name)
         journeys.resume(connection, name, utc_now())
     output.line(f"{name} goes on. Messages that have become too old meanwhile are not sent.")
 
 
 def stop(context: typer.Context, name: Name) -> None:
     """Let everyone out of a journey, and nobody in any more."""
-    from treue.engine.stopping import stop as let_out
+    from treue.engine.versions.stop import stop as let_out
 
     with opening.store(opening.workspace(context)) as store:
         with store.reading() as connection:
-            _known(connection, name)
+            _require_known(connection, name)
         done = let_out(store, name, utc_now())
     assert done is not None
     back = f" {output.count(done.called_back, 'queued message')} called back." if done.called_back else ""
@@ -46,7 +46,7 @@ def stop(context: typer.Context, name: Name) -> None:
     output.line(f"It stays stopped until `treue resume {name}`, also when its file is applied again.")
 
 
-def _known(connection: object, name: str) -> None:
+def _require_known(connection: object, name: str) -> None:
     from treue.store import journeys
 
     opening.known(name, journeys.names(connection), "journey in the database")  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,10 +16,10 @@ from treue.cli.opening import Json
 from treue.clock import utc_now
 
 if TYPE_CHECKING:
-    from treue.engine.applying import Applied, Look
-    from treue.engine.assembly import Assembly
-    from treue.engine.rehearsing import Forecast
-    from treue.plan.diff import JourneyChange, StepChange
+    from treue.composition.assembly import Assembly
+    from treue.engine.versions.application import Applied, Look
+    from treue.engine.what_if.forecast import Forecast
+    from treue.plan.diff import AskedExit, JourneyChange, StepChange
 
 SHOWN = "plan.json"
 """The file in the workspace's state folder in which `plan` leaves what it showed, for `apply`."""
@@ -31,12 +31,13 @@ Migrate = Annotated[
 
 def plan(context: typer.Context, migrate: Migrate = False, json: Json = False) -> None:
     """Show what the files would change: journeys, steps, who stands there, what the next 24 hours would bring."""
-    from treue.engine.assembly import assembled
+    from treue.composition.assembly import assembled
 
     with assembled(opening.workspace(context), deliver=False) as assembly:
         files = assembly.files(migrate=migrate)
-        found, now = assembly.look(files), utc_now()
-        with opening.ended_in_order():
+        now = utc_now()
+        found = assembly.look(files, now)
+        with opening.interrupt_on_signals():
             ahead = assembly.forecast(files, now)
         notes = assembly.strange_moves()
         _remember(assembly, found)
@@ -58,12 +59,12 @@ def apply(
     json: Json = False,
 ) -> None:
     """Make the files what runs: exactly as `treue plan` showed, or not at all. Ends with 1 where it is refused."""
-    from treue.engine.assembly import assembled
+    from treue.composition.assembly import assembled
 
     with assembled(opening.workspace(context), deliver=False) as assembly:
         files, shown = assembly.files(migrate=migrate), _remembered(assembly)
         if shown is None:
-            found = assembly.look(files)
+            found = assembly.look(files, utc_now())
             if not (yes or found.nothing):
                 _ask(found, assembly.strange_moves())
             shown = found.fingerprint
@@ -73,7 +74,7 @@ def apply(
     if json:
         _document_done(done)
     else:
-        _tell(done)
+        _print_result(done)
     raise typer.Exit(1 if done.refused else 0)
 
 
@@ -113,7 +114,7 @@ _MARKS = {"added": ("+", "good"), "removed": ("-", "bad"), "changed": ("~", "war
 
 def _show(found: Look, notes: list[str]) -> None:
     for note in notes:
-        output.told(output.styled(f"warning: {note}", "warning"))
+        output.tell(output.styled(f"warning: {note}", "warning"))
     if found.nothing:
         output.line("The files are what runs; there is nothing to apply.")
     for n, change in enumerate(found.changes):
@@ -127,6 +128,8 @@ def _show_journey(change: JourneyChange) -> None:
     for part in change.parts:
         is_new = change.change == "added" and not part.was
         output.line(f"    {part.label:<10}{part.now if is_new else _part(part.was, part.now)}")
+    for exit_ in change.exits:
+        _show_exit(change, exit_)
     for step in change.steps:
         if change.change != "removed" or step.inside:
             _show_step(change, step)
@@ -163,6 +166,41 @@ def _part(was: str, now: str) -> str:
         if was and now
         else f"{'no longer' if was else 'new:'} {removed if was else added}"
     )
+
+
+def _show_exit(change: JourneyChange, one: AskedExit) -> None:
+    from treue.plan.explain import leaving
+
+    heads = list(_heads(change, one))
+    if one.is_new and not heads:
+        return
+    when = (
+        "" if one.is_new else " is asked at the door and at each step from now on, not only noticed by passes"
+    )
+    output.line(
+        f"    exit      {leaving(one.exit)}{when}:" if heads else f"    exit      {leaving(one.exit)}{when}"
+    )
+    for sentence in heads:
+        output.line(f"              {sentence}")
+
+
+def _heads(change: JourneyChange, one: AskedExit) -> Iterator[str]:
+    """Yield how many customers an exit concerns that is asked from now on."""
+    if one.inside and change.in_flight != "exit":
+        meet = f"{one.inside:,} of the {output.count(change.inside, 'customer')} inside {'meets' if one.inside == 1 else 'meet'} it already"
+        would = {
+            "migrate": "and will leave at their next step",
+            "finish": "and will finish on their version; with --migrate they would leave at their next step",
+        }
+        yield f"{meet} {would[change.in_flight]}."
+    if one.among:
+        among = output.count(one.among, "customer")
+        whom = {
+            "segment": f"{among} who may come from its segment",
+            "recent": f"{among} who entered in the last 30 days",
+        }
+        verb = {"segment": "would be", "recent": "would have been"}
+        yield f"{one.turned_away:,} of the {whom[one.coming]} {verb[one.coming]} turned away at the door."
 
 
 def _show_step(change: JourneyChange, step: StepChange) -> None:
@@ -247,11 +285,11 @@ def _refusals(ahead: Forecast, reason: str) -> str:
     return f"{told}; {Reason(reason).sentence}" if reason in set(Reason) else told
 
 
-def _tell(done: Applied) -> None:
+def _print_result(done: Applied) -> None:
     for sentence in done.refused:
-        output.told(f"treue: {sentence}")
+        output.tell(f"treue: {sentence}")
     if done.refused:
-        output.told("Nothing was changed. `treue plan` shows how things stand now.")
+        output.tell("Nothing was changed. `treue plan` shows how things stand now.")
         return
     if done.look.nothing:
         output.line("The files are what runs; there was nothing to apply.")
@@ -274,7 +312,7 @@ def _fate(done: Applied, change: JourneyChange) -> str:
 
 def _document(found: Look, ahead: Forecast) -> dict[str, Any]:
     return {
-        "journeys": [_journey(change) for change in found.changes],
+        "journeys": [_journey(change) | {"exits": _exits(change)} for change in found.changes],
         "forecast": {
             "until": ahead.until.isoformat(),
             "journeys": {name: one.as_json() for name, one in ahead.journeys.items()},
@@ -293,6 +331,22 @@ def _journey(change: JourneyChange) -> dict[str, Any]:
         ],
         "steps": [_step(change, step) for step in change.steps],
     }
+
+
+def _exits(change: JourneyChange) -> list[dict[str, Any]]:
+    from treue.plan.explain import leaving
+
+    return [
+        {
+            "exit": leaving(one.exit),
+            "new": one.is_new,
+            "inside": one.inside,
+            "turned_away": one.turned_away,
+            "of": one.among,
+            "coming": one.coming,
+        }
+        for one in change.exits
+    ]
 
 
 def _step(change: JourneyChange, step: StepChange) -> dict[str, Any]:
@@ -322,7 +376,7 @@ def differs(names: tuple[str, ...]) -> None:
     """Tell that the files are not what runs, in one line."""
     if names:
         some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        output.told(
+        output.tell(
             f"The files differ from what runs ({some}); `treue plan` shows how, `treue apply` makes it so."
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,9 +18,9 @@ from treue.cli.plan import differs
 from treue.clock import utc_now
 
 if TYPE_CHECKING:
-    from treue.engine.assembly import Assembly
-    from treue.engine.counts import JourneyCounts
-    from treue.engine.engine import Progress
+    from treue.composition.assembly import Assembly
+    from treue.engine.passes.chronology import Progress
+    from treue.store.journey_counts import JourneyCounts
 
 RUNTIME = "prefect"
 
@@ -46,6 +47,13 @@ class Ran:
     failed: int
     in_doubt: int
     waiting_to_retry: int
+    failing: tuple[str, ...]
+    left: int
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing of a journey failed, and not all that there was to deliver."""
+        return not self.failing and not self.nothing_went
 
     @property
     def nothing_went(self) -> bool:
@@ -53,7 +61,7 @@ class Ran:
         return not self.sent and bool(self.failed + self.in_doubt + self.waiting_to_retry)
 
     def numbers(self) -> dict[str, int]:
-        """Return the sums by name."""
+        """Return the totals of the pass by name."""
         return {
             "sent": self.sent,
             "held": self.held,
@@ -66,9 +74,9 @@ class Ran:
 def run(context: typer.Context, names: Names = None, at: At = "", json: Json = False) -> None:
     """Run one pass over everybody who is due, now or as of TIME, and deliver.
 
-    Ends with 1 where there were messages to deliver and not one got through.
+    Ends with 1 where there were messages to deliver and not one got through, or where work of a journey fails.
     """
-    from treue.engine.assembly import assembled
+    from treue.composition.assembly import assembled
 
     workspace = opening.workspace(context)
     for name in names or ():
@@ -77,11 +85,12 @@ def run(context: typer.Context, names: Names = None, at: At = "", json: Json = F
     with assembled(workspace) as assembly:
         ran = _pass(assembly, names or None, now)
     _show(ran, json)
-    raise typer.Exit(1 if ran.nothing_went else 0)
+    raise typer.Exit(0 if ran.is_well else 1)
 
 
 def _pass(assembly: Assembly, names: Sequence[str] | None, now: datetime) -> Ran:
-    from treue.engine.runtimes import load_runtime
+    from treue.engine.passes.attempts import JourneysFailed
+    from treue.engine.passes.runtimes import load_runtime
 
     present = min(now, utc_now())  # a journey does not go live in the future, nor does a lease end early
     differs(assembly.begin(present))
@@ -90,7 +99,13 @@ def _pass(assembly: Assembly, names: Sequence[str] | None, now: datetime) -> Ran
     runtime = load_runtime(RUNTIME, assembly.state)
     try:
         with _shown() as progress:
+            assembly.engine.said = lambda sentence: progress(sentence, 0)
             passed = runtime.run_pass(assembly.engine, now, names, progress=progress)
+    except JourneysFailed as failed:
+        passed = failed.passed
+        for one in failed.failed:
+            if one.is_fault:
+                traceback.print_exception(one.error)
     finally:
         runtime.close()
     after, delivered = _counts(assembly, names), passed.delivered
@@ -103,11 +118,21 @@ def _pass(assembly: Assembly, names: Sequence[str] | None, now: datetime) -> Ran
         failed=delivered.failed,
         in_doubt=delivered.in_doubt + recovered.in_doubt,
         waiting_to_retry=delivered.held,
+        failing=_failing(assembly, now),
+        left=passed.left,
     )
 
 
+def _failing(assembly: Assembly, now: datetime) -> tuple[str, ...]:
+    """Return a sentence for each failing piece of work, including those that this pass has skipped."""
+    from treue.insight.health import failed_work
+
+    with assembly.store.reading() as connection:
+        return tuple(failed_work(connection, now))
+
+
 def _counts(assembly: Assembly, names: Sequence[str] | None) -> dict[str, JourneyCounts]:
-    from treue.engine.counts import journey_counts
+    from treue.store.journey_counts import journey_counts
 
     with assembly.store.reading() as connection:
         return journey_counts(connection, names)
@@ -121,12 +146,18 @@ def _show(ran: Ran, json: bool) -> None:
     numbers = ran.numbers()
     if json:
         journeys = {name: counts.as_json() for name, counts in ran.journeys.items()}
-        output.document(at=ran.at.isoformat(), journeys=journeys, **numbers)
+        output.document(at=ran.at.isoformat(), journeys=journeys, failing=ran.failing, **numbers)
         return
     shown = {name: number for name, number in numbers.items() if number or name != "in_doubt"}
     output.line(" ".join(f"{name}={number}" for name, number in shown.items()))
+    for sentence in ran.failing:
+        output.tell(sentence)
+    if ran.left:
+        output.tell(
+            f"{output.count(ran.left, 'customer')} first owe something to other journeys; `treue run` without a name does all."
+        )
     if ran.in_doubt:
-        output.told(
+        output.tell(
             f"{output.count(ran.in_doubt, 'message')} may or may not have arrived and will not be sent again."
         )
 
@@ -149,7 +180,7 @@ class _Lines:
 
     def __call__(self, what: str, number: int) -> None:
         if not number:
-            output.told(f"{what} …")
+            output.tell(f"{what} …")
             return
         if what != self._what:
             self.close()
@@ -159,7 +190,7 @@ class _Lines:
     def close(self) -> None:
         """Print the last step's line."""
         if self._number:
-            output.told(f"{self._what}: {self._number:,}")
+            output.tell(f"{self._what}: {self._number:,}")
         self._number = 0
 
 

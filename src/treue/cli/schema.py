@@ -28,8 +28,9 @@ def schema(
 def text() -> str:
     """Return the schema as JSON."""
     from treue.language.schema import json_schema
+    from treue.vocabulary.registry import WORDS
 
-    return json.dumps(json_schema(), ensure_ascii=False, indent=2)
+    return json.dumps(json_schema(WORDS), ensure_ascii=False, indent=2)
 
 
 def register(app: typer.Typer) -> None:

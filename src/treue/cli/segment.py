@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,6 +44,8 @@ def segment(
             else:
                 output.line(f"{why} is {'' if found.holds else 'not '}in {name}.")
                 show(found, "  ")
+                for sentence in _unfit(store, condition, workspace.settings.schema.attributes):
+                    output.line(sentence)
         elif list_:
             _list(_members(store, condition, now, zone), head, json)
         else:
@@ -55,7 +58,7 @@ def _count(store: Store, condition: Condition, now: datetime, zone: str) -> int:
 
     from treue.segments.sql import Moment, members
 
-    query = members(condition, Moment(now, zone), store.dialect).subquery("found")
+    query = members(condition, Moment(now, zone, by_own_time=True), store.dialect).subquery("found")
     with store.reading() as connection:
         return connection.scalar(select(func.count()).select_from(query)) or 0
 
@@ -66,7 +69,7 @@ def _members(store: Store, condition: Condition, now: datetime, zone: str) -> li
     from treue.model.tables import customer
     from treue.segments.sql import Moment, members
 
-    found = members(condition, Moment(now, zone), store.dialect).subquery("found")
+    found = members(condition, Moment(now, zone, by_own_time=True), store.dialect).subquery("found")
     query = select(customer.c.key).join(found, found.c.customer_id == customer.c.id).order_by(customer.c.key)
     with store.reading() as connection:
         return list(connection.scalars(query))
@@ -78,13 +81,23 @@ def explained(store: Store, condition: Condition, key: str, now: datetime, zone:
     from treue.segments.sql import Moment
     from treue.store.customers import find
 
-    moment = Moment(now, zone)
+    moment = Moment(now, zone, by_own_time=True)
     with store.reading() as connection:
         found = find(connection, key)
         if found is None:
             raise UsageError(f"There is no customer {key}.")
         row = connection.execute(explain(condition, moment, store.dialect, found["id"])).mappings().one()
     return explanation(condition, dict(row), moment)
+
+
+def _unfit(store: Store, condition: Condition, types: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each attribute of the condition that customers have as something else than declared."""
+    from treue.segments.unfit import unfit
+
+    asked = condition.mentions().attributes
+    with store.reading() as connection:
+        found = unfit(connection, {name: kind for name, kind in types.items() if name in asked})
+        return [one.words() for one in found]
 
 
 def _list(keys: list[str], head: dict[str, str], json: bool) -> None:

@@ -13,8 +13,8 @@ from treue.clock import utc_now
 from treue.errors import UsageError
 
 if TYPE_CHECKING:
-    from treue.engine.proofs import Proof
-    from treue.workspace.loading import Workspace
+    from treue.delivery.writing.proofs import Proof
+    from treue.workspace.workspace import Workspace
 
 
 def send(
@@ -41,7 +41,7 @@ def send(
     kind = _channel(workspace, template, channel)
     if not to.strip():
         raise UsageError("The address that --to names is empty.")
-    proof = _sent(workspace, template, kind, customer, to.strip(), locale)
+    proof = _send(workspace, template, kind, customer, to.strip(), locale)
     _show(workspace, proof, template, kind, to.strip(), json)
     raise typer.Exit(0 if isinstance(proof.receipt, Accepted) else 1)
 
@@ -58,10 +58,10 @@ def _channel(workspace: Workspace, template: str, channel: str) -> Kind:
     return cast(Kind, kind)
 
 
-def _sent(workspace: Workspace, template: str, channel: Kind, customer: str, to: str, locale: str) -> Proof:
-    from treue.engine.assembly import make_renderer
-    from treue.engine.previewing import person, sender_of
-    from treue.engine.proofs import send_proof
+def _send(workspace: Workspace, template: str, channel: Kind, customer: str, to: str, locale: str) -> Proof:
+    from treue.composition.assembly import make_renderer
+    from treue.delivery.writing.preview import person, sender_of
+    from treue.delivery.writing.proofs import send_proof
 
     journey = sender_of(workspace, template)
     with opening.store(workspace) as store:
@@ -72,7 +72,7 @@ def _sent(workspace: Workspace, template: str, channel: Kind, customer: str, to:
 
 
 def _show(workspace: Workspace, proof: Proof, template: str, channel: Kind, to: str, json: bool) -> None:
-    from treue.engine.delivery.adapters import taker
+    from treue.delivery.adapters import taker
 
     if json:
         said = _document(proof.receipt)

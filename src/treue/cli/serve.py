@@ -1,4 +1,4 @@
-"""The verbs `web`, `worker` and `up`: the HTTP side alone, passes and delivery alone, and everything in one process."""
+"""The verbs `web`, `worker` and `up`: the HTTP side, passes and delivery, and both in one process; and `sign-in`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from treue.cli import opening
+from treue.errors import UsageError
 
 if TYPE_CHECKING:
     import socket
+    from pathlib import Path
 
     from fastapi import FastAPI
 
     from treue.cli.passes import Passes
-    from treue.engine.assembly import Assembly
-    from treue.workspace.loading import Workspace
+    from treue.composition.assembly import Assembly
+    from treue.language.settings import Settings
+    from treue.workspace.workspace import Workspace
 
 PORT = 8420
 
@@ -33,11 +36,12 @@ def register(app: typer.Typer) -> None:
     app.command("web")(web)
     app.command("worker")(worker)
     app.command("up")(up)
+    app.command("sign-in")(sign_in)
 
 
 def web(context: typer.Context, host: Host = "127.0.0.1", port: Port = PORT) -> None:
     """Take in events and webhooks, show the console; passes and delivery run elsewhere (`worker`, `up`, `run`)."""
-    from treue.engine.assembly import assembled
+    from treue.composition.assembly import assembled
     from treue.web.app import create_app
 
     workspace = _workspace(context, port)
@@ -49,30 +53,54 @@ def web(context: typer.Context, host: Host = "127.0.0.1", port: Port = PORT) -> 
 
 def up(context: typer.Context, host: Host = "127.0.0.1", port: Port = PORT) -> None:
     """Run everything in one process: web, passes, delivery, the built-in inbox. Ctrl-C ends it."""
-    from treue.cli.passes import working
+    from treue.cli.passes import open_passes
     from treue.web.app import create_app
 
     workspace = _workspace(context, port)
-    with _listening(host, port) as listening, working(workspace) as (assembly, passes):
+    with _listening(host, port) as listening, open_passes(workspace) as (assembly, passes):
         app = create_app(assembly, passes.wake.set)
         _greet(assembly, host, port)
         _serve(app, listening, passes)
 
 
-def worker(context: typer.Context) -> None:
+def worker(
+    context: typer.Context,
+    metrics: Annotated[
+        str,
+        typer.Option(
+            "--metrics",
+            metavar="[HOST:]PORT",
+            help="Show this worker's own numbers there, at /metrics, to whoever has the API key; by itself, a port is one of loopback.",
+        ),
+    ] = "",
+) -> None:
     """Run passes and delivery without the web, beside `web` and other workers on one database.
 
     Ctrl-C or SIGTERM ends it once the messages in hand are sent and recorded; what is left in the outbox, the next one sends.
     """
-    from treue.cli.passes import working
+    from treue.cli.passes import open_passes
 
     _log_to_stderr()
-    with opening.asked_to_end() as ended, working(opening.workspace(context)) as (_, passes):
+    with (
+        opening.event_on_signals() as ended,
+        open_passes(opening.workspace(context)) as (assembly, passes),
+        _shown_metrics(assembly, metrics),
+    ):
         print("Passes and delivery run; Ctrl-C ends them.", flush=True)
-        with passes.running(ended):
+        with passes.run(ended):
             ended.wait()
     print("Stopped.", file=sys.stderr)
     passes.must_have_worked()
+
+
+def sign_in(context: typer.Context, port: Port = PORT) -> None:
+    """Print a new link that signs a browser in to the console and the inbox: once, within an hour, for a week."""
+    from treue.vocabulary.workspace import load
+    from treue.workspace.files import state_folder
+
+    root = opening.root(context)
+    for link in _sign_in_links(state_folder(root), load(root).settings, _address("localhost", port)):
+        typer.echo(link)
 
 
 def _serve(app: FastAPI, listening: socket.socket, passes: Passes | None = None) -> None:
@@ -89,16 +117,36 @@ def _serve(app: FastAPI, listening: socket.socket, passes: Passes | None = None)
         running.should_exit = True
 
     threading.Thread(target=watch, daemon=True).start()
-    with passes.running(ended):
+    with passes.run(ended):
         serve(running, listening)
     print("Stopped.", file=sys.stderr)
     passes.must_have_worked()
 
 
+@contextmanager
+def _shown_metrics(assembly: Assembly, where: str) -> Iterator[None]:
+    """Show the process's own numbers while the block lasts, where somebody wants them."""
+    if not where:
+        yield
+        return
+    from treue.web.guard import api_key
+    from treue.web.metrics import process_app
+    from treue.web.server import listen, serve_beside
+
+    host, _, port = where.rpartition(":")
+    if not port.isdigit():
+        raise UsageError(
+            f"`--metrics {where}` is neither a port nor HOST:PORT; write it like 9464 or 0.0.0.0:9464."
+        )
+    app = process_app(api_key(assembly.state)[0])
+    with listen(host.strip("[]") or "127.0.0.1", int(port)) as listening, serve_beside(app, listening):
+        yield
+
+
 def _workspace(context: typer.Context, port: int) -> Workspace:
     """Load the workspace. On another port, links lead there too, unless the environment names an address."""
     from treue.channel import installed_adapters
-    from treue.workspace.loading import load
+    from treue.vocabulary.workspace import load
 
     if port != PORT:
         os.environ.setdefault("TREUE_URL", f"http://localhost:{port}")
@@ -123,7 +171,7 @@ def _log_to_stderr() -> None:
 
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-    for name in ("treue.web", "uvicorn.error"):
+    for name in ("treue.web", "treue.passes", "uvicorn.error"):
         logger = logging.getLogger(name)
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
@@ -135,11 +183,11 @@ def _greet(assembly: Assembly, host: str, port: int) -> None:
     from treue.web.guard import KEY_VARIABLE, api_key
     from treue.web.operations import uses_inbox
 
-    anywhere = host in ("127.0.0.1", "localhost", "0.0.0.0", "::", "::1")  # noqa: S104 - compared, not bound
-    shown = "localhost" if anywhere else f"[{host}]" if ":" in host else host
-    address = f"http://{shown}:{port}"
+    address = _address(host, port)
     _, path = api_key(assembly.state)
-    print(f"Console     {address}/")
+    links = _sign_in_links(assembly.state, assembly.settings, address)
+    print("Console     " + "\n            ".join(links))
+    print("            signs in one browser, once, within an hour; `treue sign-in` prints a new link")
     if uses_inbox(assembly):
         print(f"Inbox       {address}/inbox")
     print(f"API key     {path or 'from the environment variable ' + KEY_VARIABLE}")
@@ -149,6 +197,27 @@ def _greet(assembly: Assembly, host: str, port: int) -> None:
     print("\nTo post an event:\n")
     print(f'  curl {address}/v1/events -H "Authorization: Bearer {key}" \\')
     print(f"    -d '{_example(assembly)}'\n", flush=True)
+
+
+def _address(host: str, port: int) -> str:
+    """Return the address at which a browser on this machine finds what listens there."""
+    anywhere = host in ("127.0.0.1", "localhost", "0.0.0.0", "::", "::1")  # noqa: S104 - compared, not bound
+    shown = "localhost" if anywhere else f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{port}"
+
+
+def _sign_in_links(state: Path, settings: Settings, address: str) -> list[str]:
+    """Return the link to sign in with, and where customers' links lead to another machine, the one that leads there."""
+    from urllib.parse import urlsplit
+
+    from treue.clock import utc_now
+    from treue.web.sessions import Sessions
+    from treue.web.sign_in import PATH
+
+    token = Sessions.of(state).link_token(utc_now())
+    public = settings.public_url.value().rstrip("/")
+    elsewhere = urlsplit(public).hostname not in ("localhost", "127.0.0.1", "::1")
+    return [f"{base}{PATH}#{token}" for base in dict.fromkeys([address, *([public] if elsewhere else [])])]
 
 
 def _secretless(source: object) -> str:

@@ -13,8 +13,11 @@ from treue.clock import utc_now
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from treue.engine.status import ChannelStatus, JourneyStatus, Outbox, Status
-    from treue.workspace.loading import Workspace
+    from treue.insight.channels import ChannelStatus
+    from treue.insight.outbox import Outbox
+    from treue.insight.status import JourneyStatus, Status
+    from treue.store.failures import Failure
+    from treue.workspace.workspace import Workspace
 
 _HEADERS = ("journey", "", "entered", "inside", "due", "finished", "converted", "exited", "held out",
             "sent", "queued", "failed")  # fmt: skip
@@ -28,24 +31,24 @@ def status(
     json: Json = False,
 ) -> None:
     """Show where everything stands, and whether all is well."""
-    from treue.engine.status import status as look
+    from treue.insight.status import status as look
 
-    workspace, now = opening.workspace(context), utc_now()
+    workspace = opening.workspace(context)
     with opening.store(workspace) as store, store.reading() as connection:
-        found = look(connection, now)
+        found = look(connection, utc_now())
     if json:
-        output.document(**_document(workspace, found, now))
+        output.document(**_document(workspace, found))
     else:
         if not health:
-            _show(workspace, found, now)
+            _show(workspace, found)
         _show_health(found)
     raise typer.Exit(int(health and not found.healthy))
 
 
-def _document(workspace: Workspace, found: Status, now: datetime) -> dict[str, Any]:
+def _document(workspace: Workspace, found: Status) -> dict[str, Any]:
     box = found.outbox
     return {
-        "at": _iso(now),
+        "at": _iso(found.at),
         "journeys": {one.name: one.as_json() for one in found.journeys},
         "outbox": {
             "queued": box.queued, "ready": box.ready, "claimed": box.claimed, "in_doubt": box.in_doubt,
@@ -55,11 +58,21 @@ def _document(workspace: Workspace, found: Status, now: datetime) -> dict[str, A
         "channels": {name: one.adapter for name, one in workspace.settings.channels.items()},
         "channels_held": {
             name: {"paused_until": _iso(one.paused_until), "failures": one.failures, "reason": one.reason,
-                   "brake": one.brake}
+                   "brake": one.brake, "waiting": one.waiting, "objection": one.objection}
             for name, one in found.channels.items()
         },
         "unrouted": found.unrouted,
+        "set_aside": found.set_aside,
         "last_pass": _iso(found.last_pass),
+        "failing": [
+            {"journey": one.journey, "work": one.work, "since": _iso(one.since), "times": one.times,
+             "last": _iso(one.last_at), "again": _iso(one.again_at), "reason": one.reason}
+            for one in found.health.failing
+        ],
+        "late": [
+            {"journey": one.journey, "step": one.step, "customers": one.late, "since": _iso(one.since)}
+            for one in found.health.late
+        ],
         "healthy": found.healthy,
         "checks": [{"name": one.name, "well": one.well, "sentence": one.sentence} for one in found.checks],
     }  # fmt: skip
@@ -69,7 +82,7 @@ def _iso(at: datetime | None) -> str | None:
     return at.isoformat().replace("+00:00", "Z") if at else None
 
 
-def _show(workspace: Workspace, found: Status, now: datetime) -> None:
+def _show(workspace: Workspace, found: Status) -> None:
     zone = workspace.settings.timezone
     if found.journeys:
         output.table(_HEADERS, [_row(one) for one in found.journeys])
@@ -80,12 +93,14 @@ def _show(workspace: Workspace, found: Status, now: datetime) -> None:
     output.line()
     channels = ", ".join(f"{name} by {one.adapter}" for name, one in workspace.settings.channels.items())
     lines = [
-        ("outbox", _outbox(found.outbox, now)),
+        ("outbox", _outbox(found.outbox, found.at)),
         *([("held", _held(found.outbox, zone))] if found.outbox.held else []),
         ("events", f"{output.count(found.unrouted, 'event')} not looked at yet"),
+        *([("set aside", _set_aside(found.set_aside))] if found.set_aside else []),
         ("channels", channels or "none"),
         *((name, _channel(one, zone)) for name, one in found.channels.items()),
         ("last pass", opening.local(found.last_pass, zone) if found.last_pass else "none yet"),
+        *(("failing", _failing(one, zone)) for one in found.health.failing),
     ]
     for label, text in lines:
         output.line(f"{output.styled(f'{label:<10}', 'dim')}{text}")
@@ -107,38 +122,46 @@ def _show_reasons(one: JourneyStatus) -> None:
         output.line(output.styled(f"  {one.name}: {'; '.join(parts)}", "dim"))
 
 
+def _failing(one: Failure, zone: str) -> str:
+    from treue.engine.passes.attempts import in_words
+
+    again = opening.local(one.again_at, zone)
+    return f"{one.journey}: {in_words(one.work)}: {one.reason}; tried again {again}"
+
+
 def _channel(one: ChannelStatus, zone: str) -> str:
     until = f" (until {opening.local(one.paused_until, zone)})" if one.paused_until else ""
     return one.sentence + until
 
 
 def _outbox(box: Outbox, now: datetime) -> str:
-    age = f", the oldest for {_age(now, box.oldest)}" if box.oldest else ""
+    from treue.insight.health import age
+
+    oldest = f", the oldest for {age(now, box.oldest)}" if box.oldest else ""
     doubt = f", {box.in_doubt:,} in doubt" if box.in_doubt else ""
     claimed = f", {box.claimed:,} in hand" if box.claimed else ""
-    return f"{box.queued:,} queued, {box.ready:,} ready{age}{claimed}{doubt}"
+    return f"{box.queued:,} queued, {box.ready:,} ready{oldest}{claimed}{doubt}"
 
 
 def _held(box: Outbox, zone: str) -> str:
     """Return how many messages are held and why, and when the next may go."""
-    reasons = ", ".join(f"{number:,} {reason.replace('_', ' ')}" for reason, (number, _) in box.held.items())
-    return f"{reasons}; the next may go {opening.local(min(next_ for _, next_ in box.held.values()), zone)}"
+    assert box.next_held is not None
+    return f"{box.held_by_reason}; the next may go {opening.local(box.next_held, zone)}"
 
 
-def _age(now: datetime, then: datetime) -> str:
-    seconds = int((now - then).total_seconds())
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds // length} {unit}"
-    return f"{max(seconds, 0)} s"
+def _set_aside(number: int) -> str:
+    """Return how many events were set aside, and what to do."""
+    return (
+        f"{output.count(number, 'event')} under ids used before for another content; the console shows them: "
+        "send each again with an id of its own"
+    )
 
 
 def _show_health(found: Status) -> None:
     if found.healthy:
         output.line(output.styled("healthy", "good"))
-    for check in found.checks:
-        if not check.well:
-            output.line(f"{output.styled('unhealthy:', 'bad')} {check.sentence}")
+    for sentence in found.health.sentences:
+        output.line(f"{output.styled('unhealthy:', 'bad')} {sentence}")
 
 
 def register(app: typer.Typer) -> None:

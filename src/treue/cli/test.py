@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from treue.cli import opening, output
+from treue.cli.garbage import without_garbage_collection
 from treue.cli.opening import Json
 from treue.clock import utc_now
 from treue.errors import UsageError
-from treue.workspace.loading import Workspace, load
+from treue.vocabulary.workspace import load
+from treue.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from treue.testing.coverage import Coverage
@@ -50,23 +52,23 @@ def run_tests(
 
 def _create(workspace: Workspace, customer: str, journey: str) -> str:
     """Write a test of what happened to a customer beside its journey; return the journey's name."""
-    from treue.testing.creating import create
+    from treue.testing.creation import create
 
     with opening.store(workspace) as store, store.reading() as connection:
         made = create(workspace, connection, customer, journey, utc_now())
     path = workspace.root / "journeys" / f"{made.journey}.test.yaml"
     before = path.read_text(encoding="utf-8").rstrip("\n") + "\n\n" if path.exists() else ""
     path.write_text(before + made.text, encoding="utf-8")
-    output.told(f"Wrote “{made.name}” to {path}.")
+    output.tell(f"Wrote “{made.name}” to {path}.")
     for difference in made.differences:
-        output.told(f"The replay differs from what happened: {difference}")
+        output.tell(f"The replay differs from what happened: {difference}")
     return made.journey
 
 
 def _run(workspace: Workspace, names: list[str], *, json: bool) -> None:
     from treue.testing import scenarios
 
-    with opening.short_lived(), opening.ended_in_order():
+    with without_garbage_collection(), opening.interrupt_on_signals():
         report = scenarios.run(workspace, names, None if json else _Telling())
     if json:
         output.document(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -13,9 +14,20 @@ from treue.clock import utc_now
 from treue.errors import UsageError
 
 if TYPE_CHECKING:
-    from treue.engine.why import Entry, Inquiry, Note
+    from treue.cohorts.host import Note
+    from treue.insight.why import CustomerInquiry, TraceEntry
     from treue.store.store import Store
-    from treue.workspace.loading import Workspace
+    from treue.workspace.workspace import Workspace
+
+
+class Old(NamedTuple):
+    """What cannot be told as it was deleted as old, of stays in a journey and of events, a sentence each."""
+
+    stays: Sequence[str] = ()
+    events: Sequence[str] = ()
+
+
+_NOTHING_OLD = Old()
 
 
 def why(
@@ -30,27 +42,29 @@ def why(
     """
     workspace = opening.workspace(context)
     with opening.store(workspace) as store:
-        trails, notes = _ask(workspace, store, customer, journey)
+        trails, notes, old = _ask(workspace, store, customer, journey)
     if json:
         output.document(
             customer=customer,
             journeys={name: [_as_json(entry) for entry in trail] for name, trail in trails.items()},
             never_entered={name: [_note_json(note) for note in found] for name, found in notes.items()},
+            older_than_retention={name: [*one.stays, *one.events] for name, one in old.items()},
         )
         return
     zone = workspace.settings.timezone
     for name, trail in trails.items():
-        if trail:
-            _show(name, trail, zone)
+        if trail or (name in old and name not in notes):
+            _show(name, trail, zone, old.get(name, _NOTHING_OLD))
         if notes.get(name):
-            _show_notes(name, notes[name])
+            _show_notes(name, notes[name], old.get(name, _NOTHING_OLD))
 
 
 def _ask(
     workspace: Workspace, store: Store, key: str, only: str
-) -> tuple[dict[str, list[Entry]], dict[str, list[Note]]]:
-    from treue.engine.versions import Versions
-    from treue.engine.why import Inquiry, stays
+) -> tuple[dict[str, list[TraceEntry]], dict[str, list[Note]], dict[str, Old]]:
+    from treue.cohorts.host import Note
+    from treue.engine.versions.versions import Versions
+    from treue.insight.why import CustomerInquiry, stays
     from treue.store import customers, journeys
 
     now = utc_now()
@@ -60,24 +74,32 @@ def _ask(
             raise UsageError(f"There is no customer {key}.")
         names = sorted({*workspace.journeys, *journeys.names(connection)})
         wanted = [opening.known(only, names, "journey")] if only else names
-        inquiry = Inquiry(connection, found["id"], workspace.settings.timezone, now)
-        live = {version.name: version for version in Versions().load(connection) if version.live}
+        inquiry = CustomerInquiry(connection, found["id"], workspace.settings.timezone, now)
+        versions = Versions()
+        live = {version.name: version for version in versions.load(connection) if version.live}
+        held = {name: str(error) for name, error in versions.unreadable.values()}
         been = stays(connection, found["id"])
         trails = {name: inquiry.trail(name) for name in wanted}  # also those turned away: the trail says why
         notes = {
-            name: _outside(workspace, inquiry, name, live.get(name))
+            name: [Note(held[name], False)]
+            if name in held
+            else _outside(workspace, inquiry, name, live.get(name))
             for name in wanted
             if name not in been and not trails[name]
         }
-    return trails, notes
+        kept = workspace.settings.retention
+        events = list(inquiry.old_events(kept))
+        told = {name: Old(inquiry.old(name, kept), events if name in notes else []) for name in wanted}
+        old = {name: one for name, one in told.items() if one.stays or one.events}
+    return trails, notes, old
 
 
-def _outside(workspace: Workspace, inquiry: Inquiry, name: str, version: Any) -> list[Note]:
+def _outside(workspace: Workspace, inquiry: CustomerInquiry, name: str, version: Any) -> list[Note]:
     if version is not None:
         return inquiry.outside(version.plan, version)
     if name not in workspace.journeys:
         return []
-    from treue.plan.build import build
+    from treue.plan.flatten import build
 
     return inquiry.outside(build(workspace.journeys[name]), None)
 
@@ -85,10 +107,11 @@ def _outside(workspace: Workspace, inquiry: Inquiry, name: str, version: Any) ->
 # --- printed ------------------------------------------------------------------------------------------------
 
 
-def _show(name: str, trail: list[Entry], zone: str) -> None:
+def _show(name: str, trail: list[TraceEntry], zone: str, old: Old) -> None:
     from treue.cli.segment import show
 
     output.line(output.styled(name, "strong"))
+    _show_old(old)
     before: tuple[str | None, int | None] = (None, None)
     for entry in trail:
         if entry.line is not None and before != (entry.step, entry.line):
@@ -101,7 +124,12 @@ def _show(name: str, trail: list[Entry], zone: str) -> None:
     output.line()
 
 
-def _sentence(entry: Entry, zone: str) -> str:
+def _show_old(old: Old) -> None:
+    for sentence in (*old.stays, *old.events):
+        output.line(f"    {output.styled(sentence, 'dim')}")
+
+
+def _sentence(entry: TraceEntry, zone: str) -> str:
     values = dict(entry.values)
     told = entry.sentence
     if "until" in values:
@@ -127,10 +155,12 @@ def _way(name: str) -> str:
     return f"number {int(name) + 1}" if name.isdigit() else name
 
 
-def _show_notes(name: str, notes: list[Note]) -> None:
+def _show_notes(name: str, notes: list[Note], old: Old) -> None:
     from treue.cli.segment import show
 
-    output.line(f"{output.styled(name, 'strong')}  has never been in it")
+    been = "is in no stay that is still known" if old.stays else "has never been in it"
+    output.line(f"{output.styled(name, 'strong')}  {been}")
+    _show_old(old)
     for note in notes:
         mark = output.styled("✓", "good") if note.holds else output.styled("✗", "bad")
         output.line(f"  {mark} {note.sentence}")
@@ -143,7 +173,7 @@ def _show_notes(name: str, notes: list[Note]) -> None:
 # --- JSON ---------------------------------------------------------------------------------------------------
 
 
-def _as_json(entry: Entry) -> dict[str, Any]:
+def _as_json(entry: TraceEntry) -> dict[str, Any]:
     from treue.cli.segment import tree
 
     values = dict(entry.values)

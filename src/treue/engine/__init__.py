@@ -1,0 +1,1 @@
+"""What becomes of customers: passes, the door, steps at work, pressure, versions, and what if."""

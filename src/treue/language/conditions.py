@@ -1,4 +1,7 @@
-"""The rows of the condition language, and how each becomes a node of the condition tree."""
+"""Conditions: what joins them, what they have in common, and how much may be asked at once.
+
+The leaves are words (`treue.vocabulary.conditions`); nothing here knows any of them by name.
+"""
 
 from __future__ import annotations
 
@@ -10,50 +13,25 @@ from typing import Any
 from treue.clock import parse_duration
 from treue.language.grammar import (
     INVALID,
-    ChannelName,
     Context,
-    EventName,
     Fields,
     Key,
-    Kind,
-    LaterShape,
     Length,
     ListOf,
-    Name,
     OneOf,
     Raw,
     Shape,
-    Text,
-    Whole,
-    Word,
     as_date,
     as_time,
     shown,
 )
-from treue.language.problems import Place, did_you_mean, listing
+from treue.language.problems import did_you_mean, listing
 from treue.language.source import Items, Mapping, Node, Scalar
+from treue.language.words import Word
 from treue.segments.facts import reads
 from treue.segments.needs import comparisons
 from treue.segments.pattern import LONGEST, PatternError, parsed
-from treue.segments.tree import (
-    Aggregate,
-    Ago,
-    Ahead,
-    All,
-    AnyOf,
-    Attribute,
-    Condition,
-    Happened,
-    HasConsent,
-    InSegment,
-    JourneyIs,
-    MessageWas,
-    Not,
-    Op,
-    Property,
-    Reachable,
-    Same,
-)
+from treue.segments.tree import Ago, Ahead, All, AnyOf, Condition, Not, Op, Property, Same
 
 OPERATORS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "is": ("one", ("text", "number", "bool", "date", "time"), "Equal to this value."),
@@ -78,8 +56,16 @@ OPERATORS: dict[str, tuple[str, tuple[str, ...], str]] = {
         "The text, or an entry of the list, fits this regular expression.",
     ),
     "exists": ("flag", ("text", "number", "bool", "date", "time", "list"), "There is a value at all."),
-    "before": ("moment", ("date", "time"), "Earlier than this date, time, or `30d ago`."),
-    "after": ("moment", ("date", "time"), "Later than this date, time, or `30d ago`."),
+    "before": (
+        "moment",
+        ("date", "time"),
+        "Earlier than this date, time, or `30d ago`; not on that day, nor at that very moment.",
+    ),
+    "after": (
+        "moment",
+        ("date", "time"),
+        "Later than this date, time, or `30d ago`; not on that day, nor at that very moment.",
+    ),
     "anniversary_in": (
         "length",
         ("date", "time"),
@@ -97,9 +83,6 @@ MOST_COMPARISONS = 300
 MOST_READS = 50
 """Different subqueries in one condition. SQLite joins at most 64 tables."""
 
-COUNTS = {"at_least": "at_least", "at_most": "at_most", "exactly": "is"}
-MESSAGE_STATES = ("sent", "delivered", "opened", "clicked", "bounced", "complained", "failed")
-
 _ONE = {"type": ["string", "number", "boolean"]}
 _ARITIES: dict[str, dict[str, Any]] = {
     "one": _ONE,
@@ -110,16 +93,30 @@ _ARITIES: dict[str, dict[str, Any]] = {
     "pattern": {"type": "string", "maxLength": LONGEST},
     "length": Length().schema({}),
 }
-_NOUNS = {"bool": "`true` or `false`"} | {
+NOUNS = {"bool": "`true` or `false`"} | {
     name: f"a {name}" for name in ("text", "number", "date", "time", "list")
 }
 
 
 def operator_keys(names: Iterable[str] = OPERATORS) -> tuple[Key, ...]:
-    """Return the rows of some operators."""
+    """Return the grammar rows of these operators."""
     return tuple(
         Key(name, Raw("a value", _ARITIES[OPERATORS[name][0]]), OPERATORS[name][2]) for name in names
     )
+
+
+WITHIN = Key(
+    "within",
+    Length(),
+    "Only what happened in this time before now; what happened exactly so long ago does not count.",
+)
+WHERE = Key(
+    "where", Raw("an event's properties", {"type": "object"}), "Only events whose own properties fit."
+)
+NUMBER_OPERATORS = operator_keys(
+    ("is", "not", "in", "not_in", "above", "at_least", "below", "at_most", "between")
+)
+"""The rows of the comparisons of a number."""
 
 
 def parse_ops(
@@ -140,8 +137,8 @@ def _parse_op(node: Mapping, name: str, type_: str, what: str, context: Context)
         return context.say(
             key,
             "T309",
-            f"`{name}` does not fit {what}, which is {_NOUNS[type_]}.",
-            f"For {_NOUNS[type_]} there are {listing(fitting)}.",
+            f"`{name}` does not fit {what}, which is {NOUNS[type_]}.",
+            f"For {NOUNS[type_]} there are {listing(fitting)}.",
         )
     values = _operands(value, arity, name, type_, context)
     return INVALID if values is INVALID else Op(name, values)  # type: ignore[arg-type]
@@ -206,7 +203,7 @@ def scalar(node: Scalar, type_: str, context: Context) -> Any:
     """Return a scalar as a value of the declared type, or INVALID after saying why."""
     value = node.value
     if value is None:
-        return context.say(node, "T203", f"Here belongs {_NOUNS.get(type_, 'a value')}, not nothing.")
+        return context.say(node, "T203", f"Here belongs {NOUNS.get(type_, 'a value')}, not nothing.")
     if type_ in ("text", UNDECLARED):
         return node.text
     if type_ == "number" and isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -221,7 +218,7 @@ def scalar(node: Scalar, type_: str, context: Context) -> Any:
         "date": "Dates are written `2026-03-01`.",
         "time": "Times are written `2026-03-01T10:00:00Z`.",
     }.get(type_)
-    return context.say(node, "T312", f"{shown(node)} is not {_NOUNS[type_]}.", form)
+    return context.say(node, "T312", f"{shown(node)} is not {NOUNS[type_]}.", form)
 
 
 def _moment(node: Scalar, context: Context, type_: str) -> Any:
@@ -238,33 +235,8 @@ def _moment(node: Scalar, context: Context, type_: str) -> Any:
     return context.say(node, "T312", f"{shown(node)} is not a date.", "Write `2026-03-01` or `30d ago`.")
 
 
-def _attribute(fields: Fields) -> Any:
-    context, node = fields.context, fields.node
-    name_node = fields.get("attribute")
-    if not isinstance(name_node, Scalar) or not isinstance(name_node.value, str):
-        return context.say(
-            name_node, "T203", f"Here belongs the name of an attribute, not {shown(name_node)}."
-        )
-    name = name_node.text
-    type_ = context.schema.attributes.get(name)
-    if type_ is None:
-        declare = "Declare it under `customer` in treue.yaml."
-        hint = did_you_mean(name, context.schema.attributes, declare)
-        return context.say(name_node, "T304", f"There is no attribute {shown(name_node)}.", hint)
-    names = [key for key in node.names() if key in OPERATORS]
-    if not names:
-        return context.say(
-            node,
-            "T202",
-            f"What about `{name}`? A comparison is missing.",
-            "Such as `is: DE` or `exists: true`.",
-        )
-    ops = parse_ops(node, names, type_, f"`{name}`", context)
-    return INVALID if ops is INVALID else Attribute(name, type_, ops)
-
-
-def parse_where(node: Node, event: str | None, context: Context) -> Any:
-    """Return the comparisons on an event's own properties, or INVALID."""
+def parse_where(node: Node, events: tuple[str, ...], context: Context) -> Any:
+    """Return the comparisons on properties that each of some events has, or INVALID."""
     if not isinstance(node, Mapping):
         return context.say(
             node,
@@ -272,16 +244,16 @@ def parse_where(node: Node, event: str | None, context: Context) -> Any:
             f"Here belong an event's properties, not {shown(node)}.",
             "Such as `{total: {above: 50}}`.",
         )
-    found = [_property(key, value, event, context) for key, value in node.entries]
+    found = [_property(key, value, events, context) for key, value in node.entries]
     return INVALID if INVALID in found else tuple(found)
 
 
-def _property(key: Scalar, value: Node, event: str | None, context: Context) -> Any:
-    type_ = _property_type(key, event or "", context)
+def _property(key: Scalar, value: Node, events: tuple[str, ...], context: Context) -> Any:
+    type_ = property_type(key, events, context)
     if type_ is INVALID:
         return INVALID
     if isinstance(value, Mapping):
-        ops = _comparisons(value, type_, f"`{key.text}`", context)
+        ops = parse_comparisons(value, type_, f"`{key.text}`", context)
         return INVALID if ops is INVALID else Property(key.text, type_, ops)
     name = "in" if isinstance(value, Items) else "is"
     if type_ == "list" and isinstance(value, Scalar):
@@ -291,7 +263,8 @@ def _property(key: Scalar, value: Node, event: str | None, context: Context) -> 
     return INVALID if ops is INVALID else Property(key.text, type_, ops)
 
 
-def _comparisons(node: Mapping, type_: str, what: str, context: Context) -> Any:
+def parse_comparisons(node: Mapping, type_: str, what: str, context: Context) -> Any:
+    """Return the comparisons that are all a mapping holds, for a value of `type_`, or INVALID."""
     if not node.entries:
         return context.say(node, "T203", "A comparison is missing here.", "Such as `{above: 50}`.")
     unknown = [key for key, _ in node.entries if key.text not in OPERATORS]
@@ -305,18 +278,8 @@ def _comparisons(node: Mapping, type_: str, what: str, context: Context) -> Any:
 def check_where(fields: Fields) -> None:
     """Say what is wrong with `where`, even if something else in the mapping is wrong, too."""
     if "event" in fields and "where" in fields:
-        parse_where(fields.get("where"), fields.get("event"), fields.context)
-
-
-def _check_event(fields: Fields) -> None:
-    check_where(fields)
-    for key in ("since", "same"):
-        if fields.written(key) and fields.context.started_by is None:
-            message = f"`{key}` looks at the customer's stay in a journey; here is none."
-            hint = "It goes into the conditions of a journey's own file."
-            fields.context.say(fields.at(key), "T340", message, hint)
-    if "event" in fields and "same" in fields and fields.context.started_by is not None:
-        parse_same(fields)
+        event = fields.get("event")
+        parse_where(fields.get("where"), event if isinstance(event, tuple) else (event,), fields.context)
 
 
 def parse_same(fields: Fields) -> Any:
@@ -329,22 +292,39 @@ def parse_same(fields: Fields) -> Any:
         return context.say(fields.at("same"), "T340", message, "It needs `enter` with `event`.")
     node = fields.node.get("same")
     assert isinstance(node, Scalar)
-    types = [_property_type(node, each, context) for each in dict.fromkeys((event, context.started_by))]
-    if INVALID in types:
+    type_ = property_type(
+        node, (event, *context.started_by), context, "Only values of the same type can be the same."
+    )
+    if type_ is INVALID:
         return INVALID
-    if "list" in types:
-        return context.say(node, "T309", f"`same` does not fit {shown(node)}, which is {_NOUNS['list']}.")
-    if len(set(types) - {UNDECLARED}) > 1:
-        message = (
-            f"{shown(node)} of `{event}` is {_NOUNS[types[0]]}, of `{context.started_by}` {_NOUNS[types[1]]}."
-        )
-        return context.say(node, "T309", message, "Only values of the same type can be the same.")
-    return Same(name, types[0])
+    if type_ == "list":
+        return context.say(node, "T309", f"`same` does not fit {shown(node)}, which is {NOUNS['list']}.")
+    return Same(name, type_)
 
 
-def _property_type(node: Scalar, event: str, context: Context) -> Any:
-    if event not in context.schema.events:
-        return UNDECLARED  # said where the event is named
+def property_type(
+    node: Scalar,
+    events: Iterable[str],
+    context: Context,
+    hint: str = "Only values of the same type can be compared.",
+) -> Any:
+    """Return the type that a property has of each of some events, or INVALID after saying which lacks it.
+
+    UNDECLARED where no event is known: that is said where it is named.
+    """
+    types = {name: _type_of(node, name, context) for name in events if name in context.schema.events}
+    if INVALID in types.values():
+        return INVALID
+    known = {name: type_ for name, type_ in types.items() if type_ != UNDECLARED}
+    for name, type_ in known.items():
+        first = next(iter(known))
+        if type_ != known[first]:
+            message = f"{shown(node)} of `{first}` is {NOUNS[known[first]]}, of `{name}` {NOUNS[type_]}."
+            return context.say(node, "T309", message, hint)
+    return next(iter(known.values()), UNDECLARED)
+
+
+def _type_of(node: Scalar, event: str, context: Context) -> Any:
     declared = context.schema.events[event]
     if type_ := declared.get(node.text):
         return type_
@@ -352,107 +332,19 @@ def _property_type(node: Scalar, event: str, context: Context) -> Any:
     return context.say(node, "T305", f"The event `{event}` has no property {shown(node)}.", hint)
 
 
-def _where_of(fields: Fields, event: str | None) -> Any:
+def parse_where_of(fields: Fields, event: str | None) -> Any:
+    """Return the comparisons in the key `where`, none where it is absent, or INVALID."""
     node = fields.get("where")
-    return () if node is None else parse_where(node, event, fields.context)
+    return () if node is None else parse_where(node, (event,) if event else (), fields.context)
 
 
-def _times(fields: Fields, name: str) -> Any:
-    node = fields.get(name)
-    if node is None:
-        return ()
-    if not isinstance(node, Mapping) or not node.entries:
-        return fields.context.say(
-            node,
-            "T203",
-            f"`{name}` takes a comparison, not {shown(node)}.",
-            f"Such as `{name}: {{before: 180d ago}}`.",
-        )
-    wrong = [key for key, _ in node.entries if key.text not in ("before", "after")]
-    for key in wrong:
-        fields.context.say(
-            key,
-            "T201",
-            f"There is no comparison {shown(key)} for a time.",
-            did_you_mean(key.text, ("before", "after")),
-        )
-    return INVALID if wrong else parse_ops(node, node.names(), "time", f"`{name}`", fields.context)
-
-
-def _happened(fields: Fields) -> Any:
-    name = fields.get("event")
-    where, last, first = _where_of(fields, name), _times(fields, "last"), _times(fields, "first")
-    if INVALID in (where, last, first):
-        return INVALID
-    ops = tuple(Op(op, (fields.get(key),)) for key, op in COUNTS.items() if key in fields)  # type: ignore[arg-type]
-    if ops and (last or first):
-        return fields.context.say(
-            fields.node,
-            "T207",
-            "Count and `last` or `first` do not go together.",
-            "Put them into two conditions.",
-        )
-    same = parse_same(fields)
-    return Happened(name, ops, fields.get("within"), where, last, first, fields.get("since"), same)
-
-
-def _compared(fields: Fields, type_: str, what: str, such_as: str) -> Any:
+def parse_compared(fields: Fields, type_: str, what: str, such_as: str) -> Any:
     """Return the comparisons that stand among the other keys of a mapping, or INVALID; there must be one."""
     names = [key for key in fields.node.names() if key in OPERATORS]
     if not names:
         message = "What about it? A comparison is missing."
         return fields.context.say(fields.node, "T202", message, such_as)
     return parse_ops(fields.node, names, type_, what, fields.context)
-
-
-def _aggregate(function: str) -> Any:
-    def build(fields: Fields) -> Any:
-        context, target = fields.context, fields.get(function)
-        if not isinstance(target, Scalar) or "." not in target.text.strip("."):
-            return context.say(
-                target,
-                "T203",
-                f"`{function}` takes an event and its property.",
-                f"Such as `{function}: order.placed.total`.",
-            )
-        event, _, prop = target.text.rpartition(".")
-        if event not in context.schema.events:
-            hint = did_you_mean(event, context.schema.events)
-            return context.say(target, "T303", f"There is no event `{event[:40]}`.", hint)
-        type_ = context.schema.events[event].get(prop)
-        if type_ is None:
-            hint = did_you_mean(prop, context.schema.events[event])
-            return context.say(target, "T305", f"The event `{event}` has no property `{prop[:40]}`.", hint)
-        if type_ not in ("number", UNDECLARED) and function != "count_distinct":
-            return context.say(target, "T309", f"`{function}` needs a number; `{prop}` is {_NOUNS[type_]}.")
-        where = _where_of(fields, event)
-        ops = _compared(fields, "number", f"the {function}", "Such as `above: 500`.")
-        if INVALID in (where, ops):
-            return INVALID
-        return Aggregate(function, event, prop, type_, ops, fields.get("within"), where)  # type: ignore[arg-type]
-
-    return build
-
-
-def _segment(fields: Fields) -> Any:
-    name = fields.get("segment")
-    place: Place = fields.node.get("segment").place  # type: ignore[union-attr]
-    condition = fields.context.segment(name, place)
-    return INVALID if condition is None else InSegment(name, condition)
-
-
-def _message(fields: Fields) -> Any:
-    name = fields.get("message")
-    if name != "any":
-        place = fields.node.get("message").place  # type: ignore[union-attr]
-        Name("template").parse(Scalar(place, name, name), fields.context)
-    return MessageWas(
-        None if name == "any" else name,
-        fields.get("was"),
-        fields.get("within"),
-        fields.get("channel"),
-        fields.get("journey"),
-    )
 
 
 @dataclass(frozen=True)
@@ -462,7 +354,7 @@ class DateAttribute:
     noun: str = "the name of an attribute that is a date or a time"
 
     def parse(self, node: Node, context: Context) -> Any:
-        """Return the name and the type."""
+        """Return the attribute's name and whether it is a date or a time."""
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
             return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.")
         fitting = {name for name, type_ in context.schema.attributes.items() if type_ in ("date", "time")}
@@ -477,7 +369,7 @@ class DateAttribute:
                 else "Declare one under `customer` in treue.yaml."
             )
             return context.say(
-                node, "T309", f"Here belongs {self.noun}; {shown(node)} is {_NOUNS[type_]}.", hint
+                node, "T309", f"Here belongs {self.noun}; {shown(node)} is {NOUNS[type_]}.", hint
             )
         return node.text, "date" if type_ == UNDECLARED else type_
 
@@ -488,7 +380,7 @@ class DateAttribute:
 
 _PART = OneOf(
     "condition",
-    lambda: CONDITIONS,
+    lambda words: words.conditions,
     "a condition",
     bare_list=lambda parts: All(tuple(parts)) if len(parts) > 1 else parts[0],
 )
@@ -524,185 +416,31 @@ def answerable(conditions: Iterable[Condition], node: Node, context: Context) ->
     return False
 
 
-_WITHIN = Key("within", Length(), "Only what happened in this time before now.")
-_WHERE = Key(
-    "where", Raw("an event's properties", {"type": "object"}), "Only events whose own properties fit."
+JOINING = Word(
+    "condition",
+    {
+        "all": Shape(
+            "all condition",
+            "Every one of these.",
+            (Key("all", ListOf(_PART, single=False), "The conditions.", required=True),),
+            lambda fields: All(fields.get("all")),
+            least="all: [{segment: regulars}, {consent: email}]",
+        ),
+        "any": Shape(
+            "any condition",
+            "At least one of these.",
+            (Key("any", ListOf(_PART, single=False), "The conditions.", required=True),),
+            lambda fields: AnyOf(fields.get("any")),
+            least="any: [{consent: sms}, {consent: push}]",
+        ),
+        "not": Shape(
+            "not condition",
+            "The opposite.",
+            (Key("not", _PART, "The condition.", required=True),),
+            lambda fields: Not(fields.get("not")),
+            least="not: {segment: dormant}",
+        ),
+    },
+    (All, AnyOf, Not),
 )
-_COMPARED = operator_keys(("is", "not", "in", "not_in", "above", "at_least", "below", "at_most", "between"))
-
-
-class _Compared:
-    noun = "comparisons of a number"
-
-    def parse(self, node: Node, context: Context) -> Any:
-        """Return the comparisons."""
-        if isinstance(node, Mapping):
-            return _comparisons(node, "number", "the number", context)
-        message, hint = f"Here belong comparisons, not {shown(node)}.", "Such as `{at_least: 100}`."
-        return context.say(node, "T203", message, hint)
-
-    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
-        """Return the JSON Schema."""
-        return {"type": "object"}
-
-
-def _score(fields: Fields) -> Any:
-    return _compared(fields, "number", "a score", "Such as `above: 0.7`.")
-
-
-def _aggregate_shape(function: str, doc: str) -> Shape:
-    target = Key(function, Raw("an event's property", {"type": "string"}), doc, required=True)
-    return Shape(
-        f"{function.replace('_', '-')} condition",
-        doc,
-        (target, *_COMPARED, _WITHIN, _WHERE),
-        _aggregate(function),
-        "a condition",
-    )
-
-
-CONDITIONS: dict[str, Kind] = {
-    "attribute": Shape(
-        "attribute condition",
-        "Compares one of the customer's attributes.",
-        (
-            Key(
-                "attribute",
-                Raw("the name of an attribute", {"type": "string"}),
-                "The attribute.",
-                required=True,
-            ),
-            *operator_keys(),
-        ),
-        _attribute,
-    ),
-    "event": Shape(
-        "event condition",
-        "Whether, how often and when something happened.",
-        (
-            Key("event", EventName(), "The event.", required=True),
-            Key("at_least", Whole(0, 1_000_000), "At least so many times."),
-            Key("at_most", Whole(0, 1_000_000), "At most so many times."),
-            Key("exactly", Whole(0, 1_000_000), "Exactly so many times."),
-            _WITHIN,
-            _WHERE,
-            Key(
-                "last",
-                Raw("a comparison", {"type": "object"}),
-                "The latest one, such as `{before: 180d ago}`.",
-            ),
-            Key(
-                "first",
-                Raw("a comparison", {"type": "object"}),
-                "The earliest one, such as `{after: 2d ago}`.",
-            ),
-            Key("since", Word(("entry",)), "Only since the customer entered the journey."),
-            Key(
-                "same",
-                Text("the name of an event property"),
-                "Only events that share this property with the one that started the journey.",
-            ),
-        ),
-        _happened,
-        check=_check_event,
-    ),
-    "sum": _aggregate_shape("sum", "The sum of an event's property, such as `order.placed.total`."),
-    "average": _aggregate_shape("average", "The average of an event's property."),
-    "min": _aggregate_shape("min", "The least value of an event's property."),
-    "max": _aggregate_shape("max", "The greatest value of an event's property."),
-    "count_distinct": _aggregate_shape(
-        "count_distinct", "How many different values an event's property has had."
-    ),
-    "segment": Shape(
-        "segment condition",
-        "Whether the customer is in a named segment.",
-        (Key("segment", Text("the name of a segment"), "The segment's name.", required=True),),
-        _segment,
-    ),
-    "consent": Shape(
-        "consent condition",
-        "Whether the customer has agreed to a channel.",
-        (Key("consent", ChannelName(), "The channel.", required=True),),
-        lambda fields: HasConsent(fields.get("consent")),
-    ),
-    "message": Shape(
-        "message condition",
-        "What became of a message to the customer.",
-        (
-            Key(
-                "message",
-                Text("the name of a template, or `any`"),
-                "The message's template, or `any`.",
-                required=True,
-            ),
-            Key("was", Word(MESSAGE_STATES), "What became of it.", required=True),
-            _WITHIN,
-            Key("channel", ChannelName(), "Only messages on this channel."),
-            Key("journey", Name("journey"), "Only messages of this journey."),
-        ),
-        _message,
-    ),
-    "reachable": Shape(
-        "reachable condition",
-        "Whether a message may reach the customer: there is an address, an agreement, and no suppression.",
-        (Key("reachable", ChannelName(), "The channel.", required=True),),
-        lambda fields: Reachable(fields.get("reachable")),
-    ),
-    "journey": Shape(
-        "journey condition",
-        "How the customer stands to a journey.",
-        (
-            Key("journey", Name("journey"), "The journey's name.", required=True),
-            Key(
-                "is",
-                Word(("inside", "finished", "converted", "never")),
-                "`inside` it now; has `finished` it (also by its goal); has `converted`; has `never` been in it.",
-                required=True,
-            ),
-        ),
-        lambda fields: JourneyIs(fields.get("journey"), fields.get("is")),
-    ),
-    "all": Shape(
-        "all condition",
-        "Every one of these.",
-        (Key("all", ListOf(_PART, single=False), "The conditions.", required=True),),
-        lambda fields: All(fields.get("all")),
-    ),
-    "any": Shape(
-        "any condition",
-        "At least one of these.",
-        (Key("any", ListOf(_PART, single=False), "The conditions.", required=True),),
-        lambda fields: AnyOf(fields.get("any")),
-    ),
-    "not": Shape(
-        "not condition",
-        "The opposite.",
-        (Key("not", _PART, "The condition.", required=True),),
-        lambda fields: Not(fields.get("not")),
-    ),
-    "points": LaterShape(
-        Shape(
-            "points condition",
-            "How many loyalty points the customer has.",
-            (Key("points", _Compared(), "Such as `{at_least: 100}`.", required=True),),
-            lambda fields: fields.get("points"),
-        )
-    ),
-    "tier": LaterShape(
-        Shape(
-            "tier condition",
-            "The customer's tier of the loyalty programme.",
-            (Key("tier", Text("the name of a tier"), "The tier's name.", required=True),),
-            lambda fields: fields.get("tier"),
-        )
-    ),
-    "score": LaterShape(
-        Shape(
-            "score condition",
-            "A score that a model gives the customer.",
-            (Key("score", Text("the name of a score"), "The score's name.", required=True), *_COMPARED),
-            _score,
-        )
-    ),
-}
-"""The condition language: leading key to row."""
+"""What joins conditions: the one word that is no leaf."""

@@ -1,6 +1,6 @@
 """An example of every key, shown in the reference and in editors; a test parses each one as it stands.
 
-Written for the reference workspace. A fragment such as `valid_for: 6h` is read together with the least its shape
+Those of words stand in the words. Written for the reference workspace. A fragment such as `valid_for: 6h` is read together with the least its shape
 needs (`WHOLE`); one in braces is a whole mapping by itself.
 """
 
@@ -27,6 +27,7 @@ WHOLE = {
     "set step": "set: {lifecycle: collector}",
     "emit step": "emit: letters.paused",
     "calls section": "hosts: [hooks.example.com]",
+    "retention": "events: 3y",
     "call step": "call: https://hooks.example.com/new",
     "start step": "start: welcome",
     "stop step": "stop: true",
@@ -48,60 +49,8 @@ WHOLE = {
     "set expectation": 'at: "2026-03-02 10:00", set: {lifecycle: collector}',
     "emit expectation": 'at: "2026-03-02 10:00", emit: letters.paused',
     "bound": "more_than: 3, per: 7d",
-    "event condition": "event: order.placed",
-    "message condition": "message: welcome, was: clicked",
-    "segment condition": "segment: regulars",
-    "consent condition": "consent: email",
-    "reachable condition": "reachable: sms",
-    "journey condition": "journey: welcome, is: finished",
-    "all condition": "all: [{segment: regulars}, {consent: email}]",
-    "any condition": "any: [{consent: sms}, {consent: push}]",
-    "not condition": "not: {segment: dormant}",
 }
 """By shape: the inside of a mapping with all that the shape requires."""
-
-_STEP = {"id": "id: a-name", "if": "if: {consent: email}"}
-_NUMBERS = {
-    "is": "is: 100",
-    "not": "not: 0",
-    "in": "in: [100, 200]",
-    "not_in": "not_in: [0, 1]",
-    "above": "above: 100",
-    "at_least": "at_least: 100",
-    "below": "below: 20",
-    "at_most": "at_most: 20",
-    "between": "between: [20, 100]",
-}
-_WHERE = {"within": "within: 90d", "where": "where: {currency: EUR}"}
-
-
-def _aggregate(function: str) -> dict[str, str]:
-    target = f"{function}: order.placed.total"
-    compared = {name: f"{{{target}, {text}}}" for name, text in _NUMBERS.items()}
-    filtered = {name: f"{{{target}, above: 100, {text}}}" for name, text in _WHERE.items()}
-    return {function: f"{{{target}, above: 100}}", **compared, **filtered}
-
-
-_ATTRIBUTE = {
-    "attribute": "{attribute: country, exists: true}",
-    "is": "{attribute: country, is: DE}",
-    "not": "{attribute: country, not: DE}",
-    "in": "{attribute: country, in: [DE, AT, CH]}",
-    "not_in": "{attribute: country, not_in: [DE, AT]}",
-    "above": "{attribute: points, above: 100}",
-    "at_least": "{attribute: points, at_least: 100}",
-    "below": "{attribute: points, below: 100}",
-    "at_most": "{attribute: points, at_most: 100}",
-    "between": "{attribute: points, between: [10, 100]}",
-    "contains": "{attribute: city, contains: burg}",
-    "starts_with": "{attribute: locale, starts_with: de}",
-    "ends_with": "{attribute: email, ends_with: .example}",
-    "matches": '{attribute: city, matches: "^(Bad|Sankt) "}',
-    "exists": "{attribute: birthday, exists: true}",
-    "before": "{attribute: birthday, before: 2000-01-01}",
-    "after": "{attribute: created_at, after: 30d ago}",
-    "anniversary_in": "{attribute: birthday, anniversary_in: 3d}",
-}
 
 EXAMPLES: dict[str, dict[str, str]] = {
     "settings file": {
@@ -114,7 +63,15 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "events": "events: {order.placed: {total: number, currency: text}}",
         "limits": "limits: [{at_most: 3, per: 7d}, {at_most: 1, per: 1d, channel: sms}]",
         "quiet_hours": 'quiet_hours: {sms: "20:00-08:00", push: "22:00-07:00"}',
+        "retention": "retention: {events: 3y, messages: 2y, trace: 6mo}",
         "sources": 'sources: {shop: {scheme: shopify, secret: "${SHOPIFY_SECRET}"}}',
+    },
+    "retention": {
+        "stays": "stays: 3y",
+        "messages": "messages: 2y",
+        "receipts": "receipts: 6mo",
+        "trace": "trace: forever",
+        "changes": "changes: 30d",
     },
     "limit": {
         "channel": "channel: sms",
@@ -129,6 +86,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "holdout": "holdout: 10%",
         "in_flight": "in_flight: finish",
         "moved": "moved: {hello: greeting}",
+        "first_sale": "first_sale: true",
         "priority": "priority: 60",
     },
     "trigger": {
@@ -147,50 +105,29 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "every": "{date: birthday, every: once}",
     },
     "goal": {"where": "where: {total: {above: 50}}", "within": "within: 30d"},
-    "send step": _STEP
-    | {
+    "send step": {
         "all": "{send: onboarding-wishlist, on: [push, email], all: true}",
         "valid_for": "valid_for: 6h",
         "from": "from: Your record shop",
         "data": "data: {shelf: jazz}",
     },
-    "wait step": _STEP,
-    "choose step": _STEP,
-    "split step": _STEP
-    | {
+    "split step": {
         "learn": "{split: {a: {weight: 1, steps: [{send: welcome, on: email}]}, "
         "b: {weight: 1, steps: [{send: welcome-listening, on: email}]}}, learn: clicked}"
     },
-    "set step": _STEP,
-    "emit step": _STEP | {"data": "data: {letters: 3}"},
-    "call step": _STEP
-    | {
+    "emit step": {"data": "data: {letters: 3}"},
+    "call step": {
         "method": "method: PUT",
         "json": 'json: {customer: "{{ customer.id }}", total: "{{ event.total }}"}',
         "secret": "secret: CRM_SIGNING_SECRET",
         "valid_for": "valid_for: 6h",
     },
-    "start step": _STEP,
-    "stop step": _STEP,
     "wait-until": {"on": "on: [mon, tue]"},
     "date to wait for": {"before": "before: 2d", "after": "after: 1w"},
     "wait-for": {
         "then": "then: [{set: {lifecycle: collector}}]",
         "otherwise": "otherwise: [{send: welcome, on: email}]",
     },
-    "attribute condition": _ATTRIBUTE,
-    "event condition": {
-        "at_least": "at_least: 2",
-        "at_most": "at_most: 3",
-        "exactly": "exactly: 1",
-        **_WHERE,
-        "last": "last: {before: 180d ago}",
-        "first": "first: {after: 2d ago}",
-        "since": "since: entry",
-        "same": "{event: cart.abandoned, same: cart_id}",
-    },
-    **{f"{name.replace('_', '-')} condition": _aggregate(name) for name in ("sum", "average", "min", "max")},
-    "count-distinct condition": _aggregate("count_distinct"),
     "test": {
         "history": 'history: [{at: "2026-01-05 12:00", event: order.placed}]',
         "live": 'live: "2026-03-01 00:00"',
@@ -207,44 +144,23 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "on": "on: email",
         "subject": "subject: Welcome",
         "contains": "contains: [records]",
-        "within": "within: 1h",
     },
-    "not_sent expectation": {"on": "on: email", "reason": "reason: no_consent", "within": "within: 1h"},
-    "outcome expectation": {"reason": "reason: consent.withdrawn", "within": "within: 1h"},
-    "set expectation": {"within": "within: 1h"},
-    "emit expectation": {"data": "data: {letters: 3}", "within": "within: 1h"},
+    "not_sent expectation": {"on": "on: email", "reason": "reason: no_consent"},
+    "outcome expectation": {"reason": "reason: consent.withdrawn"},
+    "emit expectation": {"data": "data: {letters: 3}"},
     "bound": {"channel": "channel: sms", "category": "category: promotional", "send": "send: welcome"},
-    "message condition": {
-        "within": "within: 7d",
-        "channel": "channel: email",
-        "journey": "journey: welcome",
-    },
 }
 """By shape and key: the key as it is written."""
 
 
-def example(shape: str, key: str) -> str | None:
-    """Return how a key of a shape is written, or None where no example is known."""
-    found = EXAMPLES.get(shape, {}).get(key)
-    if found is None and key in _keys(WHOLE.get(shape, "")):
-        return _fragment(shape, key)
-    return found
-
-
-def whole(shape: str, key: str) -> str:
-    """Return a mapping that the shape accepts and in which the key stands."""
-    shown, least = example(shape, key) or "", WHOLE.get(shape, "")
-    if shown.startswith("{"):
-        return shown
-    return f"{{{least}}}" if key in _keys(least) else f"{{{least}, {shown}}}"
-
-
-def _keys(inside: str) -> list[str]:
+def keys(inside: str) -> list[str]:
+    """Return the keys in a mapping's inside."""
     return [part.partition(":")[0] for part in _parts(inside)]
 
 
-def _fragment(shape: str, key: str) -> str:
-    return next(part for part in _parts(WHOLE[shape]) if part.startswith(f"{key}:"))
+def fragment(inside: str, key: str) -> str | None:
+    """Return a key of a mapping's inside as it is written there, or None."""
+    return next((part for part in _parts(inside) if part.startswith(f"{key}:")), None)
 
 
 def _parts(inside: str) -> list[str]:

@@ -15,9 +15,10 @@ from datetime import date
 from typing import Any, Protocol
 
 from treue.clock import known_zone, parse_duration, parse_instant
-from treue.language.examples import example
-from treue.language.problems import Place, Problems, did_you_mean, listing, nearest
+from treue.language import examples
+from treue.language.problems import MOST_IN_A_FILE, Place, Problems, did_you_mean, listing, nearest
 from treue.language.source import Items, Mapping, Node, Scalar
+from treue.language.words import Words
 from treue.model.states import CHANNELS
 from treue.segments.tree import Condition
 
@@ -68,13 +69,16 @@ class Anything(dict[str, Any]):
 class Schema:
     """What `treue.yaml` declares: attributes and events with their types, the channels, and where calls may go.
 
-    `calls` is None where that cannot be told.
+    `calls` is None where that cannot be told. `required` are the attributes that no customer lacks, `required_of` the
+    properties that none of an event lacks, by its name.
     """
 
     attributes: MappingType[str, str] = field(default_factory=dict)
     events: MappingType[str, MappingType[str, str]] = field(default_factory=dict)
     channels: tuple[str, ...] = ()
     calls: tuple[str, ...] | None = None
+    required: frozenset[str] = frozenset()
+    required_of: MappingType[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass
@@ -84,14 +88,23 @@ class Context:
     problems: Problems
     schema: Schema = field(default_factory=Schema)
     segment: Callable[[str, Place], Condition | None] = lambda name, place: None  # noqa: ARG005
-    started_by: str | None = None
-    """The event that starts the journey being read, empty where something else does; None outside of journeys."""
+    started_by: tuple[str, ...] | None = None
+    """The events that start the journey being read, none where something else does; None outside of journeys."""
     references: list[Reference] = field(default_factory=list)
+    words: Words = field(kw_only=True)
 
     def say(self, node: Node, code: str, message: str, suggestion: str | None = None) -> Any:
         """Add a problem at a node and return INVALID."""
         self.problems.add(node.place, code, message, suggestion)
         return INVALID
+
+
+class Definitions(dict[str, Any]):
+    """The shared shapes of a JSON Schema as they are collected, and the words that files may hold."""
+
+    def __init__(self, words: Words) -> None:
+        super().__init__()
+        self.words = words
 
 
 class Kind(Protocol):
@@ -130,7 +143,7 @@ def say_empty(node: Node, context: Context) -> Any:
 
 
 def shown(node: Node) -> str:
-    """Return what stands at a node, short enough for a sentence."""
+    """Return the text of a node, shortened to fit a sentence."""
     if isinstance(node, Scalar):
         text = " ".join(node.text[:200].split())
         return "nothing" if not text else f"`{text[:40]}…`" if len(text) > 40 else f"`{text}`"
@@ -175,7 +188,7 @@ class Flag:
     noun: str = "`true` or `false`"
 
     def parse(self, node: Node, context: Context) -> Any:
-        """Return the boolean."""
+        """Return True or False."""
         if isinstance(node, Scalar) and isinstance(node.value, bool):
             return node.value
         hint = "Write `true` or `false` without quotes."
@@ -196,7 +209,7 @@ class Just:
     noun: str = "`true`"
 
     def parse(self, node: Node, context: Context) -> Any:
-        """Return the value."""
+        """Return the one value that is allowed."""
         if isinstance(node, Scalar) and node.value is self.value:
             return self.value
         return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.")
@@ -215,14 +228,18 @@ class Whole:
     noun: str = "a whole number"
 
     def parse(self, node: Node, context: Context) -> Any:
-        """Return the integer."""
+        """Return the integer, within its bounds."""
         if not isinstance(node, Scalar) or not isinstance(node.value, int) or isinstance(node.value, bool):
-            digits = re.match(r"\d{1,9}(?= *%?$)", node.text) if isinstance(node, Scalar) else None
-            hint = f"Write `{int(digits[0])}`." if digits else None
+            hint = self.hint(node) if isinstance(node, Scalar) else None
             return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.", hint)
         if not self.least <= node.value <= self.most:
             return context.say(node, "T206", f"{shown(node)} is out of range: {self.least} to {self.most}.")
         return node.value
+
+    def hint(self, node: Scalar) -> str | None:
+        """Return the whole number that a text such as `10%` most likely means."""
+        digits = re.match(r"\d{1,9}(?= *%?$)", node.text)
+        return f"Write `{int(digits[0])}`." if digits else None
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
         """Return the JSON Schema."""
@@ -236,7 +253,7 @@ class Number:
     noun: str = "a number"
 
     def parse(self, node: Node, context: Context) -> Any:
-        """Return the number."""
+        """Return the number, an integer or not."""
         if (
             isinstance(node, Scalar)
             and isinstance(node.value, (int, float))
@@ -257,14 +274,10 @@ class Share:
     noun: str = "a percentage such as `10%`"
 
     def parse(self, node: Node, context: Context) -> Any:
-        """Return parts of ten thousand."""
+        """Return the percentage in parts of ten thousand."""
         match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,2})?) ?%", node.text) if isinstance(node, Scalar) else None
         if not match:
-            hint = (
-                f"Write `{node.text}%`."
-                if isinstance(node, Scalar) and isinstance(node.value, (int, float))
-                else None
-            )
+            hint = _share_hint(node)
             return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.", hint)
         parts = round(float(match[1]) * 100)
         if parts > 10_000:
@@ -276,6 +289,19 @@ class Share:
         return {"type": "string"} | _patterned(r"^\d{1,3}(\.\d{1,2})? ?%$", self.noun)
 
 
+def _share_hint(node: Node) -> str | None:
+    """Return the percentage that a number without its sign means: `0.1` is a tenth, `10` ten of a hundred."""
+    if (
+        not isinstance(node, Scalar)
+        or isinstance(node.value, bool)
+        or not isinstance(node.value, (int, float))
+    ):
+        return None
+    if 0 < node.value < 1:
+        return f"Write `{round(100 * node.value, 2):g}%`."
+    return f"Write `{node.text}%`."
+
+
 @dataclass(frozen=True)
 class Length:
     """A duration such as `2d` or `1d 12h`."""
@@ -283,7 +309,7 @@ class Length:
     noun: str = "a duration such as `2d` or `1d 12h`"
 
     def parse(self, node: Node, context: Context) -> Any:
-        """Return the Duration."""
+        """Return the text as a Duration."""
         if not isinstance(node, Scalar) or node.value is None or not node.text.strip():
             return context.say(node, "T205", f"Here belongs {self.noun}, not {shown(node)}.")
         found = parse_duration(node.text)
@@ -299,11 +325,12 @@ class Length:
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
         """Return the JSON Schema."""
-        pattern = _patterned(r"^\d+(mo|[smhdwy])( \d+(mo|[smhdwy]))*$", self.noun)
+        pattern = _patterned(r"^\d+(min|mo|[smhdwy])( \d+(min|mo|[smhdwy]))*$", self.noun)
         return {"type": "string", "examples": ["2d", "1d 12h"]} | pattern
 
 
-_SPELT = {"sec": "s", "min": "m", "ho": "h", "hr": "h", "da": "d", "we": "w", "mo": "mo", "ye": "y"}
+_UNITS = ("s", "m", "min", "h", "d", "w", "mo", "y")
+_SPELT = {"sec": "s", "min": "min", "ho": "h", "hr": "h", "da": "d", "we": "w", "mo": "mo", "ye": "y"}
 
 
 def _duration_hint(node: Scalar) -> str:
@@ -315,24 +342,24 @@ def _duration_hint(node: Scalar) -> str:
     if spelt and all(units) and not re.sub(r"\d{1,6} *[a-zA-Z]+", "", words).strip():
         together = " ".join(f"{count}{unit}" for (count, _), unit in zip(spelt, units, strict=True))
         return f"Write `{together}`."
-    return "Write a number and one of `s`, `m`, `h`, `d`, `w`, `mo`, `y`, such as `2d` or `1d 12h`."
+    return "Write a number and one of `s`, `min`, `h`, `d`, `w`, `mo`, `y`, such as `2d` or `1d 12h`."
 
 
 def _unit(word: str) -> str | None:
-    if word in _SPELT.values():
+    if word in _UNITS:
         return word
     return next((unit for start, unit in _SPELT.items() if word.startswith(start)), None)
 
 
 @dataclass(frozen=True)
-class Word:
+class Option:
     """One of a few words."""
 
     words: tuple[str, ...]
     noun: str = "one of a few words"
 
     def parse(self, node: Node, context: Context) -> Any:
-        """Return the word."""
+        """Return the word, one of those that are allowed."""
         if isinstance(node, Scalar) and node.text in self.words:
             return node.text
         if isinstance(node, Scalar) and node.text:
@@ -375,7 +402,7 @@ class EventName:
     noun: str = "the name of an event"
 
     def parse(self, node: Node, context: Context) -> Any:
-        """Return the name."""
+        """Return the name of a declared event."""
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
             return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.")
         if node.text not in context.schema.events:
@@ -396,7 +423,7 @@ class ChannelName:
     noun: str = "a channel"
 
     def parse(self, node: Node, context: Context) -> Any:
-        """Return the name."""
+        """Return the name of a channel that is set up."""
         if not isinstance(node, Scalar) or node.value is None:
             return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.")
         if node.text not in context.schema.channels:
@@ -417,7 +444,7 @@ class Zone:
     noun: str = "a time zone such as `Europe/Berlin`"
 
     def parse(self, node: Node, context: Context) -> Any:
-        """Return the zone's name."""
+        """Return the name of a known time zone."""
         if not isinstance(node, Scalar) or node.value is None or not node.text.strip():
             return context.say(node, "T210", f"Here belongs {self.noun}, not {shown(node)}.")
         if known_zone(node.text):
@@ -441,7 +468,7 @@ class Cron:
     noun: str = "a cron expression such as `0 9 * * MON`"
 
     def parse(self, node: Node, context: Context) -> Any:
-        """Return the expression."""
+        """Return the cron expression as written, once it is known to come due."""
         from datetime import UTC, datetime
 
         from cronsim import CronSim, CronSimError
@@ -503,7 +530,7 @@ class ListOf:
     noun: str = "a list"
 
     def parse(self, node: Node, context: Context) -> Any:
-        """Return a tuple of values."""
+        """Return the parsed items as a tuple."""
         if isinstance(node, Items):
             if len(node.nodes) < self.least:
                 return say_empty(node, context)
@@ -537,7 +564,7 @@ class MapOf:
     noun: str = "a mapping"
 
     def parse(self, node: Node, context: Context) -> Any:
-        """Return a dict."""
+        """Return the parsed values by key."""
         if not isinstance(node, Mapping):
             return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.")
         if len(node.entries) < self.least:
@@ -563,7 +590,7 @@ class Raw:
     forms: MappingType[str, Any] = field(default_factory=dict)
 
     def parse(self, node: Node, context: Context) -> Any:
-        """Return the node."""
+        """Return the node unparsed."""
         return node
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
@@ -639,6 +666,10 @@ class Shape:
     called: str = ""
     check: Check = lambda fields: None  # noqa: ARG005
     """Says what is wrong between the keys; also called where some of them are wrong, and so not in `fields`."""
+    least: str = ""
+    """The inside of a mapping with all that the shape requires."""
+    examples: MappingType[str, str] = field(default_factory=dict)
+    """How keys are written: as a fragment beside what the shape requires, or in braces as a whole mapping."""
 
     def parse(self, node: Node, context: Context) -> Any:
         """Check the keys, parse each value, and build."""
@@ -653,7 +684,7 @@ class Shape:
 
     def _values(self, node: Mapping, context: Context) -> dict[str, Any]:
         rows = {key.name: key for key in self.keys}
-        unknown = [key for key, _ in node.entries if key.text not in rows]
+        unknown = [key for key, _ in node.entries if key.text not in rows][: MOST_IN_A_FILE + 1]
         for key in unknown:
             message = f"There is no key {shown(key)} in {self.doc_name}."
             context.say(key, "T201", message, did_you_mean(key.text, rows))
@@ -686,9 +717,24 @@ class Shape:
         """The shape's name with its article, as sentences need it."""
         return f"{'an' if self.name[0] in 'aeiou' else 'a'} {self.name}"
 
+    def example(self, key: str) -> str | None:
+        """Return how a key is written, or None where no example is known."""
+        known = {**examples.EXAMPLES.get(self.name, {}), **self.examples}
+        return known.get(key) or examples.fragment(self._least(), key)
+
+    def sample(self, key: str) -> str:
+        """Return a mapping that the shape accepts and in which the key stands."""
+        shown, least = self.example(key) or "", self._least()
+        if shown.startswith("{"):
+            return shown
+        return f"{{{least}}}" if key in examples.keys(least) else f"{{{least}, {shown}}}"
+
+    def _least(self) -> str:
+        return self.least or examples.WHOLE.get(self.name, "")
+
     def _hover(self, key: Key) -> str:
         """Return what an editor shows while the pointer rests on a key."""
-        written = example(self.name, key.name)
+        written = self.example(key.name)
         return f"{key.doc}\n\nExample: `{written}`" if written else key.doc
 
     def _example(self, node: Node) -> str:
@@ -739,7 +785,7 @@ class OneOf:
     """Several shapes told apart by their leading key, such as the steps and the conditions."""
 
     name: str
-    shapes: Callable[[], MappingType[str, Kind]]
+    shapes: Callable[[Words], MappingType[str, Kind]]
     noun: str
     bare_list: Callable[[Sequence[Any]], Any] | None = None
 
@@ -747,7 +793,7 @@ class OneOf:
         """Find the shape by its leading key and let it parse."""
         if isinstance(node, Items) and self.bare_list is not None:
             return self._all(node, self.bare_list, context)
-        shapes = self.shapes()
+        shapes = self.shapes(context.words)
         if not isinstance(node, Mapping):
             hint = self._colon(node, shapes) or f"It begins with {_either(shapes)}."
             return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.", hint)
@@ -793,7 +839,9 @@ class OneOf:
         ref = {"$ref": f"#/$defs/{self.name}"}
         if self.name not in defs:
             defs[self.name] = {}
-            shapes = {name: kind for name, kind in self.shapes().items() if isinstance(kind, Shape)}
+            assert isinstance(defs, Definitions)
+            rows = self.shapes(defs.words)
+            shapes = {name: kind for name, kind in rows.items() if isinstance(kind, Shape)}
             one = {
                 "type": "object",
                 "properties": {name: {"description": shape.doc} for name, shape in shapes.items()},

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from treue.clock import Duration
-from treue.language.grammar import INVALID, Context, Fields, Key, Length, ListOf, Shape, Whole, Word, shown
+from treue.language.grammar import INVALID, Context, Fields, Key, Length, ListOf, Option, Shape, Whole, shown
 from treue.language.problems import did_you_mean, listing
 from treue.language.source import Items, Mapping, Node, Scalar
 from treue.model.states import CHANNELS, Category
@@ -49,8 +49,13 @@ class QuietHours(NamedTuple):
 
     @property
     def length(self) -> int:
-        """How many minutes they last."""
+        """How many minutes the quiet hours last."""
         return (self.end - self.start) % (24 * 60)
+
+    def covers(self, clock: str) -> bool:
+        """Whether it is quiet at a time of the day, written HH:MM."""
+        hour, minute = map(int, clock.split(":"))
+        return (hour * 60 + minute - self.start) % (24 * 60) < self.length
 
     def __str__(self) -> str:
         return "-".join(f"{minutes // 60:02d}:{minutes % 60:02d}" for minutes in self)
@@ -71,7 +76,7 @@ class _Hours:
     noun = 'hours such as `"20:00-08:00"`'
 
     def parse(self, node: Node, context: Context) -> Any:
-        """Return the QuietHours."""
+        """Return `HH:MM-HH:MM` as QuietHours."""
         match = _HOURS.fullmatch(node.text) if isinstance(node, Scalar) else None
         if match is None:
             return context.say(node, "T203", f"Here belong {self.noun}, not {shown(node)}.", _hint(node))
@@ -98,7 +103,7 @@ class _QuietHours:
     noun = 'a mapping of channels to hours such as `{sms: "20:00-08:00"}`'
 
     def parse(self, node: Node, context: Context) -> Any:
-        """Return the hours by channel."""
+        """Return the QuietHours of each channel."""
         if not isinstance(node, Mapping):
             message = f"Here belongs {self.noun}, not {shown(node)}."
             return context.say(node, "T203", message, 'Name the channel: `{sms: "20:00-08:00"}`.')
@@ -119,7 +124,7 @@ class _QuietHours:
         }
 
 
-class _Limited(Word):
+class _Limited(Option):
     def parse(self, node: Node, context: Context) -> Any:
         """Return the category; say plainly that transactional messages know no limit."""
         if isinstance(node, Scalar) and node.text == Category.transactional.value:
@@ -143,11 +148,11 @@ LIMIT = _Limit(
     (
         Key("at_most", Whole(1, 1000), "How many messages.", required=True),
         Key("per", Length(), "In how long; the window slides, and a day is 24 hours.", required=True),
-        Key("channel", Word(CHANNELS), "Only messages on this channel; left out, on all."),
+        Key("channel", Option(CHANNELS), "Only messages on this channel; left out, on all."),
         Key("category", _Limited(LIMITED), "Only messages of this category; left out, both."),
         Key(
             "when_over",
-            Word(("postpone", "drop")),
+            Option(("postpone", "drop")),
             "What becomes of one too many: it waits for room as long as its `valid_for` allows (the default), or is dropped.",
         ),
     ),

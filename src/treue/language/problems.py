@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 
 CODES = {
     "T101": "not YAML",
@@ -73,6 +74,11 @@ CODES = {
     "T508": "a value that customers lack",
     "T509": "a schedule that surprises",
     "T510": "a duration that surprises",
+    "T511": "an exit that whoever enters meets already",
+    "T512": "data that are not as they are declared",
+    "T513": "stale before quiet hours end",
+    "T514": "a date that customers lack",
+    "T515": "a watched condition that everybody has to be asked",
     "T601": "what mail clients cannot show",
     "T602": "more than Gmail shows",
     "T603": "a link that leads nowhere",
@@ -257,7 +263,7 @@ def framed(problem: Problem, source: str | None) -> str:
     place = problem.place
     head = f"{place.file}:{place.line}:{place.column} {problem.code} {problem.message}"
     parts = [head]
-    lines = LINE_END.split(source) if source is not None else []
+    lines = _lines(source) if source is not None else []
     gutter = " " * len(str(place.line))
     if 0 < place.line <= len(lines):
         line, column = _clipped(lines[place.line - 1], place.column)
@@ -266,6 +272,12 @@ def framed(problem: Problem, source: str | None) -> str:
     if problem.suggestion:
         parts.append(f"  {gutter} = {problem.suggestion}")
     return "\n".join(parts)
+
+
+@lru_cache(maxsize=4)
+def _lines(source: str) -> list[str]:
+    """Return a file's lines, the same for all its problems."""
+    return LINE_END.split(source)
 
 
 def _clipped(line: str, column: int) -> tuple[str, int]:

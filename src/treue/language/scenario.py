@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
-from treue.clock import Duration, parse_instant
+from treue.clock import YEARS, Duration, parse_instant
 from treue.language.conditions import UNDECLARED, scalar
 from treue.language.grammar import (
     INVALID,
@@ -24,18 +26,19 @@ from treue.language.grammar import (
     MapOf,
     Name,
     OneOf,
+    Option,
     Raw,
     Reference,
     Shape,
     Text,
     Whole,
-    Word,
     say_empty,
     shown,
 )
 from treue.language.problems import Place, did_you_mean, nearest
 from treue.language.source import Items, Mapping, Node, Scalar
-from treue.model.states import BUILT_IN_ATTRIBUTES, Basis, Category, Outcome, Reason
+from treue.language.steps import Step
+from treue.model.states import BUILT_IN_ATTRIBUTES, Basis, Category, Decision, Outcome, Reason
 
 RECEIPTS = ("delivered", "opened", "clicked", "bounced", "complained", "failed")
 """What may become of a message that has been sent."""
@@ -97,6 +100,22 @@ class Act:
 
     place: Place
     at: When
+
+
+@dataclass(frozen=True)
+class Outside(Act, ABC):
+    """Something that happens outside, for which a word brings an entry of its own.
+
+    What it does to the store is in the `sql` face beside its module: `ACTS`, by class.
+    """
+
+    @abstractmethod
+    def words(self) -> str:
+        """Return what happens, in a few words."""
+
+    def named(self, steps: Sequence[Step]) -> Iterator[tuple[str, str, Iterable[str]]]:
+        """Yield what it names that some step must have, as `Noted.named` does."""
+        yield from ()
 
 
 @dataclass(frozen=True)
@@ -180,10 +199,54 @@ class Ended(Expected):
 
 
 @dataclass(frozen=True)
-class Wrote(Expected):
+class Noted(Expected, ABC):
+    """A step notes a decision in the trace; each word may bring an expectation of its own."""
+
+    decisions: ClassVar[tuple[str, ...]]
+    """The decisions it may be."""
+
+    @abstractmethod
+    def words(self) -> str:
+        """Return what is expected, in a few words."""
+
+    @abstractmethod
+    def differences(self, values: MappingType[str, Any]) -> list[str]:
+        """Return how what was noted is not what is expected, in a few words each; none where it is.
+
+        Of `set` the values are those that stand in the attributes, else what was noted beside the decision.
+        """
+
+    @abstractmethod
+    def named(self, steps: Sequence[Step]) -> Iterator[tuple[str, str, Iterable[str]]]:
+        """Yield what it names that some step must have: how it is said that none has it, the name, and the names there are."""
+
+    def is_of(self, step: Step) -> bool:
+        """Whether a step does what is expected."""
+        return all(name in known for _, name, known in self.named([step]))
+
+
+@dataclass(frozen=True)
+class Wrote(Noted):
     """A step writes attributes."""
 
+    decisions: ClassVar[tuple[str, ...]] = (Decision.set.value,)
+
     values: tuple[tuple[str, Any], ...] = ()
+
+    def words(self) -> str:
+        """Return "set", with each attribute and its value."""
+        return f"set {in_words(self.values)}"
+
+    def differences(self, values: MappingType[str, Any]) -> list[str]:
+        """Return a phrase for each attribute that has another value."""
+        return [
+            f"another {name}" for name, value in self.values if name not in values or values[name] != value
+        ]
+
+    def named(self, steps: Sequence[Step]) -> Iterator[tuple[str, str, Iterable[str]]]:
+        """Yield each attribute that some step must write."""
+        known = {name for step in steps for name in step.sets()}
+        yield from (("writes no attribute {}", name, known) for name, _ in self.values)
 
 
 @dataclass(frozen=True)
@@ -224,6 +287,16 @@ class Scenario:
     until: When | None = None
 
 
+def in_words(values: Any) -> str:
+    """Return names and values in a few words."""
+    return ", ".join(f"{name}={_in_words(value)}" for name, value in dict(values).items())
+
+
+def _in_words(value: Any) -> str:
+    text = "nothing" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return text if len(text) <= 40 else f"{text[:39]}…"
+
+
 # --- times and values ---------------------------------------------------------------------------------------
 
 
@@ -234,9 +307,14 @@ class Clock:
     noun: str = "a time such as `2026-03-01 10:00`"
 
     def parse(self, node: Node, context: Any) -> Any:
-        """Return the When."""
+        """Return the day, or the day and hour, as a When."""
         text = node.text.strip() if isinstance(node, Scalar) and node.value is not None else ""
-        if _DAY.match(text) and parse_instant(text) is not None:
+        instant = parse_instant(text) if _DAY.match(text) else None
+        if instant is not None and instant.year not in YEARS:
+            message = f"{shown(node)} is too far away for a test."
+            hint = f"Tests live from {YEARS[0]} to {YEARS[-1]}."
+            return context.say(node, "T331", message, hint)
+        if instant is not None:
             return When(text, node.place)
         hint = "Write the day and the hour, such as `2026-03-01 10:00`."
         return context.say(node, "T312", f"Here belongs {self.noun}, not {shown(node)}.", hint)
@@ -289,7 +367,7 @@ class _Values:
     noun = "a mapping of attributes to values"
 
     def parse(self, node: Node, context: Any) -> Any:
-        """Return pairs of attribute and value."""
+        """Return pairs of an attribute and its value."""
         if not isinstance(node, Mapping) or not node.entries:
             return context.say(
                 node, "T203", f"Here belongs {self.noun}, not {shown(node)}.", "Such as `{country: DE}`."
@@ -339,7 +417,7 @@ class _Consents:
                 return ()
             channels = ListOf(ChannelName()).parse(node, context)
             return INVALID if channels is INVALID else tuple((one, Basis.consent.value) for one in channels)
-        bases = MapOf(Word(tuple(Basis))).parse(node, context)
+        bases = MapOf(Option(tuple(Basis))).parse(node, context)
         named = [ChannelName().parse(key, context) for key, _ in node.entries]
         return INVALID if bases is INVALID or INVALID in named else tuple(bases.items())
 
@@ -361,7 +439,7 @@ class _Customer:
     noun = "a mapping of the customer's attributes"
 
     def parse(self, node: Node, context: Any) -> Any:
-        """Return the Person."""
+        """Return the customer of a test as a Person."""
         if not isinstance(node, Mapping):
             hint = "Such as `{id: c1, email: a@example.com, consent: email}`."
             return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.", hint)
@@ -394,16 +472,20 @@ class _Customer:
 
 # --- the timeline -------------------------------------------------------------------------------------------
 
+_EXAMPLES = {"at": 'at: "2026-03-02 10:00"', "within": "within: 1h"}
 _AT = Key("at", Clock(), "When, local to the customer.", required=True)
 _DATA = Key("data", Raw("the event's properties", {"type": "object"}), "The event's properties.")
 
 
-def _act(name: str, doc: str, kind: Kind, build: Any, *more: Key) -> Shape:
+def act_row(name: str, doc: str, kind: Kind, build: Any, *more: Key, least: str = "") -> Shape:
+    """Return the row of an entry of a timeline that leads with `name`; `least` is that of its `Shape`."""
     keys = (_AT, Key(name, kind, doc, required=True), *more)
-    return Shape(f"{name} entry", doc, keys, build, "an entry of a timeline")
+    examples = {"at": _EXAMPLES["at"]}
+    return Shape(f"{name} entry", doc, keys, build, "an entry of a timeline", least=least, examples=examples)
 
 
-def _begin(fields: Fields, key: str) -> tuple[Place, When]:
+def begun(fields: Fields, key: str) -> tuple[Place, When]:
+    """Return what every entry of a timeline has, in the order of its fields: its place, and when."""
     return _place(fields, key), fields.get("at")
 
 
@@ -415,52 +497,52 @@ def _place(fields: Fields, key: str) -> Place:
 
 def _does(fields: Fields) -> Any:
     data = _event_data(fields, "event")
-    return INVALID if data is INVALID else Does(*_begin(fields, "event"), fields.get("event"), data)
+    return INVALID if data is INVALID else Does(*begun(fields, "event"), fields.get("event"), data)
 
 
 def _receives(fields: Fields) -> Any:
-    return Receives(*_begin(fields, "message"), fields.get("message"), fields.get("is"), fields.get("on"))
+    return Receives(*begun(fields, "message"), fields.get("message"), fields.get("is"), fields.get("on"))
 
 
 ACTS: dict[str, Kind] = {
-    "event": _act("event", "The customer does something.", EventName(), _does, _DATA),
-    "message": _act(
+    "event": act_row("event", "The customer does something.", EventName(), _does, _DATA),
+    "message": act_row(
         "message",
         "Something becomes of the latest message made from this template.",
         Name("template"),
         _receives,
-        Key("is", Word(RECEIPTS), "What becomes of it.", required=True),
+        Key("is", Option(RECEIPTS), "What becomes of it.", required=True),
         Key("on", ChannelName(), "Only of the one on this channel."),
     ),
-    "set": _act(
+    "set": act_row(
         "set",
         "The customer's attributes change.",
         _Values(),
-        lambda f: Changes(*_begin(f, "set"), f.get("set")),
+        lambda f: Changes(*begun(f, "set"), f.get("set")),
     ),
-    "consent": _act(
+    "consent": act_row(
         "consent",
         "The customer agrees to a channel, or several.",
         ListOf(ChannelName()),
-        lambda f: Agrees(*_begin(f, "consent"), f.get("consent"), f.get("basis", Basis.consent.value)),
-        Key("basis", Word(tuple(Basis)), "On what basis (default: consent)."),
+        lambda f: Agrees(*begun(f, "consent"), f.get("consent"), f.get("basis", Basis.consent.value)),
+        Key("basis", Option(tuple(Basis)), "On what basis (default: consent)."),
     ),
-    "withdraw": _act(
+    "withdraw": act_row(
         "withdraw",
         "The customer withdraws the consent for a channel, or several.",
         ListOf(ChannelName()),
-        lambda f: Withdraws(*_begin(f, "withdraw"), f.get("withdraw")),
+        lambda f: Withdraws(*begun(f, "withdraw"), f.get("withdraw")),
     ),
-    "enroll": _act(
+    "enroll": act_row(
         "enroll",
         "Somebody enrolls the customer by hand.",
         Just(True),
-        lambda f: Enrolls(*_begin(f, "enroll")),
+        lambda f: Enrolls(*begun(f, "enroll")),
     ),
 }
-"""What may stand in a timeline: leading key to row."""
+"""What may stand in a timeline, whatever words there are: leading key to row. Words bring further ones."""
 
-ACT = OneOf("entry", lambda: ACTS, "an entry of a timeline")
+ACT = OneOf("entry", lambda words: words.acts, "an entry of a timeline")
 
 
 class _Timeline:
@@ -484,12 +566,14 @@ _WHEN = Key("at", Clock(), "When, local to the customer; a day without an hour m
 _LATER = Key("within", Length(), "How much later it may be.")
 
 
-def _due(name: str, doc: str, kind: Kind, build: Any, *more: Key) -> Shape:
+def expectation_row(name: str, doc: str, kind: Kind, build: Any, *more: Key, least: str = "") -> Shape:
+    """Return the row of an expectation that leads with `name`; `least` is that of its `Shape`."""
     keys = (_WHEN, Key(name, kind, doc, required=True), *more, _LATER)
-    return Shape(f"{name} expectation", doc, keys, build, "an expectation")
+    return Shape(f"{name} expectation", doc, keys, build, "an expectation", least=least, examples=_EXAMPLES)
 
 
-def _head(fields: Fields, key: str) -> tuple[Place, When | None, Duration | None]:
+def expected(fields: Fields, key: str) -> tuple[Place, When | None, Duration | None]:
+    """Return what every expectation has, in the order of its fields: its place, when, and how much later it may be."""
     return _place(fields, key), fields.get("at"), fields.get("within")
 
 
@@ -506,49 +590,52 @@ def _ended(fields: Fields) -> Any:
         return fields.context.say(
             fields.at("reason"), "T207", f"`{outcome}` has no reason.", "Only `exited` and `never` have one."
         )
-    return Ended(*_head(fields, "outcome"), outcome, reason)
+    return Ended(*expected(fields, "outcome"), outcome, reason)
 
 
 def _recorded(fields: Fields) -> Any:
     data = _event_data(fields, "emit")
-    return INVALID if data is INVALID else Recorded(*_head(fields, "emit"), fields.get("emit"), data)
+    return INVALID if data is INVALID else Recorded(*expected(fields, "emit"), fields.get("emit"), data)
 
 
 _ON = Key("on", ChannelName(), "The channel; any where it is left out.")
 
 EXPECTATIONS: dict[str, Kind] = {
-    "send": _due(
+    "send": expectation_row(
         "send",
         "This message goes out.",
         Name("template"),
-        lambda f: Sent(*_head(f, "send"), *_variant(f, "send"), f.get("subject"), f.get("contains", ())),
+        lambda f: Sent(*expected(f, "send"), *_variant(f, "send"), f.get("subject"), f.get("contains", ())),
         _ON,
         Key("subject", Text(), "The subject, or a push message's title."),
         Key("contains", ListOf(Text()), "Words that stand in it."),
     ),
-    "not_sent": _due(
+    "not_sent": expectation_row(
         "not_sent",
         "This message does not go out.",
         Name("template"),
-        lambda f: NotSent(*_head(f, "not_sent"), *_variant(f, "not_sent"), f.get("reason")),
+        lambda f: NotSent(*expected(f, "not_sent"), *_variant(f, "not_sent"), f.get("reason")),
         _ON,
-        Key("reason", Word(tuple(Reason)), "Why it does not."),
+        Key("reason", Option(tuple(Reason)), "Why it does not."),
     ),
-    "outcome": _due(
+    "outcome": expectation_row(
         "outcome",
         "How the stay ends: `finished`, `converted` or `exited`; `inside`: not yet; `never`: there is none.",
-        Word(OUTCOMES),
+        Option(OUTCOMES),
         _ended,
         Key("reason", Text(), "Why the customer left (what `exit` names), or was never let in."),
     ),
-    "set": _due(
-        "set", "A step writes these attributes.", _Values(), lambda f: Wrote(*_head(f, "set"), f.get("set"))
+    "set": expectation_row(
+        "set",
+        "A step writes these attributes.",
+        _Values(),
+        lambda f: Wrote(*expected(f, "set"), f.get("set")),
     ),
-    "emit": _due("emit", "A step records this event.", EventName(), _recorded, _DATA),
+    "emit": expectation_row("emit", "A step records this event.", EventName(), _recorded, _DATA),
 }
-"""What may be expected: leading key to row."""
+"""What may be expected, whatever words there are: leading key to row. Words bring further ones."""
 
-EXPECTATION = OneOf("expectation", lambda: EXPECTATIONS, "an expectation")
+EXPECTATION = OneOf("expectation", lambda words: words.expectations, "an expectation")
 
 
 # --- invariants ---------------------------------------------------------------------------------------------
@@ -581,7 +668,7 @@ CAP = Shape(
         Key("more_than", Whole(0, 1000), "More messages than this."),
         Key("per", Length(), "In any stretch of this length; a day is 24 hours."),
         Key("channel", ChannelName(), "Only messages on this channel."),
-        Key("category", Word(tuple(Category)), "Only messages of this category."),
+        Key("category", Option(tuple(Category)), "Only messages of this category."),
         Key("send", Name("template"), "This message; without `more_than`, it is never sent at all."),
     ),
     _cap,
@@ -746,7 +833,7 @@ TEST = Shape(
             "Every message that is sent, in order; outcomes and the rest where they matter.",
         ),
         Key("never", ListOf(_Never()), "What must never happen, such as `more than 3 a week`."),
-        Key("always", ListOf(Word(("ends",))), "`ends`: whoever enters has left by the end of the test."),
+        Key("always", ListOf(Option(("ends",))), "`ends`: whoever enters has left by the end of the test."),
         Key("until", Clock(), "When the test ends (default: when nothing more can happen, at most a year)."),
     ),
     _scenario,
@@ -781,4 +868,8 @@ class _Tests:
 TESTS = _Tests()
 """The file of a journey's tests."""
 
-SCENARIO_SHAPES = (TEST, *ACTS.values(), *EXPECTATIONS.values(), CAP)
+
+def scenario_shapes(acts: MappingType[str, Kind], expectations: MappingType[str, Kind]) -> tuple[Shape, ...]:
+    """Return the shapes of a file of tests in which this may happen and be expected, in the order of the reference."""
+    kinds = (TEST, *acts.values(), *expectations.values(), CAP)
+    return tuple(kind for kind in kinds if isinstance(kind, Shape))

@@ -16,20 +16,23 @@ from treue.language.grammar import (
     Anything,
     Context,
     Fields,
+    Flag,
     Key,
     MapOf,
+    Option,
     Reference,
     Schema,
     Shape,
     Text,
-    Word,
     Zone,
+    plain_name,
     shown,
 )
 from treue.language.pressure import LIMITS, QUIET_HOURS, Limit, Pressure, QuietHours, channels_named
 from treue.language.problems import did_you_mean, nearest
+from treue.language.retention import RETENTION, Retention
 from treue.language.source import Mapping, Node, Scalar
-from treue.model.states import BUILT_IN_ATTRIBUTES, BUILT_IN_EVENTS, CHANNELS
+from treue.model.states import BUILT_IN_ATTRIBUTES, BUILT_IN_EVENTS, CHANNELS, EVENT_PARTS
 from treue.segments.tree import Condition
 
 NAME = r"[a-z0-9]+(?:-[a-z0-9]+)*"
@@ -41,7 +44,7 @@ _EVENT_NAME = r"[a-z0-9_]+(\.[a-z0-9_]+)*"
 _NAMED = {"customer": _VALUE_NAME, "events": _EVENT_NAME, "channels": "|".join(CHANNELS)}
 _PLAIN_KEYS = (
     "workspace", "timezone", "locale", "database", "public_url", "sender", "channels", "limits", "quiet_hours",
-    "calls", "sources",
+    "calls", "sources", "retention",
 )  # fmt: skip
 _VARIABLE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)(?::-([^}$]*))?\}")
 _SECRET_KEYS = re.compile(
@@ -117,6 +120,7 @@ class Settings:
     sources: MappingType[str, SourceSettings] = field(default_factory=dict)
     schema: Schema = field(default_factory=Schema)
     calls: tuple[str, ...] = ()
+    retention: Retention = field(default_factory=Retention)
 
     @property
     def pressure(self) -> Pressure:
@@ -136,7 +140,7 @@ class _EnvText:
     noun = "a text, which may name environment variables such as `${NAME}`"
 
     def parse(self, node: Node, context: Context) -> Any:
-        """Return the Env."""
+        """Return the text with its variables as an Env."""
         text = Text(self.noun, may_be_empty=True).parse(node, context)
         if text is INVALID:
             return INVALID
@@ -250,8 +254,39 @@ class _Channel:
         return {"type": "object", "properties": properties, "required": ["adapter"]}
 
 
+DECLARATION = Shape(
+    "declaration",
+    "What a value is: its type alone (`first_name: text`), or a mapping.",
+    (
+        Key("type", Option(TYPES), "The type of the value.", required=True),
+        Key(
+            "required",
+            Flag(),
+            "`true`: it is always there, so `check` does not warn of templates that print it. A message for which it is "
+            "missing all the same fails.",
+        ),
+    ),
+    lambda fields: fields.get("type"),
+    "a type, or a mapping with `type` and `required`",
+    least="type: text",
+    examples={"type": "type: text", "required": "required: true"},
+)
+
+
+class _Declared:
+    noun = DECLARATION.called
+
+    def parse(self, node: Node, context: Context) -> Any:
+        """Return the type; what is required is read by `declared_schema`."""
+        return (DECLARATION if isinstance(node, Mapping) else Option(TYPES)).parse(node, context)
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"anyOf": [Option(TYPES).schema(defs), DECLARATION.schema(defs)]}
+
+
 _TYPED = MapOf(
-    Word(TYPES),
+    _Declared(),
     _VALUE_NAME,
     "a name of letters, digits and underscores",
     noun="a mapping of names to types, or `{}`",
@@ -262,7 +297,7 @@ class _Channels:
     noun = "a mapping of `email`, `sms` and `push`"
 
     def parse(self, node: Node, context: Context) -> Any:
-        """Return the channels by name."""
+        """Return the channel settings by channel name."""
         found = MapOf(_Channel(), noun=self.noun).parse(node, context)
         unknown = [key for key in keys_of(node) if key.text not in CHANNELS]
         for key in unknown:
@@ -314,7 +349,7 @@ SOURCE = Shape(
     "source",
     "Who may post webhooks here.",
     (
-        Key("scheme", Word(SCHEMES), "How the sender signs.", required=True),
+        Key("scheme", Option(SCHEMES), "How the sender signs.", required=True),
         Key("secret", _Secret(), "The signing secret, from the environment.", required=True),
         Key("map", MapOf(Text("the name of an event")), "The sender's names for events, and ours."),
     ),
@@ -341,7 +376,15 @@ def declared_schema(settings: Mapping | None) -> Schema:
         typed if events else Anything(typed, Anything({}, UNDECLARED)),
         tuple(channels.names()) if channels else CHANNELS,
         declared_hosts(settings),
+        _required(customer),
+        {name: _required(props) for name, props in own.items()},
     )
+
+
+def _required(section: Mapping | None) -> frozenset[str]:
+    entries = section.entries if section else []
+    marked = {k.text: v.get("required") for k, v in entries if isinstance(v, Mapping)}
+    return frozenset(name for name, mark in marked.items() if isinstance(mark, Scalar) and mark.value is True)
 
 
 def _section(settings: Mapping | None, name: str) -> Mapping | None:
@@ -357,7 +400,10 @@ def _section(settings: Mapping | None, name: str) -> Mapping | None:
 
 def _types(section: Mapping | None, known: MappingType[str, str]) -> dict[str, str]:
     entries = section.entries if section else []
-    own = {k.text: v.text if isinstance(v, Scalar) and v.text in TYPES else UNDECLARED for k, v in entries}
+    kinds = {k.text: v.get("type") if isinstance(v, Mapping) else v for k, v in entries}
+    own = {
+        name: v.text if isinstance(v, Scalar) and v.text in TYPES else UNDECLARED for name, v in kinds.items()
+    }
     return {**known, **own} if section else Anything({**known, **own}, UNDECLARED)
 
 
@@ -372,18 +418,32 @@ def _check_settings(fields: Fields) -> None:
             fields.context.say(
                 key, "T105", f"`{key.text}` is built in and need not be declared.", "Delete this line."
             )
+    events = fields.node.get("events")
+    for name, properties in events.entries if isinstance(events, Mapping) else ():
+        _check_properties(name.text, properties, fields.context)
     declared = declared_schema(fields.node)
     for named in channels_named(fields.node) if fields.written("channels") else ():
         if named.text not in declared.channels:
             message = f"There is no channel {shown(named)}."
             fields.context.say(named, "T307", message, "Set it up under `channels`, or delete this.")
-    events, sources = declared.events, fields.node.get("sources")
+    sources = fields.node.get("sources")
     for _, source in sources.entries if isinstance(sources, Mapping) else ():
         mapped = source.get("map") if isinstance(source, Mapping) else None
         for _, target in mapped.entries if isinstance(mapped, Mapping) else ():
-            if isinstance(target, Scalar) and target.text and target.text not in events:
-                hint = did_you_mean(target.text, events, "Declare it under `events`.")
+            if isinstance(target, Scalar) and target.text and target.text not in declared.events:
+                hint = did_you_mean(target.text, declared.events, "Declare it under `events`.")
                 fields.context.say(target, "T303", f"There is no event {shown(target)}.", hint)
+
+
+def _check_properties(event: str, properties: Node, context: Context) -> None:
+    """Say where a property has the name of what every event has: in templates the event's own would win."""
+    written = [key.text for key in keys_of(properties)]
+    for key in keys_of(properties):
+        if key.text in EVENT_PARTS:
+            about = plain_name(event.partition(".")[0], "_")
+            free = "own" if f"{about}_{key.text}" in written else about or "own"
+            message = f"`{key.text}` is built in: in templates `event.{key.text}` is the event's own, never this property."
+            context.say(key, "T105", message, f"Give the property another name, such as `{free}_{key.text}`.")
 
 
 SETTINGS = Shape(
@@ -413,6 +473,11 @@ SETTINGS = Shape(
             "When a channel is silent, by the customer's local clock; marketing messages wait for the end.",
         ),
         Key("calls", CALLS, "Where `call` steps may go."),
+        Key(
+            "retention",
+            RETENTION,
+            "How long old rows are kept, each kind, before `treue db vacuum` deletes them.",
+        ),
         Key("customer", _TYPED, "The customers' attributes and their types."),
         Key(
             "events",

@@ -58,7 +58,7 @@ class Mapping:
         return next((key for key, _ in self.entries if key.text == name), None)
 
     def names(self) -> list[str]:
-        """Return the keys in order."""
+        """Return the keys in the order they were written."""
         return [key.text for key, _ in self.entries]
 
 

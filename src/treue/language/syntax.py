@@ -17,7 +17,7 @@ _CLOSED_QUOTE = re.compile(r"""["'] *$""")
 
 
 @dataclass(frozen=True)
-class Fault:
+class SyntaxFault:
     """Where the text stops being YAML (both from 1), why, and what to do about it."""
 
     line: int
@@ -27,22 +27,22 @@ class Fault:
     too_deep: bool = False
 
 
-def fault(error: yaml.YAMLError, text: str) -> Fault:
-    """Return what is wrong with a text that the parser refused."""
+def fault(error: yaml.YAMLError, text: str) -> SyntaxFault:
+    """Explain why the YAML parser refused a text."""
     if isinstance(error, yaml.MarkedYAMLError) and "nesting depth" in (error.problem or ""):
         mark = error.problem_mark or error.context_mark
-        return Fault(mark.line + 1 if mark else 1, 1, error.problem or "", too_deep=True)
+        return SyntaxFault(mark.line + 1 if mark else 1, 1, error.problem or "", too_deep=True)
     if isinstance(error, yaml.MarkedYAMLError):
         return _Reader(error, LINE_END.split(text)).fault()
     return _unreadable(error, text)
 
 
-def _unreadable(error: yaml.YAMLError, text: str) -> Fault:
+def _unreadable(error: yaml.YAMLError, text: str) -> SyntaxFault:
     character = getattr(error, "character", None)
     if not isinstance(character, int):
-        return Fault(1, 1, f"This is not YAML: {str(error).splitlines()[0]}.")
+        return SyntaxFault(1, 1, f"This is not YAML: {str(error).splitlines()[0]}.")
     before = LINE_END.split(text[: max(text.find(chr(character)), 0)])
-    return Fault(
+    return SyntaxFault(
         len(before),
         len(before[-1]) + 1,
         f"The character U+{character:04X} is not allowed in YAML.",
@@ -61,29 +61,29 @@ class _Reader:
         self.text = lines[self.line] if self.line < len(lines) else ""
         self.before, self.rest = self.text[: self.column], self.text[self.column :]
 
-    def fault(self) -> Fault:
+    def fault(self) -> SyntaxFault:
         for known, explain in _KNOWN.items():
             if known in self.what:
                 return self.stray_quote() or explain(self)
         return self.here(f"This is not YAML: {self.what or self.context}.")
 
-    def here(self, message: str, hint: str | None = None) -> Fault:
-        return Fault(self.line + 1, self.column + 1, message, hint)
+    def here(self, message: str, hint: str | None = None) -> SyntaxFault:
+        return SyntaxFault(self.line + 1, self.column + 1, message, hint)
 
-    def where_it_began(self, message: str, hint: str | None = None) -> Fault:
-        return Fault(self.began[0] + 1, self.began[1] + 1, message, hint)
+    def where_it_began(self, message: str, hint: str | None = None) -> SyntaxFault:
+        return SyntaxFault(self.began[0] + 1, self.began[1] + 1, message, hint)
 
-    def token(self) -> Fault:
+    def token(self) -> SyntaxFault:
         sign = self.rest[:1]
         if sign == "\t":
             return self.tab()
         what = "a back quote" if sign == "`" else f"`{sign}`"
         return self.here(f"A text cannot begin with {what}, which means something in YAML.", QUOTE_IT)
 
-    def tab(self) -> Fault:
+    def tab(self) -> SyntaxFault:
         return self.here("A tab stands here.", "Indent with spaces, not with tabs.")
 
-    def stray_quote(self) -> Fault | None:
+    def stray_quote(self) -> SyntaxFault | None:
         """Return the double quote that was meant to be closed in its own line, and is by a later one's."""
         text = "\n".join([*self.lines[: self.line], self.before])
         quotes = [match.start() for match in _QUOTE.finditer(text)]
@@ -92,22 +92,22 @@ class _Reader:
         if "\n" in text[quotes[-1] :]:
             return None
         opened = text[: quotes[-2]].split("\n")
-        return Fault(
+        return SyntaxFault(
             len(opened),
             len(opened[-1]) + 1,
             f"The quote that begins here is closed only in line {self.line + 1}.",
             "Put the same quote at the end of the text.",
         )
 
-    def value(self) -> Fault:
+    def value(self) -> SyntaxFault:
         return self.here("After this colon a value is missing, or a space.")
 
-    def end_of_stream(self) -> Fault:
+    def end_of_stream(self) -> SyntaxFault:
         return self.where_it_began(
             "The quote that begins here is never closed.", "Put the same quote at the end of the text."
         )
 
-    def flow(self) -> Fault:
+    def flow(self) -> SyntaxFault:
         opening, closing = ("[", "]") if "sequence" in self.context else ("{", "}")
         if self.before.endswith("$"):
             return self.here("Inside braces and brackets `${…}` needs quotes.", 'Write `"${NAME}"`.')
@@ -118,12 +118,12 @@ class _Reader:
             )
         return self.here(f"A comma or a closing `{closing}` is missing here.")
 
-    def colon(self) -> Fault:
+    def colon(self) -> SyntaxFault:
         for number in (self.line, self.line - 1):
             match = _NO_SPACE.match(self.lines[number]) if 0 <= number < len(self.lines) else None
             if match:
                 key = match["key"]
-                return Fault(
+                return SyntaxFault(
                     number + 1,
                     match.start("key") + 1,
                     f"After `{key}:` a space is missing.",
@@ -139,10 +139,10 @@ class _Reader:
             "This line is indented further than the one above it.", "Lines that belong together begin alike."
         )
 
-    def no_colon(self) -> Fault:
+    def no_colon(self) -> SyntaxFault:
         return self.where_it_began("In this line the colon after the key is missing.", "Write `key: value`.")
 
-    def no_key(self) -> Fault:
+    def no_key(self) -> SyntaxFault:
         sign = self.rest[:1]
         if sign and sign in "]}":
             return self.here(f"This `{sign}` closes nothing.")
@@ -154,7 +154,7 @@ class _Reader:
             return self.here("An entry of a list stands here among keys.", "Check the indentation.")
         return self.indentation()
 
-    def no_dash(self) -> Fault:
+    def no_dash(self) -> SyntaxFault:
         if self.rest.startswith("when_over:"):
             return self.here(
                 "`when_over` belongs to one limit, not beside them.",
@@ -165,26 +165,26 @@ class _Reader:
             "Begin it with `- ` right below the others, or check the indentation.",
         )
 
-    def indentation(self) -> Fault:
+    def indentation(self) -> SyntaxFault:
         return self.here(
             "This line is indented unlike the lines it belongs to.", "Lines that belong together begin alike."
         )
 
-    def dash(self) -> Fault:
+    def dash(self) -> SyntaxFault:
         return self.here("A list cannot begin in the line of its key.", "Put the `- ` into the next line.")
 
-    def escape(self) -> Fault:
+    def escape(self) -> SyntaxFault:
         return self.here(
             f"`{self.rest[:2]}` is nothing in double quotes.", "Use single quotes, or `\\\\` for a backslash."
         )
 
-    def sign(self) -> Fault:
+    def sign(self) -> SyntaxFault:
         sign = self.lines[self.began[0]][self.began[1] : self.began[1] + 1]
         return self.where_it_began(
             f"A text cannot begin with `{sign}`, which means something in YAML.", QUOTE_IT
         )
 
-    def tag(self) -> Fault:
+    def tag(self) -> SyntaxFault:
         return self.where_it_began("A text cannot begin with `!`, which means something in YAML.", QUOTE_IT)
 
 

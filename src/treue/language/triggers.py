@@ -1,86 +1,133 @@
-"""The rows of `enter`: what brings customers into a journey, and who of them is let in."""
+"""How customers come into a journey: the trigger, whatever its kind, and who of them is let in."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from collections.abc import Mapping as MappingType
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, ClassVar
 
 from treue.clock import Duration
-from treue.language.conditions import CONDITION, DateAttribute, check_where, parse_where
+from treue.language.conditions import CONDITION
 from treue.language.grammar import (
     INVALID,
-    Cron,
-    EventName,
+    Build,
+    Check,
+    Context,
+    Definitions,
     Fields,
-    Just,
     Key,
     Length,
-    Raw,
     Shape,
-    Text,
-    TimeOfDay,
-    Word,
     shown,
 )
-from treue.language.problems import did_you_mean, nearest
-from treue.language.source import Node, Scalar
+from treue.language.problems import nearest
+from treue.language.source import Mapping, Node, Scalar
+from treue.model.kinds import Kinded
 from treue.segments.tree import Condition, Property
-
-KINDS = ("event", "schedule", "segment", "date", "manual")
-YEARLY = ("birthday", "anniversary")
-"""Attributes of these names, or ending in `_` and one of them, come round every year unless `every` says otherwise."""
-
-DEFAULT_AT = "09:00"
-
-_BELONGS = {
-    "where": "event",
-    "per": "event",
-    "before": "date",
-    "after": "date",
-    "at": "date",
-    "every": "date",
-    "each": "schedule",
-}
-"""Keys that only one trigger has."""
+from treue.segments.words import wanted
 
 
 @dataclass(frozen=True)
-class OnDate:
-    """The `date` trigger: the day an attribute names, or with `yearly` its anniversaries, moved by a duration.
+class Trigger(Kinded, ABC):
+    """What brings customers to a journey's door."""
 
-    `type` is the attribute's: `date`, or `time`, whose local day counts. `at` is `HH:MM` on the customer's clock.
-    """
+    sort: ClassVar[str] = "trigger"
 
-    attribute: str
-    type: str
-    at: str
-    yearly: bool
-    before: Duration | None = None
-    after: Duration | None = None
+    by_hand: ClassVar[bool] = False
+    """Whether only commands and HTTP calls bring somebody."""
+
+    @abstractmethod
+    def words(self) -> str:
+        """Return what brings them, in a few words."""
+
+    def events(self) -> tuple[str, ...]:
+        """Return the names of the events that bring their customers to the door."""
+        return ()
+
+    def properties(self) -> tuple[Property, ...]:
+        """Return what those events' own properties must fit."""
+        return ()
+
+    def joined(self) -> Condition | None:
+        """Return the condition that brings customers in when it becomes true for them, or None."""
+        return None
+
+    def cron(self) -> str | None:
+        """Return when it looks for customers, as a cron expression in the workspace's zone."""
+        return None
+
+    def segments(self) -> tuple[tuple[str, Condition], ...]:
+        """Return the segments that its customers are in, each by its name."""
+        return ()
+
+    def reads(self) -> tuple[str, ...]:
+        """Return the names of the attributes it looks at."""
+        return ()
+
+    def clock(self) -> str | None:
+        """Return the time of the day (HH:MM, local) at which all come; None where there is no such time."""
+        return None
+
+    def stays_for(self) -> str | None:
+        """Return what a customer has a stay of her own for, such as a cart; None where she has one at a time."""
+        return None
+
+    @property
+    def per(self) -> str | None:
+        """The property of the starting event that each stay is for."""
+        return None
+
+    @property
+    def again(self) -> Duration | None:
+        """How long after leaving customers may come again where the file does not say: None for never."""
+        return None
 
 
 @dataclass(frozen=True)
-class Enter:
-    """How customers come into a journey: exactly one of event, segment, schedule (with segment), date or manual.
+class Entry:
+    """How customers come in: the trigger; the `if` they must fit; how long after leaving they may come again.
 
-    `again` is None for never, a zero Duration for always, else how long after leaving. `each_run` lets in
-    everyone in the segment at every run of the schedule.
+    `again` is None for never, a zero Duration for always.
     """
 
-    event: str | None = None
-    where: tuple[Property, ...] = ()
-    segment: Condition | None = None
-    segment_name: str | None = None
-    schedule: str | None = None
-    each_run: bool = False
-    date: OnDate | None = None
-    manual: bool = False
+    trigger: Trigger
     when: Condition | None = None
     again: Duration | None = None
-    per: str | None = None
+
+    @property
+    def has_several_stays(self) -> bool:
+        """Whether a customer may be inside more than once at a time."""
+        return self.trigger.stays_for() is not None
 
 
-def _again(node: Node, context: Any) -> Any:
+def _no_events(_enter: Mapping) -> tuple[str, ...]:
+    return ()
+
+
+@dataclass(frozen=True, eq=False)
+class TriggerRow:
+    """The row of a trigger: its leading key in `enter`, and the keys that belong to it.
+
+    `also` are leading keys of other triggers that go with it, `called` is how a sentence names it. `examples` are those
+    of its keys in the `Shape` of `enter`. `hints` say what to
+    do about keys that stand without it. `starts` returns the events of an `enter` as written, whatever else is wrong.
+    """
+
+    lead: Key
+    build: Build
+    called: str
+    keys: tuple[Key, ...] = ()
+    also: tuple[str, ...] = ()
+    check: Check = lambda fields: None  # noqa: ARG005
+    hints: MappingType[str, str] = field(default_factory=dict)
+    starts: Callable[[Mapping], tuple[str, ...]] = _no_events
+    examples: MappingType[str, str] = field(default_factory=dict)
+
+
+def _parse_again(node: Node, context: Any) -> Any:
     text = node.text if isinstance(node, Scalar) else ""
     if text in ("never", "always"):
         return None if text == "never" else Duration()
@@ -100,56 +147,12 @@ class _Again:
 
     def parse(self, node: Node, context: Any) -> Any:
         """Return None for never, nothing for always, else the duration, wrapped so that None is a value."""
-        found = _again(node, context)
+        found = _parse_again(node, context)
         return INVALID if found is INVALID else (found,)
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
         """Return the JSON Schema."""
         return {"anyOf": [{"enum": ["never", "always"]}, Length().schema(defs)]}
-
-
-def _enter(fields: Fields) -> Any:
-    kinds = [kind for kind in KINDS if fields.written(kind)]
-    for check in (_check_trigger, _check_belonging):
-        if check(fields, kinds) is INVALID:
-            return INVALID
-    return _build_enter(fields)
-
-
-def _check_trigger(fields: Fields, kinds: list[str]) -> Any:
-    context, node = fields.context, fields.node
-    if not kinds:
-        return context.say(
-            node,
-            "T202",
-            "Nothing starts this journey.",
-            "`enter` needs `event`, `segment`, `schedule` with `segment`, `date`, or `manual: true`.",
-        )
-    if len(kinds) > 1 and kinds != ["schedule", "segment"]:
-        first, other = kinds[0], kinds[-1]
-        return context.say(
-            fields.at(other),
-            "T207",
-            f"`{first}` and `{other}` do not go together.",
-            "A journey has one trigger.",
-        )
-    if kinds == ["schedule"]:
-        return context.say(fields.at("schedule"), "T202", "A `schedule` needs a `segment`: who enters then?")
-    return None
-
-
-def _check_belonging(fields: Fields, kinds: list[str]) -> Any:
-    for key, kind in _BELONGS.items():
-        if fields.written(key) and kind not in kinds:
-            hint = 'Name the times: `schedule: "0 9 * * MON"`.' if key == "each" else None
-            return fields.context.say(
-                fields.at(key), "T207", f"`{key}` belongs to a{_n(kind)} `{kind}` trigger.", hint
-            )
-    return None
-
-
-def _n(word: str) -> str:
-    return "n" if word[0] in "aeiou" else ""
 
 
 def check_moving(fields: Fields) -> None:
@@ -159,88 +162,91 @@ def check_moving(fields: Fields) -> None:
         fields.context.say(fields.at("after"), "T207", message, "Leave one of them out.")
 
 
-def _check(fields: Fields) -> None:
-    check_where(fields)
-    check_moving(fields)
+def fitting(where: Iterable[Property]) -> str:
+    """Return what events' own properties must fit, as a sentence goes on after the event's name."""
+    told = " and ".join(f"{one.name} {wanted(one.ops)}" for one in where)
+    return f" where {told}" if told else ""
 
 
-def _build_enter(fields: Fields) -> Any:
-    context = fields.context
-    event, name = fields.get("event"), fields.get("segment")
-    where = parse_where(fields.get("where"), event, context) if "where" in fields else ()
-    per = fields.get("per")
-    if per and per not in context.schema.events.get(event, {}):
-        node = fields.node.get("per")
-        assert node is not None
-        hint = did_you_mean(per, context.schema.events.get(event, {}))
-        return context.say(node, "T305", f"The event `{event}` has no property {shown(node)}.", hint)
-    condition = None
-    if name:
-        node = fields.node.get("segment")
-        assert node is not None
-        condition = context.segment(name, node.place)
-    if where is INVALID or (name and condition is None):
-        return INVALID
-    each_run = "each" in fields
-    return Enter(
-        event,
-        where,
-        condition,
-        name,
-        fields.get("schedule"),
-        each_run,
-        _on_date(fields),
-        bool(fields.get("manual")),
-        fields.get("if"),
-        fields.get("again", (Duration() if each_run else None,))[0],
-        per,
+class _Enter:
+    """The rows of `enter`: those of all triggers, and those that all triggers have."""
+
+    noun = "a trigger"
+
+    def parse(self, node: Node, context: Context) -> Any:
+        """Return `enter` as an Entry."""
+        return enter_shape(context.words.triggers).parse(node, context)
+
+    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        assert isinstance(defs, Definitions)
+        return enter_shape(defs.words.triggers).schema(defs)
+
+
+ENTER = _Enter()
+
+
+def enter_shape(rows: MappingType[str, TriggerRow]) -> Shape:
+    """Return the shape of `enter` with these triggers."""
+    return _shape(tuple(rows.values()))
+
+
+@cache
+def _shape(rows: tuple[TriggerRow, ...]) -> Shape:
+    keys = [key for row in rows for key in (row.lead, *row.keys)]
+    return Shape(
+        "trigger",
+        "How customers come into the journey.",
+        (
+            *{key.name: key for key in keys}.values(),
+            Key("if", CONDITION, "Only customers for whom this holds at entry."),
+            Key("again", _Again(), "`never` (the default), `always`, or how long after leaving."),
+        ),
+        lambda fields: _build(rows, fields),
+        check=lambda fields: _check(rows, fields),
+        examples={name: written for row in rows for name, written in row.examples.items()},
     )
 
 
-def _on_date(fields: Fields) -> OnDate | None:
-    if "date" not in fields:
-        return None
-    name, type_ = fields.get("date")
-    every = fields.get("every", "year" if name.rpartition("_")[2] in YEARLY else "once")
-    at = fields.get("at", DEFAULT_AT)
-    return OnDate(name, type_, at, every == "year", fields.get("before"), fields.get("after"))
+def _check(rows: Iterable[TriggerRow], fields: Fields) -> None:
+    for row in rows:
+        row.check(fields)
 
 
-ENTER = Shape(
-    "trigger",
-    "How customers come into the journey.",
-    (
-        Key("event", EventName(), "Enter when this event happens."),
-        Key(
-            "where", Raw("an event's properties", {"type": "object"}), "Only events whose own properties fit."
-        ),
-        Key(
-            "segment",
-            Text("the name of a segment"),
-            "Enter on joining this segment; with `schedule`, everyone in it then.",
-        ),
-        Key(
-            "schedule", Cron(), "Enter at these times (cron, in the workspace's time zone); needs `segment`."
-        ),
-        Key(
-            "each",
-            Word(("run",), "`run`"),
-            "Everyone in the segment at every run of the `schedule`, also once more.",
-        ),
-        Key("date", DateAttribute(), "Enter on the day this attribute names, such as a birthday."),
-        Key("before", Length(), "Enter this long before that day."),
-        Key("after", Length(), "Enter this long after that day."),
-        Key("at", TimeOfDay(), "At this time of the customer's day (default 09:00)."),
-        Key(
-            "every",
-            Word(("year", "once"), "`year` or `once`"),
-            "`year`: on every anniversary (the default for a birthday or an anniversary), or `once`: on that day only.",
-        ),
-        Key("manual", Just(True), "Enter by command or HTTP call only."),
-        Key("if", CONDITION, "Only customers for whom this holds at entry."),
-        Key("again", _Again(), "`never` (the default), `always`, or how long after leaving."),
-        Key("per", Text("the name of an event property"), "One stay for each value of this event property."),
-    ),
-    _enter,
-    check=_check,
-)
+def _build(rows: tuple[TriggerRow, ...], fields: Fields) -> Any:
+    row = _the_one(rows, fields)
+    if row is INVALID or _misplaced(rows, row, fields):
+        return INVALID
+    trigger = row.build(fields)
+    if trigger is INVALID:
+        return INVALID
+    return Entry(trigger, fields.get("if"), fields.get("again", (trigger.again,))[0])
+
+
+def _the_one(rows: tuple[TriggerRow, ...], fields: Fields) -> Any:
+    """Return the row that the written leading keys are of, or INVALID after saying why there is none."""
+    written = {row.lead.name: row for row in rows if fields.written(row.lead.name)}
+    if not written:
+        *some, last = (row.called for row in rows)
+        needed = f"`enter` needs {', '.join(some)}, or {last}."
+        return fields.context.say(fields.node, "T202", "Nothing starts this journey.", needed)
+    accompany = {name for row in written.values() for name in row.also}
+    first, *others = [name for name in written if name not in accompany] or list(written)
+    if not others:
+        return written[first]
+    other = others[-1]
+    message = f"`{first}` and `{other}` do not go together."
+    return fields.context.say(fields.at(other), "T207", message, "A journey has one trigger.")
+
+
+def _misplaced(rows: tuple[TriggerRow, ...], mine: TriggerRow, fields: Fields) -> bool:
+    """Say that a key belongs to another trigger than the one there is."""
+    own = {key.name for key in mine.keys}
+    for row in rows:
+        for key in row.keys:
+            if fields.written(key.name) and key.name not in own:
+                kind = row.lead.name
+                message = f"`{key.name}` belongs to a{'n' if kind[0] in 'aeiou' else ''} `{kind}` trigger."
+                fields.context.say(fields.at(key.name), "T207", message, row.hints.get(key.name))
+                return True
+    return False

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 
 from treue.language.problems import Problem
 from treue.lint.audiences import OverlappingAudiences, SellsTooEarly
-from treue.lint.leading import EmptyForSome, LeadsNowhere, NoAddress, SameWords, WithoutWords
-from treue.lint.leaving import GoalLetsNobodyOut, NobodyLeaves
-from treue.lint.lettering import LongSubject, NoPostalAddress, NoPreheader, NothingToRead, NoWayOut
-from treue.lint.picturing import WithoutDescription, WithoutWidth
-from treue.lint.rule import Files, Rule
-from treue.lint.showing import NotShown, TooLarge
+from treue.lint.client_support import NotShown, TooLarge
+from treue.lint.exits import GoalLetsNobodyOut, MetAtTheDoor, NobodyLeaves
+from treue.lint.links import EmptyForSome, LeadsNowhere, NoAddress, SameWords, WithoutWords
+from treue.lint.mails import LongSubject, NoPostalAddress, NoPreheader, NothingToRead, NoWayOut
+from treue.lint.pictures import WithoutDescription, WithoutWidth
+from treue.lint.records import DateMissing, StoredOtherwise
+from treue.lint.rule import LintInput, Rule
+from treue.lint.sms import SaysNowhereHowToStop
 from treue.lint.steps import EmptyBranch, Unreachable
-from treue.lint.texting import SaysNowhereHowToStop
-from treue.lint.times import SurprisingCron, SurprisingDuration
+from treue.lint.times import ShorterThanQuietHours, SurprisingCron, SurprisingDuration
 from treue.lint.variants import MissingForCustomers, MissingLocale
+from treue.lint.watching import AskedOfEverybody
 
 if TYPE_CHECKING:
     from treue.lint.data import Data
@@ -32,6 +34,11 @@ RULES: tuple[Rule, ...] = (
     MissingForCustomers(),
     SurprisingCron(),
     SurprisingDuration(),
+    MetAtTheDoor(),
+    StoredOtherwise(),
+    ShorterThanQuietHours(),
+    DateMissing(),
+    AskedOfEverybody(),
     NotShown(),
     TooLarge(),
     LeadsNowhere(),
@@ -51,10 +58,10 @@ RULES: tuple[Rule, ...] = (
 """Every rule, in the order of their codes."""
 
 
-def findings(files: Files, data: Data | None) -> Iterator[Problem]:
+def findings(files: LintInput, data: Data | None) -> Iterator[Problem]:
     """Yield what the rules find; those that count customers find nothing without data."""
     for rule in RULES:
         yield from rule.look(files, data)
 
 
-__all__ = ["RULES", "Files", "findings"]
+__all__ = ["RULES", "LintInput", "findings"]

@@ -7,12 +7,13 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from treue.clock import Duration
-from treue.language.journey import Choose, Journey, Send, Step, WaitFor
+from treue.language.journey import Journey
 from treue.language.problems import Place, Problem
-from treue.lint.rule import Files, Rule
-from treue.lint.walking import ways
+from treue.language.steps import Step, message_of
+from treue.lint.rule import LintInput, Rule
 from treue.segments.needs import needs
-from treue.segments.tree import Aggregate, All, AnyOf, Condition, Happened, InSegment
+from treue.segments.tree import All, AnyOf, Condition
+from treue.vocabulary.conditions.event.word import Happened
 
 if TYPE_CHECKING:
     from treue.lint.data import Data
@@ -22,9 +23,6 @@ PURCHASE = "order.placed"
 
 LOOKED_BACK = Duration(days=30)
 """How far back an event may lie for its customers to count as a journey's audience."""
-
-_SOME = ("is", "in", "above", "at_least", "between")
-"""Comparisons of a sum that hold for nobody who has bought nothing."""
 
 SHARED = 0.2
 """The share of the smaller audience from which on an overlap is worth saying."""
@@ -40,7 +38,7 @@ class OverlappingAudiences(Rule):
 
     code = "T505"
 
-    def look(self, files: Files, data: Data | None) -> Iterator[Problem]:
+    def look(self, files: LintInput, data: Data | None) -> Iterator[Problem]:
         """Yield each pair, at the journey that comes second."""
         if data is None:
             return
@@ -65,12 +63,13 @@ def _sells(journey: Journey) -> bool:
 
 
 def _audience(journey: Journey) -> Condition | None:
-    """Return who comes to a journey's door and is let in, as far as one can tell from outside; else None."""
-    enter, parts = journey.enter, list[Condition]()
-    if enter.segment is not None:
-        parts.append(enter.segment)
-    elif enter.event is not None:
-        parts.append(Happened(enter.event, within=LOOKED_BACK, where=enter.where))
+    """Return the condition on customers who enter a journey, as far as its file alone tells; else None."""
+    enter, parts = journey.enter, [condition for _, condition in journey.enter.trigger.segments()]
+    happened = [
+        Happened(name, within=LOOKED_BACK, where=enter.trigger.properties())
+        for name in enter.trigger.events()
+    ]
+    parts += [AnyOf(tuple(happened))] if len(happened) > 1 else happened
     if enter.when is not None and parts and not needs(enter.when):
         parts.append(enter.when)
     return None if not parts else parts[0] if len(parts) == 1 else All(tuple(parts))
@@ -80,32 +79,37 @@ class SellsTooEarly(Rule):
     """A promotional message that may come before the first purchase.
 
     The journey starts on something else than an order, and neither its segment, its `if` nor a branch on the way asks for
-    one. Somebody who has not bought yet is best greeted, not sold to. Ask for `order.placed`, or make the message relational.
+    one. Somebody who has not bought yet is best greeted, not sold to. Ask for `order.placed`, or make the message
+    relational; where the first sale is what the journey is for, write `first_sale: true`.
     """
 
     code = "T506"
     wrong = "category: promotional\nenter: {event: customer.created}\nsteps: [{send: welcome, on: email}]"
     right = "category: promotional\nenter: {event: order.placed}\nsteps: [{send: welcome, on: email}]"
 
-    def look(self, files: Files, data: Data | None) -> Iterator[Problem]:
+    def look(self, files: LintInput, data: Data | None) -> Iterator[Problem]:
         """Yield the first such message of each journey."""
         if PURCHASE not in files.workspace.settings.schema.events:
             return
         for journey in files.workspace.journeys.values():
-            if not _knows_buyers(journey):
+            if not journey.first_sale and not _knows_buyers(journey):
                 place = next(self._early(journey.steps, journey, files), None)
                 if place:
                     message = "This sells to somebody who may not have bought anything yet."
-                    hint = f"Ask for `{{event: {PURCHASE}}}` before it, or make its category relational."
+                    hint = (
+                        f"Ask for `{{event: {PURCHASE}}}` before it, or make its category relational; where that is the "
+                        "aim, write `first_sale: true` in the journey."
+                    )
                     yield Problem(place, self.code, message, hint)
 
-    def _early(self, steps: Sequence[Step], journey: Journey, files: Files) -> Iterator[Place]:
+    def _early(self, steps: Sequence[Step], journey: Journey, files: LintInput) -> Iterator[Place]:
         for step in steps:
             if step.when is not None and _asks_for_purchase(step.when):
                 continue
-            if isinstance(step, Send):
+            if message := message_of(step):
                 said = {
-                    files.category_of(step.template, channel) or journey.category for channel in step.channels
+                    files.category_of(message.template, channel) or journey.category
+                    for channel in message.channels
                 }
                 if "promotional" in said:
                     yield step.place
@@ -115,33 +119,17 @@ class SellsTooEarly(Rule):
 
 def _unasked(step: Step) -> Iterator[Sequence[Step]]:
     """Yield the ways inside a step that those take who need not have bought."""
-    if isinstance(step, Choose):
-        yield from (
-            b.steps for b in step.branches if b.condition is None or not _asks_for_purchase(b.condition)
-        )
-    elif isinstance(step, WaitFor):
-        yield from (() if _asks_for_purchase(step.condition) else (step.then,))
-        yield step.otherwise
-    else:
-        yield from ways(step)
+    for branch in step.branches():
+        if branch.taken and (branch.condition is None or not _asks_for_purchase(branch.condition)):
+            yield branch.steps
 
 
 def _knows_buyers(journey: Journey) -> bool:
-    asked = [one for one in (journey.enter.segment, journey.enter.when) if one is not None]
-    return journey.enter.event == PURCHASE or any(map(_asks_for_purchase, asked))
+    trigger, when = journey.enter.trigger, journey.enter.when
+    asked = [*(condition for _, condition in trigger.segments()), *([when] if when is not None else [])]
+    return set(trigger.events()) == {PURCHASE} or any(map(_asks_for_purchase, asked))
 
 
 def _asks_for_purchase(condition: Condition) -> bool:
     """Whether only buyers fit a condition."""
-    match condition:
-        case All():
-            return any(map(_asks_for_purchase, condition.parts))
-        case AnyOf():
-            return all(map(_asks_for_purchase, condition.parts))
-        case InSegment():
-            return _asks_for_purchase(condition.condition)
-        case Happened():
-            return condition.event == PURCHASE and not any(op.name == "at_most" for op in condition.ops)
-        case Aggregate():
-            return condition.event == PURCHASE and any(op.name in _SOME for op in condition.ops)
-    return False
+    return condition.implies_event(PURCHASE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -13,6 +13,8 @@ from treue.model.tables import customer
 from treue.segments.sql import Moment, members
 from treue.segments.tree import All, Condition
 from treue.segments.typed import typed
+from treue.segments.unfit import Unfit, unfit
+from treue.store import shared_addresses
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,15 @@ class Data:
         )
         query = select(func.count()).select_from(customer).where(column.is_(null()))
         return self._once(f"lacking {attribute}", lambda: self.connection.scalar(query) or 0)
+
+    @property
+    def sharing(self) -> int:
+        """How many customers have an e-mail address that another one has as well."""
+        return self._once("sharing", lambda: shared_addresses.on(self.connection, "email").customers)
+
+    def unfit(self, types: Mapping[str, str]) -> list[Unfit]:
+        """Return which of these attributes customers have as something else than their declared type."""
+        return list(unfit(self.connection, types))
 
     def _fitting(self, conditions: Sequence[Condition]) -> int:
         asked = conditions[0] if len(conditions) == 1 else All(tuple(conditions))

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, ClassVar
 
 from treue.language.problems import Place, Problem, Problems
 from treue.language.source import Items, Mapping, Node, read
-from treue.lint.sources import Source, read_source
+from treue.lint.mail_files import MailFile, read_mail_file
 from treue.render.renderer import Renderer
 from treue.render.workspace_check import Sample, samples
-from treue.workspace.files import LAYOUT
-from treue.workspace.loading import Workspace
+from treue.workspace.files import LAYOUT, SETTINGS_FILE, listed
+from treue.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from treue.lint.data import Data
 
 
 @dataclass(frozen=True)
-class Files:
+class LintInput:
     """The loaded workspace, its files as written, and its templates. Rules about messages look at those named in `among`."""
 
     workspace: Workspace
@@ -45,16 +45,16 @@ class Files:
         return None if text is None else read(file, text, Problems())
 
     @cached_property
-    def sources(self) -> tuple[Source, ...]:
+    def mail_files(self) -> tuple[MailFile, ...]:
         """The files of mails, and of layouts."""
         root = self.workspace.root / "templates"
         found = [(root / LAYOUT, "")] + [(root / name, name) for name in self.mails]
         return tuple(
-            source
+            file
             for folder, template in found
-            for path in (sorted(folder.iterdir()) if folder.is_dir() else ())
+            for path in listed(folder)
             if path.suffix in (".mjml", ".html")
-            and (source := read_source(path, f"templates/{folder.name}/{path.name}", template))
+            and (file := read_mail_file(path, f"templates/{folder.name}/{path.name}", template))
         )
 
     @cached_property
@@ -70,7 +70,7 @@ class Files:
 
     @cached_property
     def mails(self) -> tuple[str, ...]:
-        """The templates that are mails."""
+        """The names of the templates for e-mail."""
         return self._on("email")
 
     def _on(self, channel: str) -> tuple[str, ...]:
@@ -78,6 +78,13 @@ class Files:
             name for name, folder in self.workspace.templates.items()
             if channel in folder.channels and (self.among is None or name in self.among)
         )  # fmt: skip
+
+    def declared(self, attribute: str) -> Place:
+        """Return where treue.yaml declares an attribute."""
+        settings = self._node(SETTINGS_FILE)
+        section = settings.get("customer") if settings else None
+        key = section.key(attribute) if isinstance(section, Mapping) else None
+        return key.place if key else Place(SETTINGS_FILE, 1, 1)
 
     def place(self, journey: str, *keys: str) -> Place:
         """Return where a key of a journey stands (`enter`, `segment`: the value's key); as near as there is one."""
@@ -102,8 +109,8 @@ class Rule(ABC):
     right: ClassVar[str] = ""
 
     @abstractmethod
-    def look(self, files: Files, data: Data | None) -> Iterator[Problem]:
-        """Yield what is found."""
+    def look(self, files: LintInput, data: Data | None) -> Iterator[Problem]:
+        """Yield a problem for each finding."""
 
     @property
     def page(self) -> str:

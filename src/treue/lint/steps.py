@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from treue.language.journey import Choose, Step, walk
 from treue.language.problems import Place, Problem
-from treue.lint.rule import Files, Rule
-from treue.lint.walking import ends, lists
-from treue.segments.needs import leaves, needs
-from treue.segments.tree import Condition, MessageWas
-from treue.segments.words import words
+from treue.language.steps import Step, walk
+from treue.lint.rule import LintInput, Rule
+from treue.lint.walks import ends, lists
+from treue.segments.needs import needs
+from treue.segments.tree import Condition
 
 if TYPE_CHECKING:
     from treue.lint.data import Data
@@ -29,14 +28,13 @@ class Unreachable(Rule):
     wrong = "steps: [{stop: true}, {send: welcome, on: email}]"
     right = "steps: [{send: welcome, on: email}, {stop: true}]"
 
-    def look(self, files: Files, data: Data | None) -> Iterator[Problem]:
+    def look(self, files: LintInput, data: Data | None) -> Iterator[Problem]:
         """Yield each first step behind an end, and each branch that repeats an earlier one."""
         for journey in files.workspace.journeys.values():
             for steps in lists(journey.steps):
                 yield from self._behind(steps)
             for step in walk(journey.steps):
-                if isinstance(step, Choose):
-                    yield from self._repeated(step)
+                yield from self._repeated(step)
 
     def _behind(self, steps: Sequence[Step]) -> Iterator[Problem]:
         for before, step in pairwise(steps):
@@ -45,9 +43,9 @@ class Unreachable(Rule):
                 yield Problem(step.place, self.code, message, "Delete it, or move it before the end.")
                 return
 
-    def _repeated(self, step: Choose) -> Iterator[Problem]:
+    def _repeated(self, step: Step) -> Iterator[Problem]:
         seen: dict[Condition, Place] = {}
-        for branch in step.branches:
+        for branch in step.branches():
             if branch.condition is None:
                 continue
             first = seen.setdefault(branch.condition, branch.place)
@@ -65,17 +63,17 @@ class EmptyBranch(Rule):
 
     code = "T502"
 
-    def look(self, files: Files, data: Data | None) -> Iterator[Problem]:
+    def look(self, files: LintInput, data: Data | None) -> Iterator[Problem]:
         """Yield each branch whose condition holds for nobody."""
         if data is None or not data.customers:
             return
         for journey in files.workspace.journeys.values():
             for step in walk(journey.steps):
-                for branch in step.branches if isinstance(step, Choose) else ():
+                for branch in () if step.holds else step.branches():  # what is waited for is yet to come
                     condition = branch.condition
                     if condition is not None and _of_everybody(condition) and not data.fitting(condition):
                         message = (
-                            f"None of {data.customers:,} customers fits this branch: {words(condition)}."
+                            f"None of {data.customers:,} customers fits this branch: {condition.words()}."
                         )
                         yield Problem(
                             branch.place, self.code, message, "Is the value spelt as the data spell it?"
@@ -84,4 +82,4 @@ class EmptyBranch(Rule):
 
 def _of_everybody(condition: Condition) -> bool:
     """Whether a condition can be asked of any customer, inside the journey or not."""
-    return not needs(condition) and not any(isinstance(leaf, MessageWas) for leaf in leaves(condition))
+    return not needs(condition) and not condition.changes_by().messages

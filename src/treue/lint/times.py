@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from treue.clock import parse_duration
+from treue.language.pressure import QuietHours
 from treue.language.problems import Problem
 from treue.language.source import Scalar
-from treue.lint.rule import Files, Rule, entries
+from treue.language.steps import Step, message_of
+from treue.lint.rule import LintInput, Rule, entries
+from treue.lint.walks import lists
 
 if TYPE_CHECKING:
     from treue.lint.data import Data
@@ -33,10 +36,11 @@ class SurprisingCron(Rule):
     wrong = 'enter: {schedule: "0 9 1 * MON", segment: regulars}'
     right = 'enter: {schedule: "0 9 * * MON", segment: regulars}'
 
-    def look(self, files: Files, data: Data | None) -> Iterator[Problem]:
-        """Yield each schedule that surprises."""
+    def look(self, files: LintInput, data: Data | None) -> Iterator[Problem]:
+        """Yield each cron expression that most likely means something else."""
         for name, journey in files.workspace.journeys.items():
-            said = _surprise(journey.enter.schedule) if journey.enter.schedule else None
+            cron = journey.enter.trigger.cron()
+            said = _surprise(cron) if cron else None
             if said:
                 yield Problem(files.place(name, "enter", "schedule"), self.code, *said)
 
@@ -65,7 +69,7 @@ def _surprise(cron: str) -> tuple[str, str] | None:
 class SurprisingDuration(Rule):
     """A duration that most likely means something else.
 
-    `m` are minutes and `mo` months: `3m` is three minutes. A `valid_for` of less than five minutes may pass before anybody
+    `m` are minutes and `mo` months: `3m` is three minutes, and `3min` says so. A `valid_for` of less than five minutes may pass before anybody
     has looked; a duration of more than five years outlives most customers' accounts.
     """
 
@@ -73,7 +77,7 @@ class SurprisingDuration(Rule):
     wrong = "steps: [{wait: 3m}, {send: welcome, on: email}]"
     right = "steps: [{wait: 3mo}, {send: welcome, on: email}]"
 
-    def look(self, files: Files, data: Data | None) -> Iterator[Problem]:
+    def look(self, files: LintInput, data: Data | None) -> Iterator[Problem]:
         """Yield each such duration, wherever it stands in a journey."""
         for node in files.journeys.values():
             for _, key, value in entries(node):
@@ -83,12 +87,60 @@ class SurprisingDuration(Rule):
                         yield Problem(value.place, self.code, *said)
 
 
+class ShorterThanQuietHours(Rule):
+    """A `valid_for` that does not outlast the quiet hours of its channel.
+
+    What comes due while it is quiet waits for the end; where `valid_for` is over by then, it is `stale` and never sent. Give
+    it more time, or let the step before wait until a time of the day.
+    """
+
+    code = "T513"
+    wrong = "steps: [{send: onboarding-wishlist, on: push, valid_for: 2h}]"
+    right = "steps: [{send: onboarding-wishlist, on: push, valid_for: 10h}]"
+
+    def look(self, files: LintInput, data: Data | None) -> Iterator[Problem]:
+        """Yield each such message that may come due while it is quiet."""
+        quiet = files.workspace.settings.quiet_hours
+        for journey in files.workspace.journeys.values():
+            comes = journey.enter.trigger.clock()
+            for steps in lists(journey.steps):
+                clocks = [comes if steps is journey.steps else None, *(step.clock() for step in steps)]
+                for step, clock in zip(steps, clocks, strict=False):
+                    yield from self._stale(step, clock, journey.category, quiet, files)
+
+    def _stale(
+        self, step: Step, clock: str | None, category: str, quiet: Mapping[str, QuietHours], files: LintInput
+    ) -> Iterator[Problem]:
+        message = message_of(step)
+        for channel in message.channels if message else ():
+            assert message is not None
+            hours, valid = quiet.get(channel), message.valid_for
+            transactional = (files.category_of(message.template, channel) or category) == "transactional"
+            minutes = int(valid.roughly.total_seconds()) // 60
+            if (
+                hours is None
+                or transactional
+                or minutes >= hours.length
+                or (clock and not hours.covers(clock))
+            ):
+                continue
+            last = QuietHours(hours.start, (hours.end - minutes) % (24 * 60))
+            said = (
+                f"{channel} is quiet {hours}, for {hours.length / 60:g} hours, and this is valid for {valid}: what comes "
+                f"due between {str(last).replace('-', ' and ')} is stale before that ends and never sent."
+            )
+            hint = f"Write `valid_for: {-(-hours.length // 60) + 2}h`, or wait until a time of the day before it."
+            yield Problem(step.place, self.code, said, hint)
+
+
 def _misread(key: str, text: str) -> tuple[str, str] | None:
     length = parse_duration(text)
     if length is None:
         return None
     if _FEW_MINUTES.fullmatch(text):
-        return f"`{text}` is {text[:-1]} minutes.", f"If months are meant, write `{text}o`."
+        return f"`{text}` is {text[:-1]} minutes.", (
+            f"If months are meant, write `{text}o`; `{text}in` says that minutes are."
+        )
     if key == "valid_for" and not (length.months or length.days) and length.seconds < _LEAST_VALID:
         return f"A message that is valid for {text} may be stale before a pass comes by.", "Give it an hour."
     if length.months * 30 + length.days > _AGES:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from treue.language.problems import Place, Problem
-from treue.lint.rule import Files, Rule
+from treue.lint.rule import LintInput, Rule
 from treue.workspace.files import LAYOUT, TemplateFolder
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class MissingLocale(Rule):
 
     code = "T507"
 
-    def look(self, files: Files, data: Data | None) -> Iterator[Problem]:
+    def look(self, files: LintInput, data: Data | None) -> Iterator[Problem]:
         """Yield each template and channel that lacks a language at least half of the templates have."""
         folders = [folder for name, folder in files.workspace.templates.items() if name != LAYOUT]
         have = Counter(locale for folder in folders for locale in {locale for _, locale in folder.variants})
@@ -54,7 +54,7 @@ class MissingForCustomers(Rule):
 
     code = "T508"
 
-    def look(self, files: Files, data: Data | None) -> Iterator[Problem]:
+    def look(self, files: LintInput, data: Data | None) -> Iterator[Problem]:
         """Yield what the templates' own check suspects, where the data bear it out."""
         if data is None or not data.customers:
             return

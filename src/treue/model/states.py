@@ -34,6 +34,15 @@ class Basis(StrEnum):
     existing_customer = "existing_customer"
 
 
+class JourneyState(Sentence):
+    """Where a journey stands. `treue resume` makes a paused or stopped one live again, a new file a retired one."""
+
+    live = "live", "customers enter, and those inside go on"
+    paused = "paused", "nobody enters and nobody goes on; who comes meanwhile waits at the door"
+    retired = "retired", "its file is gone: nobody enters, and those inside go on"
+    stopped = "stopped", "nobody enters, and `treue stop` has let everyone out"
+
+
 class Outcome(Sentence):
     """Where a customer's stay in a journey stands."""
 
@@ -44,7 +53,11 @@ class Outcome(Sentence):
 
 
 class MessageState(Sentence):
-    """Where a message stands. `queued` and `claimed` move on; all others are final but for receipts."""
+    """Where a message stands. `queued` and `claimed` move on by themselves; `sent` and `refused` are final.
+
+    `failed` waits for an operator, who may have it tried again; `in_doubt` for a receipt that says what became of it,
+    or for an operator.
+    """
 
     queued = "queued", "waits in the outbox"
     claimed = "claimed", "a worker has it"
@@ -71,13 +84,18 @@ class Reason(Sentence):
         "they had this step behind them before the journey was edited",
     )
     left_before_send = "left_before_send", "the customer left the journey before it was sent"
+    same_mailbox = "same_mailbox", "the same text went to the same mailbox under another record"
     render_failed = "render_failed", "the template failed for this customer"
     channel_off = "channel_off", "the channel is not set up"
     rejected_by_provider = "rejected_by_provider", "the provider refused it for good"
     not_allowed = "not_allowed", "it may not go to that address"
-    in_doubt = "in_doubt", "a worker died while sending; it is not sent again by itself"
+    in_doubt = "in_doubt", "nobody knows whether the provider took it"
     paused = "paused", "the journey is paused"
     channel_down = "channel_down", "the channel's provider takes nothing at the moment"
+    our_fault = (
+        "our_fault",
+        "the provider objects to our sender, account or settings",
+    )
     poison = "poison", "workers died with it in their hands again and again; it is set aside"
     dropped = "dropped", "an operator decided that it is not sent"
 
@@ -124,8 +142,19 @@ class Decision(Sentence):
     finished = "finished", "came to the end"
 
 
+class EventStatus(StrEnum):
+    """What became of an event that came in. `conflict`: its id was used before, for another content; it is set aside."""
+
+    accepted = "accepted"
+    duplicate = "duplicate"
+    conflict = "conflict"
+
+
 class ArrivalKind(StrEnum):
-    """What brought a customer to a journey's door. `known` is an event the journey had seen before the stay it may end."""
+    """What brought a customer to a journey's door. `known` is an event the journey had seen before the stay it may end.
+
+    A `touch` may change the answer to a condition that the journey watches, an `expiry` is when time alone may.
+    """
 
     event = "event"
     known = "known"
@@ -135,6 +164,8 @@ class ArrivalKind(StrEnum):
     manual = "manual"
     started = "started"
     leave = "leave"
+    touch = "touch"
+    expiry = "expiry"
 
 
 CHANNELS = ("email", "sms", "push")
@@ -145,6 +176,9 @@ WEBHOOK = "webhook"
 
 ADDRESS = {"email": "email", "sms": "phone", "push": "push_token"}
 """The customer's column that holds the address on each kind of channel."""
+
+ADDRESS_KEY = {"email": "email_key", "sms": "phone", "push": "push_key"}
+"""The customer's column that says which mailbox or device that is: equal for two spellings of one address."""
 
 PREFERRED_CHANNEL = "preferred_channel"
 """The attribute that says which of a step's channels a customer likes best."""
@@ -159,6 +193,9 @@ BUILT_IN_ATTRIBUTES = {
     "created_at": "time",
 }
 """Attributes every customer has; they are columns, all others live in `attributes`."""
+
+EVENT_PARTS = frozenset({"id", "name", "at"})
+"""What every event has beside its properties."""
 
 BUILT_IN_EVENTS: dict[str, dict[str, str]] = {
     "customer.created": {"source": "text"},

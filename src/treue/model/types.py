@@ -41,7 +41,7 @@ class Instant(TypeDecorator[datetime]):
         return self if isinstance(value, datetime) else BigInteger()
 
 
-class Word(TypeDecorator[str]):
+class KeywordType(TypeDecorator[str]):
     """One of a few words of ours, such as a state. What it is compared with is written into the statement.
 
     Partial indexes are found by constants: with parameters, SQLite plans the statement anew whenever it is run, and
@@ -55,7 +55,7 @@ class Word(TypeDecorator[str]):
         """Comparisons with words."""
 
         def operate(self, op: Any, *other: Any, **options: Any) -> Any:
-            """Write words out."""
+            """Compare with words written out as literals."""
             return super().operate(op, *map(_written, other), **options)
 
 

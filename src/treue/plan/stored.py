@@ -4,38 +4,96 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import cache
+from collections.abc import Mapping
 from typing import Any
 
-from treue.plan.stages import Plan
-
-
-@cache
-def _adapter() -> Any:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(Plan)
+from treue.errors import PlanError
+from treue.model.kinds import UnknownKindError, adapter
+from treue.plan.plan import Plan
+from treue.vocabulary.registry import WORDS
 
 
 def to_json(plan: Plan) -> dict[str, Any]:
     """Return the plan as plain JSON values."""
-    found: dict[str, Any] = _adapter().dump_python(plan, mode="json")
-    return found
+    found: dict[str, Any] = adapter(Plan).dump_python(plan, mode="json")
+    return found | {"entry": _flat(found["entry"]), "exits": [_as_before(one) for one in found["exits"]]}
+
+
+def _as_before(exit_: dict[str, Any]) -> dict[str, Any]:
+    """Return an exit as it is stored: one that is not asked, as it was before any was, so that hashes stay what they are."""
+    return {name: value for name, value in exit_.items() if name != "asked" or value}
 
 
 def from_json(document: dict[str, Any]) -> Plan:
-    """Return the plan a document was made from. Raises pydantic's ValidationError where it is none."""
-    plan: Plan = _adapter().validate_python(_renewed(document))
+    """Return the plan a document was made from.
+
+    Raises PlanError where it has a word that is not installed, or is none of this Treue's.
+    """
+    name = document.get("journey", "a journey")
+    try:
+        plan: Plan = adapter(Plan).validate_python(_upgrade(_with_trigger(document)), context=WORDS)
+    except UnknownKindError as error:
+        what = f"the {_WRITTEN.get(error.sort, error.sort)} `{error.kind}`"
+        raise PlanError(
+            f"A stored version of {name} has {what}; install the package that brings it."
+        ) from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+        raise PlanError(
+            f"A stored version of {name} cannot be read; another version of Treue may have written it ({said})."
+        ) from error
     return plan
 
 
-def _renewed(value: Any) -> Any:
-    """Return a document of an earlier form in today's: `since_entry` has become one value of `since`."""
+_WRITTEN = {"stage": "step"}
+"""What a sort of stored documents is called in files."""
+
+
+_ENTRY: dict[str, Any] = {
+    "event": None,
+    "where": [],
+    "segment": None,
+    "segment_name": None,
+    "schedule": None,
+    "manual": False,
+    "per": None,
+    "date": None,
+    "each_run": False,
+}
+"""How an entry is stored: the fields of all triggers that there were at first, flat, so that hashes stay what they are."""
+
+_KINDS = ("event", "date", "schedule", "segment")
+"""The field that tells a stored entry's trigger where it has no kind; none of them: `manual`."""
+
+
+def _flat(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return an entry as it is stored; a trigger with fields of its own keeps its kind."""
+    trigger = dict(entry.pop("trigger"))
+    kind = trigger.pop("kind")
+    own = {} if trigger.keys() <= _ENTRY.keys() and _kind(_ENTRY | trigger) == kind else {"kind": kind}
+    return _ENTRY | trigger | entry | own
+
+
+def _with_trigger(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a stored document with the entry's trigger by itself."""
+    entry = dict(document["entry"])
+    rest = {name: entry.pop(name) for name in ("when", "again") if name in entry}
+    kind = entry.get("kind") or _kind(entry)
+    wanted = {name: value for name, value in entry.items() if name not in _ENTRY or value != _ENTRY[name]}
+    return document | {"entry": rest | {"trigger": wanted | {"kind": kind}}}
+
+
+def _kind(entry: Mapping[str, Any]) -> str:
+    return next((name for name in _KINDS if entry.get(name)), "manual")
+
+
+def _upgrade(value: Any) -> Any:
+    """Bring a document of an earlier form up to date: `since_entry` has become one value of `since`."""
     if isinstance(value, list):
-        return [_renewed(part) for part in value]
+        return [_upgrade(part) for part in value]
     if not isinstance(value, dict):
         return value
-    found = {key: _renewed(part) for key, part in value.items() if key != "since_entry"}
+    found = {key: _upgrade(part) for key, part in value.items() if key != "since_entry"}
     return found | {"since": "entry"} if value.get("since_entry") is True else found
 
 

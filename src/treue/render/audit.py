@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 from jinja2 import nodes
 
-from treue.render import filters, sandbox
+from treue.render import elsewhere, filters, sandbox
 from treue.render.names import LATER
-from treue.render.problem import nearest
+from treue.render.problem import FINDINGS, nearest
 
 DEPTH = 50
 NODES = 20_000
 LOOP_DEPTH = 5
+TAGS = 10_000
+"""How many tags a source may have: one with more is not even parsed."""
 
 _ALLOWED = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.Getattr, nodes.Getitem,
@@ -21,6 +23,12 @@ _ALLOWED = (
     nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Neg, nodes.Pos, nodes.Concat, nodes.CondExpr,
     nodes.If, nodes.For, nodes.Assign, nodes.With, nodes.List, nodes.Tuple, nodes.Call, nodes.Keyword,
 )  # fmt: skip
+_BOUNDED_NODES = 3_000
+_BOUNDED_LOOPS = 2
+_MAKING = (nodes.List, nodes.Tuple, nodes.Slice)
+"""What makes a value that shares parts with another, or copies it."""
+_GROWING = frozenset({"join", "replace", "urlencode", "utm", "treue_json"})
+"""Filters whose text may be many times as long as what it is made of."""
 _CALLED = {
     nodes.Macro: "macro", nodes.CallBlock: "call", nodes.Include: "include", nodes.Import: "import",
     nodes.FromImport: "import", nodes.Extends: "extends", nodes.Block: "block", nodes.FilterBlock: "filter",
@@ -40,26 +48,97 @@ class Finding:
     name: str = ""
 
 
-def audit(tree: nodes.Template, parts: Mapping[str, frozenset[str] | None]) -> list[Finding]:
-    """Return everything in the tree that the sandbox does not allow or that names nothing.
+@dataclass(frozen=True)
+class Tree:
+    """Every node of a template, how deep its loops are nested, and what stopped the walk if something did."""
+
+    nodes: tuple[nodes.Node, ...]
+    loops: int
+    stopped: Finding | None = None
+
+
+def walk(tree: nodes.Template) -> Tree:
+    """Walk a template's nodes without recursion; stop where there are too many or they are nested too deeply."""
+    stack: list[tuple[nodes.Node, int, int]] = [(tree, 0, 0)]
+    found: list[nodes.Node] = []
+    deepest = 0
+    while stack:
+        node, depth, loops = stack.pop()
+        loops += isinstance(node, nodes.For)
+        deepest = max(deepest, loops)
+        stopped = _stopping(node, depth, loops, len(found))
+        if stopped:
+            return Tree(tuple(found), deepest, stopped)
+        found.append(node)
+        stack.extend((child, depth + 1, loops) for child in node.iter_child_nodes())
+    return Tree(tuple(found), deepest)
+
+
+def _stopping(node: nodes.Node, depth: int, loops: int, before: int) -> Finding | None:
+    if depth > DEPTH or loops > LOOP_DEPTH:
+        return Finding(node.lineno or 0, "T401", "This is nested too deeply.", "Write it in simpler steps.")
+    if before >= NODES:
+        return Finding(node.lineno or 0, "T401", "This template has too many tags.", "Make it shorter.")
+    return None
+
+
+def audit(tree: Tree, parts: Mapping[str, frozenset[str] | None]) -> list[Finding]:
+    """Return what in the tree the sandbox does not allow or names nothing, the first `FINDINGS` of it.
 
     `parts` holds the names at hand and, for each, its declared parts (None: any).
     """
+    if tree.stopped:
+        return [tree.stopped]
     found: list[Finding] = []
-    assigned = {
-        node.name for node in _walk(tree, found) if isinstance(node, nodes.Name) and node.ctx == "store"
-    }
-    if found:
-        return found[:1]
-    for node in _walk(tree, []):
-        found.extend(_check(node, parts, assigned))
+    every = sorted(tree.nodes, key=lambda node: node.lineno or 0)
+    spelt = {path.partition(".")[0]: path for path in map(_path, every) if path}
+    assigned = {node.name for node in every if isinstance(node, nodes.Name) and node.ctx == "store"}
+    for node in every:
+        found.extend(_check(node, parts, assigned, spelt))
+        if len(found) >= FINDINGS:
+            break
     return sorted(set(found), key=lambda one: one.line)
 
 
-def used(tree: nodes.Template) -> frozenset[str]:
+def bounded(tree: Tree) -> bool:
+    """Return whether a template provably finishes soon whatever the data, so that it may render in process.
+
+    It does where every value in it is a constant, the customer's own data, or made of these in one expression. Data come
+    in with a limit to their size and share no parts; so what is looked at is no larger than the data, and no text
+    longer than the template's words for it times the data. That work is counted all the same.
+    """
+    every = tree.nodes
+    if len(every) > _BOUNDED_NODES or tree.loops > _BOUNDED_LOOPS:
+        return False
+    set_here = {
+        name.name for node in every if isinstance(node, (nodes.Assign, nodes.With)) for name in _targets(node)
+    }
+    return all(_is_bounded(node, set_here) for node in every)
+
+
+def _is_bounded(node: nodes.Node, set_here: set[str]) -> bool:
+    if isinstance(node, _MAKING) and getattr(node, "ctx", "load") == "load":
+        return isinstance(node, (nodes.List, nodes.Tuple)) and all(
+            isinstance(item, nodes.Const) for item in node.items
+        )
+    if isinstance(node, (nodes.Concat, nodes.Add)) or (
+        isinstance(node, nodes.Filter) and node.name in _GROWING
+    ):
+        return not any(name.name in set_here for name in node.find_all(nodes.Name))
+    return True
+
+
+def _targets(node: nodes.Node) -> Iterator[nodes.Name]:
+    """Yield the names that a `set` or a `with` gives a value."""
+    targets = node.targets if isinstance(node, nodes.With) else [node.target]  # type: ignore[attr-defined]
+    for target in targets:
+        yield from (target,) if isinstance(target, nodes.Name) else target.find_all(nodes.Name)
+
+
+def used(tree: Tree) -> frozenset[str]:
     """Return the names a template reads, alone and with their parts: `orders`, `customer.first_name`."""
     names: set[str] = set()
-    for node in _walk(tree, []):
+    for node in tree.nodes:
         if isinstance(node, nodes.Name) and node.ctx == "load":
             names.add(node.name)
         path = _path(node)
@@ -68,36 +147,14 @@ def used(tree: nodes.Template) -> frozenset[str]:
     return frozenset(names)
 
 
-def _walk(tree: nodes.Template, found: list[Finding]) -> Iterator[nodes.Node]:
-    """Yield every node, without recursion; stops where there are too many or they are nested too deeply."""
-    stack: list[tuple[nodes.Node, int, int]] = [(tree, 0, 0)]
-    count = 0
-    while stack:
-        node, depth, loops = stack.pop()
-        count += 1
-        loops += isinstance(node, nodes.For)
-        if depth > DEPTH or loops > LOOP_DEPTH:
-            found.append(
-                Finding(node.lineno or 0, "T401", "This is nested too deeply.", "Write it in simpler steps.")
-            )
-            return
-        if count > NODES:
-            found.append(
-                Finding(node.lineno or 0, "T401", "This template has too many tags.", "Make it shorter.")
-            )
-            return
-        yield node
-        stack.extend((child, depth + 1, loops) for child in node.iter_child_nodes())
-
-
 def _check(
-    node: nodes.Node, parts: Mapping[str, frozenset[str] | None], assigned: set[str]
+    node: nodes.Node, parts: Mapping[str, frozenset[str] | None], assigned: set[str], spelt: Mapping[str, str]
 ) -> Iterator[Finding]:
     if type(node) not in _ALLOWED:
         word = _CALLED.get(type(node), type(node).__name__.lower())
         yield Finding(node.lineno or 0, "T401", f"{word!r} is not part of Treue's templates.", "", word)
     elif isinstance(node, nodes.Name):
-        yield from _name(node, parts, assigned)
+        yield from _name(node, parts, assigned, spelt)
     elif isinstance(node, (nodes.Getattr, nodes.Getitem)):
         yield from _part(node, parts, assigned)
     elif isinstance(node, nodes.Filter):
@@ -117,7 +174,7 @@ def _check(
 
 
 def _name(
-    node: nodes.Name, parts: Mapping[str, frozenset[str] | None], assigned: set[str]
+    node: nodes.Name, parts: Mapping[str, frozenset[str] | None], assigned: set[str], spelt: Mapping[str, str]
 ) -> Iterator[Finding]:
     name = node.name
     if name.startswith("_"):
@@ -131,7 +188,7 @@ def _name(
         message = f"{name!r} comes with a later version of Treue."
         yield Finding(node.lineno or 0, "T211", message, "Leave it out for now.", name)
     elif name not in parts and name not in assigned and name not in ("loop", "range"):
-        near = nearest(name, [*parts, *assigned])
+        near = nearest(name, list(assigned)) or elsewhere.meant(name, parts, spelt.get(name, name))
         message = f"There is no {name!r} in a template."
         yield Finding(node.lineno or 0, "T403", message, near or _listing(parts), name)
 

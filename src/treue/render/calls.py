@@ -16,10 +16,10 @@ from typing import Any
 from jinja2 import TemplateError
 
 from treue.render import sandbox
-from treue.render.compiled import Part, compile_part
-from treue.render.names import Schema
+from treue.render.compiled import CompiledPart, compile_part
+from treue.render.names import NameSchema
 from treue.render.problem import Fault, RenderFailure, TemplateProblem
-from treue.render.tags import Source, Tag, cut
+from treue.render.tags import JinjaSource, Tag, cut
 
 NAMES = ("customer", "event", "journey", "step", "now")
 """What a call's templates may use."""
@@ -48,7 +48,7 @@ def write_call(
         return failed.failure
 
 
-def call_problems(url: str, document: str | None, schema: Schema) -> Iterator[TemplateProblem]:
+def call_problems(url: str, document: str | None, schema: NameSchema) -> Iterator[TemplateProblem]:
     """Yield what is wrong with a call's templates, whoever the customer is."""
     names = {name: parts for name, parts in schema.parts().items() if name in NAMES}
     sources = [_source(url, "url"), *(_source(text, _form(text)) for text in _texts(document))]
@@ -62,7 +62,7 @@ class _Failed(Exception):  # noqa: N818 - carries a failure across the document'
         self.failure = failure
 
 
-def _text(part: Part, context: Mapping[str, Any], locale: str, zone: str) -> str:
+def _text(part: CompiledPart, context: Mapping[str, Any], locale: str, zone: str) -> str:
     state = sandbox.State((locale,), zone, "", "")
     variables = {**context, "range": sandbox.bounded_range, sandbox.STATE: state}
     try:
@@ -107,15 +107,15 @@ def _form(text: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _compiled(text: str, form: str) -> tuple[Part, list[TemplateProblem]]:
-    return compile_part(_source(text, form)[0], "", Schema().parts())
+def _compiled(text: str, form: str) -> tuple[CompiledPart, list[TemplateProblem]]:
+    return compile_part(_source(text, form)[0], "", NameSchema().parts())
 
 
-def _source(text: str, form: str) -> tuple[Source, list[TemplateProblem]]:
+def _source(text: str, form: str) -> tuple[JinjaSource, list[TemplateProblem]]:
     """Return a text's source, what it prints passed to the filter that its form asks for."""
     pieces, problems = cut(text, "")
     joined = ""
     for n, piece in enumerate(pieces):
         wrap = {"url": "urlencode" if n else "", "value": "treue_json", "text": ""}[form]
         joined += piece if isinstance(piece, str) else piece.spread(wrap if piece.prints else "")
-    return Source(joined, tuple(piece for piece in pieces if isinstance(piece, Tag))), problems
+    return JinjaSource(joined, tuple(piece for piece in pieces if isinstance(piece, Tag))), problems

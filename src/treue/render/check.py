@@ -6,12 +6,15 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
+from treue.language.settings import Sender
+from treue.render import context
 from treue.render.problem import RenderFailure, TemplateProblem, nearest
 from treue.render.renderer import Rendered, Renderer
 from treue.render.template import chain
 from treue.render.values import AnyRecord, AnyValue, SampleText
 
 _NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
+_SENDER = Sender("Shop", "shop@example.com", "Street 1, Town")
 _GIVEN = {"email": "customer.email", "sms": "customer.phone"}
 """A message by this channel goes only to people who have this attribute."""
 
@@ -79,6 +82,7 @@ class _Check:
         self._properties = (
             None if declared is None else {k: v for one in declared.values() for k, v in one.items()}
         )
+        self._promised = _promised(declared or {}, schema.required_of)
         self._data = data
         self._used = renderer.names_used(name, channel, locale)
 
@@ -120,7 +124,7 @@ class _Check:
         yield from (one for one in (full, sparse) if isinstance(one, Rendered))
 
     def _unguarded(self) -> Iterator[TemplateProblem]:
-        """Take away everything a customer may lack, and give back what its lack breaks, until nothing does."""
+        """Remove every value a customer may lack, put back what breaks the template, and repeat until nothing does."""
         gone = frozenset(self._optional())
         for _ in range(len(gone)):
             failure = self._render(gone)
@@ -136,6 +140,8 @@ class _Check:
     def _optional(self) -> Iterator[str]:
         given = {"customer.id", "customer.locale", "customer.timezone", "event.id", "event.name", "event.at"}
         given.add(_GIVEN.get(self._channel, ""))
+        given.update(f"customer.{name}" for name in self._renderer.schema.required)
+        given.update(f"event.{name}" for name in self._promised)
         for name in self._used:
             if name.count(".") == 1 and name.startswith(("customer.", "event.")) and name not in given:
                 yield name
@@ -183,13 +189,18 @@ class _Check:
             for name in gone:
                 if name.startswith(prefix):
                     record[name.removeprefix(prefix)] = None
-        sender = {"name": "Shop", "email": "shop@example.com", "postal_address": "Street 1, Town"}
-        links = {name: f"https://example.com/{name}" for name in ("unsubscribe", "preferences", "view")}
-        return {
-            "customer": customer, "event": event, "journey": {"name": "journey"}, "step": {"id": "steps.0"},
-            "data": AnyRecord() if self._data is None else dict(self._data), "now": _NOW, "links": links,
-            "orders": [] if "orders" in gone else [AnyRecord(), AnyRecord()], "sender": sender, "workspace": sender,
-        }  # fmt: skip
+        step = context.of_step(customer, event, "journey", "steps.0", _NOW)
+        data = AnyRecord() if self._data is None else dict(self._data)
+        orders: list[AnyRecord] = [] if "orders" in gone else [AnyRecord(), AnyRecord()]
+        return context.of_message(step, data, "https://example.com/{}".format, orders, _SENDER)
+
+
+def _promised(
+    events: Mapping[str, Mapping[str, str]], required: Mapping[str, frozenset[str]]
+) -> frozenset[str]:
+    """Return the properties that each of these events has, whatever it is about."""
+    each = [required.get(name, frozenset()) for name in events]
+    return frozenset.intersection(*each) if each else frozenset()
 
 
 def _lacking(failure: RenderFailure, gone: frozenset[str]) -> str | None:

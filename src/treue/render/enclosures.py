@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 
 from treue.channel import Attachment
 from treue.render.markup import style_sheets
-from treue.render.problem import TemplateProblem
+from treue.render.problem import FINDINGS, TemplateProblem
 from treue.render.tags import Piece, shadow
 from treue.workspace.files import LAYOUT
 
@@ -156,7 +156,7 @@ def pictures(
     An address with a scheme, and one that data gives, is none of ours.
     """
     found: dict[str, Enclosure] = {}
-    problems = []
+    problems: list[TemplateProblem] = []
     for at, name in _named(source):
         try:
             if "{%" in name:
@@ -165,6 +165,8 @@ def pictures(
                 )
             found[name] = enclosure(folder, unquote(name), PICTURES)
         except NoEnclosure as error:
+            if len(problems) == FINDINGS:
+                break
             line = source.count("\n", 0, at) + first_line
             column = at - source.rfind("\n", 0, at)
             problems.append(TemplateProblem(file, line, column, "T407", error.message, error.advice))

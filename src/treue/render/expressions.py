@@ -9,16 +9,19 @@ from typing import Any
 from jinja2 import TemplateError
 
 from treue.render import sandbox
-from treue.render.compiled import Part, compile_part
-from treue.render.names import Schema
-from treue.render.problem import Fault
-from treue.render.tags import cut, plain
+from treue.render.compiled import CompiledPart, compile_part
+from treue.render.names import NameSchema
+from treue.render.problem import Fault, TemplateProblem
+from treue.render.tags import cut, merge_tags, plain
+
+NAMES = ("customer", "event", "journey", "now")
+"""What a value in a step may use."""
 
 
 class Expression:
     """A compiled value. Make it with `of`, which keeps what was compiled before."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: CompiledPart) -> None:
         self._part = part
 
     @staticmethod
@@ -26,8 +29,15 @@ class Expression:
     def of(source: str) -> Expression:
         """Return the expression a text is."""
         pieces, _ = cut(source, "value")
-        part, _ = compile_part(plain(pieces), "value", Schema().parts())
+        part, _ = compile_part(plain(pieces), "value", NameSchema().parts())
         return Expression(part)
+
+    @staticmethod
+    def problems(source: str, schema: NameSchema) -> list[TemplateProblem]:
+        """Return what is wrong with a text as an expression, whoever the customer is."""
+        pieces, problems = cut(source, "")
+        names = {name: parts for name, parts in schema.parts().items() if name in NAMES}
+        return [*problems, *merge_tags(source, "")] or compile_part(plain(pieces), "", names)[1]
 
     def text(self, context: Mapping[str, Any], locale: str = "en", zone: str = "UTC") -> str | None:
         """Return the value for a customer, or None where it cannot be worked out for this one."""

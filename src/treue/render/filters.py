@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import wraps
@@ -15,12 +15,15 @@ from jinja2.runtime import Context
 
 from treue.render import formats
 from treue.render.problem import Fault
-from treue.render.values import PRINTABLE, AnyValue, Missing
+from treue.render.values import PRINTABLE, AnyValue, MadeUp, Missing, SampleText
 
 LONGEST = 100_000
 """Characters a text made inside an expression may have."""
 _STATE = "treue state"
 _FORMAT_STEPS = 100
+_DEEPEST_PATH = 8
+"""Names in an `attribute='…'`: data is nested no deeper."""
+_LONGEST_PATH = 200
 
 
 def text(value: Any) -> str:
@@ -32,17 +35,49 @@ def text(value: Any) -> str:
     raise Fault("wrong-type", "A list or a record cannot be used as text; name one of its parts.")
 
 
-def grown(context: Context, made: str) -> str:
-    """Count the text just made, and stop the rendering where it is too long."""
-    if len(made) > LONGEST:
+def spend(context: Context, steps: int) -> None:
+    """Count work that is about to be done."""
+    context.parent[_STATE].spend(steps)
+
+
+def count_text(context: Context, length: int) -> None:
+    """Count the length of a text before it is made, and stop the rendering where it would be too long."""
+    if length > LONGEST:
         raise Fault("too-much", f"A text in a message may have at most {LONGEST:,} characters.")
-    context.parent[_STATE].spend(1 + len(made) // 8)
+    spend(context, 1 + length // 8)
+
+
+def counted_text(context: Context, made: str) -> str:
+    """Count a text after it was made, where its input bounds its length, and return it."""
+    count_text(context, len(made))
     return made
+
+
+def weigh(context: Context, *values: Any) -> None:
+    """Count what it takes to look through values to their last part.
+
+    A list counts as often as it is met: lists that share their parts are as heavy as if written out.
+    """
+    state = context.parent[_STATE]
+    rest = list(values)
+    while rest:
+        value = rest.pop()
+        if isinstance(value, str):
+            state.spend(1 + len(value) // 8)
+        elif isinstance(value, (list, tuple, dict, range)):
+            state.spend(1 + len(value))
+            if isinstance(value, dict):
+                rest += value.keys()
+                rest += value.values()
+            elif not isinstance(value, range):
+                rest += value
+        else:
+            state.spend(1)
 
 
 def sized(value: Any) -> Any:
     """Return a number unless it is too large to mean anything in a message."""
-    if isinstance(value, (int, float, Decimal)) and not abs(Decimal(value)) <= formats.LARGEST:
+    if isinstance(value, (int, float, Decimal)) and not Decimal(value).copy_abs() <= formats.LARGEST:
         raise Fault("too-much", "A number in a message may have at most 18 digits before the point.")
     return value
 
@@ -51,7 +86,10 @@ def _textual(function: Callable[..., str]) -> Callable[..., str]:
     @pass_context
     @wraps(function)
     def counted(context: Context, value: Any, *arguments: Any, **named: Any) -> str:
-        return grown(context, function(text(value), *arguments, **named))
+        given = text(value)
+        spend(context, 1 + len(given) // 8)
+        made = counted_text(context, function(given, *arguments, **named))
+        return SampleText(made) if isinstance(value, SampleText) else made
 
     return counted
 
@@ -101,13 +139,13 @@ def _default(value: Any, instead: Any = "", boolean: bool = False) -> Any:
     return value
 
 
-def _listed(value: Any) -> list[Any]:
+def _listed(value: Any) -> Sequence[Any] | dict[Any, Any]:
     if isinstance(value, Undefined):
-        return []
+        return ()
     if isinstance(value, AnyValue):
-        return [value]
+        return (value,)
     if isinstance(value, (list, tuple, range, dict)):
-        return list(value)
+        return value
     raise Fault("wrong-type", "This filter works on a list.")
 
 
@@ -116,46 +154,62 @@ def _length(value: Any) -> int:
 
 
 def _first(value: Any) -> Any:
-    items = value if isinstance(value, str) else _listed(value)
-    return items[0] if items else Missing("first")
+    return next(iter(value if isinstance(value, str) else _listed(value)), Missing("first"))
 
 
 def _last(value: Any) -> Any:
-    items = value if isinstance(value, str) else _listed(value)
-    return items[-1] if items else Missing("last")
+    return next(reversed(value if isinstance(value, str) else _listed(value)), Missing("last"))
 
 
 @pass_context
-def _join(context: Context, value: Any, between: Any = "", attribute: str = "") -> str:
-    parts = [text(_part(item, attribute)) for item in _listed(value)]
-    glue = text(between)
-    if sum(map(len, parts)) + len(glue) * len(parts) > LONGEST:
-        raise Fault("too-much", f"A text in a message may have at most {LONGEST:,} characters.")
-    context.parent[_STATE].spend(len(parts))
-    return grown(context, glue.join(parts))
+def _join(context: Context, value: Any, between: Any = "", attribute: Any = "") -> str:
+    items, path, glue = _listed(value), _path(attribute), text(between)
+    spend(context, len(items) * (1 + len(path)))
+    parts = [text(_part(item, path)) for item in items]
+    count_text(context, sum(map(len, parts)) + len(glue) * len(parts))
+    return glue.join(parts)
 
 
-def _part(item: Any, attribute: str) -> Any:
-    for name in attribute.split(".") if attribute else ():
+def _path(attribute: Any) -> list[str]:
+    """Return the names of an `attribute='…'`, outermost first."""
+    if not isinstance(attribute, str):
+        raise Fault("wrong-type", "attribute is a name, or names with dots between them.")
+    names = attribute.split(".") if attribute else []
+    if len(attribute) > _LONGEST_PATH or len(names) > _DEEPEST_PATH:
+        raise Fault("too-much", f"attribute may have at most {_DEEPEST_PATH} names.")
+    return names
+
+
+def _part(item: Any, path: Sequence[str]) -> Any:
+    for name in path:
         item = item.get(name) if isinstance(item, dict) else None
         if item is None:
-            return Missing(attribute)
+            return Missing(".".join(path))
     return item
 
 
 @pass_context
-def _sort(context: Context, value: Any, reverse: bool = False, attribute: str = "") -> list[Any]:
+def _sort(context: Context, value: Any, reverse: bool = False, attribute: Any = "") -> list[Any]:
     """Sort a list, or by a part of its records. Texts regardless of case, missing parts last."""
-    items = _listed(value)
-    context.parent[_STATE].spend(20 * len(items))
+    items, path = _listed(value), _path(attribute)
+    spend(context, len(items) * (20 + len(path)))
+    keys = [_sort_key(context, _part(item, path)) for item in items]
+    order = sorted(range(len(keys)), key=keys.__getitem__, reverse=bool(reverse))
+    listed = list(items)
+    return [listed[at] for at in order]
 
-    def key(item: Any) -> tuple[int, Any]:
-        part = _part(item, attribute)
-        if isinstance(part, Undefined):
-            return 2, 0
-        return (1, part.casefold()) if isinstance(part, str) else (0, part)
 
-    return sorted(items, key=key, reverse=bool(reverse))
+def _sort_key(context: Context, part: Any) -> tuple[int, Any]:
+    if isinstance(part, Undefined):
+        return 2, 0
+    if isinstance(part, str):
+        spend(context, 2 * len(part))
+        return 1, part.casefold()
+    if not isinstance(part, PRINTABLE):
+        raise Fault(
+            "wrong-type", "Lists and records have no order; name a part of theirs: sort(attribute='…')."
+        )
+    return 0, part
 
 
 def _round(value: Any, digits: int = 0) -> Any:
@@ -180,7 +234,7 @@ def _number_or(value: Any, default: Any) -> Any:
     if isinstance(value, Undefined):
         return default
     try:
-        number = Decimal(int(value)) if isinstance(value, AnyValue) else Decimal(text(value).strip() or "x")
+        number = Decimal(int(value)) if isinstance(value, AnyValue) else Decimal(formats.short(text(value)))
     except (InvalidOperation, ValueError):
         return default
     return sized(number) if number.is_finite() else default
@@ -214,18 +268,22 @@ def _utm(
 ) -> str:  # fmt: skip
     """Campaign is the journey, medium the channel and content the template unless the template says otherwise."""
     state = context.parent[_STATE]
-    state.spend(_FORMAT_STEPS)
-    made = formats.utm(
-        url, source=source, medium=medium or state.channel, campaign=campaign or state.journey, content=content or state.template,
-        term=term,
-    )  # fmt: skip
-    return grown(context, made)
+    address = text(url)
+    given = {
+        "source": source, "medium": medium or state.channel, "campaign": campaign or state.journey,
+        "content": content or state.template, "term": term,
+    }  # fmt: skip
+    parameters = {name: text(value) for name, value in given.items() if value}
+    state.spend(_FORMAT_STEPS + len(address) + sum(map(len, parameters.values())))
+    made = counted_text(context, formats.utm(address, parameters))
+    return SampleText(made) if isinstance(url, SampleText) else made
 
 
 @pass_context
 def _json(context: Context, value: Any) -> str:
     """Return a value as JSON: times and dates as ISO 8601, decimals as numbers."""
-    return grown(context, json.dumps(value, ensure_ascii=False, default=_jsonable))
+    weigh(context, value)
+    return counted_text(context, json.dumps(value, ensure_ascii=False, default=_jsonable))
 
 
 def _jsonable(value: Any) -> Any:
@@ -236,7 +294,10 @@ def _jsonable(value: Any) -> Any:
 
 @pass_context
 def _link(context: Context, value: Any) -> str:
-    return grown(context, formats.link(value))
+    if not isinstance(value, MadeUp):
+        value = text(value)
+        spend(context, 1 + len(value) // 8)
+    return counted_text(context, formats.link(value))
 
 
 ALL: dict[str, Callable[..., Any]] = {

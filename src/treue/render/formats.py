@@ -6,6 +6,7 @@ Formats come from Babel (Unicode CLDR). Results are remembered, as a mailing rep
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -15,12 +16,16 @@ from zoneinfo import ZoneInfo
 
 from treue.clock import known_zone, parse_instant
 from treue.render.problem import Fault
-from treue.render.values import AnyValue, Missing, Sample
+from treue.render.values import PRINTABLE, AnyValue, MadeUp, Missing
 
 if TYPE_CHECKING:
     from babel import Locale
 
 LARGEST = Decimal(10) ** 18
+LONGEST = 100
+"""Characters of a text that may read as a number or a date."""
+_FINEST = -30
+"""The smallest power of ten that is told from nothing."""
 _SIMPLE = frozenset({int, float, str, Decimal})
 _NAMED = ("short", "medium", "long", "full")
 _LINK = re.compile(r"(?:https?://|mailto:|tel:)\S", re.IGNORECASE)
@@ -30,15 +35,23 @@ def decimal(value: Any) -> Decimal:
     """Return a number as Decimal; numbers and texts that read as one will do. Stops the rendering else."""
     if isinstance(value, Missing):
         value.fail()
+    if isinstance(value, bool) or not isinstance(value, PRINTABLE):
+        raise Fault("wrong-type", "A number belongs here, not a list, a record or yes and no.")
     try:
-        number = Decimal(int(value)) if isinstance(value, AnyValue) else Decimal(str(value).strip())
+        number = Decimal(int(value)) if isinstance(value, AnyValue) else Decimal(short(value))
     except InvalidOperation:
         number = Decimal("NaN")
-    if isinstance(value, (bool, dict, list)) or not number.is_finite():
+    if not number.is_finite():
         raise Fault("wrong-type", f"{str(value)[:60]!r} is not a number.")
-    if abs(number) > LARGEST:
+    if number.copy_abs() > LARGEST:
         raise Fault("too-much", "A number in a message may have at most 18 digits before the point.")
-    return number
+    return number if number.adjusted() >= _FINEST else Decimal(0)
+
+
+def short(value: Any) -> str:
+    """Return what may read as a number or a date; nothing of a long text does."""
+    found = str(value)
+    return found.strip() if len(found) <= LONGEST else ""
 
 
 @lru_cache(maxsize=512)
@@ -63,12 +76,10 @@ def money(amount: Any, currency: Any, locales: tuple[str, ...]) -> str:
 
 
 def _currency(currency: Any) -> str:
-    code = "EUR" if isinstance(currency, Sample) else str(currency).upper()
-    if not re.fullmatch(r"[A-Z]{3}", code):
-        raise Fault(
-            "wrong-type", f"{str(currency)[:20]!r} is not a currency; write its three letters, such as EUR."
-        )
-    return code
+    code = "EUR" if isinstance(currency, MadeUp) else currency if isinstance(currency, str) else ""
+    if not re.fullmatch(r"[A-Za-z]{3}", code):
+        raise Fault("wrong-type", f"{code[:20]!r} is not a currency; write its three letters, such as EUR.")
+    return code.upper()
 
 
 @lru_cache(maxsize=8192, typed=True)
@@ -116,16 +127,17 @@ def day(value: Any, form: Any, zone: str, locales: tuple[str, ...]) -> str:
 def _moment(value: Any, zone: str) -> datetime | date:
     if isinstance(value, Missing):
         value.fail()
-    if isinstance(value, Sample):
+    if isinstance(value, MadeUp):
         value = date(2026, 3, 1)
     moment: object = value
     if isinstance(value, str):
-        text = value.strip()
+        text = short(value)
         moment = (
             date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else parse_instant(text, zone)
         )
     if not isinstance(moment, date):
-        raise Fault("wrong-type", f"{str(value)[:60]!r} is not a date; dates look like 2026-03-01.")
+        shown = f"{str(value)[:60]!r}" if isinstance(value, PRINTABLE) else "This"
+        raise Fault("wrong-type", f"{shown} is not a date; dates look like 2026-03-01.")
     if isinstance(moment, datetime) and moment.tzinfo:
         moment = moment.astimezone(ZoneInfo(known_zone(zone) or "UTC")).replace(tzinfo=None)
     return moment
@@ -149,24 +161,20 @@ def _midnight(moment: datetime | date) -> datetime:
     return moment if isinstance(moment, datetime) else datetime(moment.year, moment.month, moment.day)  # noqa: DTZ001
 
 
-def utm(url: Any, **parameters: Any) -> str:
+def utm(url: str, parameters: Mapping[str, str]) -> str:
     """Return the address with `utm_…` parameters, in place of those it had."""
-    if isinstance(url, Missing):
-        url.fail()
-    parts = urlsplit(str(url))
-    ours = {f"utm_{name}": str(value) for name, value in parameters.items() if value}
+    parts = urlsplit(url)
+    ours = {f"utm_{name}": value for name, value in parameters.items()}
     kept = [
         (name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in ours
     ]
     return urlunsplit(parts._replace(query=urlencode([*kept, *ours.items()], quote_via=quote)))
 
 
-def link(value: Any) -> str:
+def link(value: str | MadeUp) -> str:
     """Return a link's address from data if it is a web, mail or phone address. Stops the rendering else."""
-    if isinstance(value, Missing):
-        value.fail()
     text = str(value).strip()
-    if isinstance(value, Sample):
+    if isinstance(value, MadeUp):
         return "https://example.com/sample"
     if not _LINK.match(text):
         raise Fault(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import yaml
 
 from treue.render.problem import TemplateProblem, nearest
-from treue.render.tags import Piece, cut
+from treue.render.tags import Piece, cut, merge_tags
 
 KEYS = ("subject", "preheader", "from", "title", "link", "category", "layout", "attach", "pictures")
 CATEGORIES = ("promotional", "relational", "transactional")
@@ -20,7 +21,7 @@ _WORDS = {"category": CATEGORIES, "pictures": (HOSTED, ATTACHED)}
 """Keys that take one of a few words, which no tag can make."""
 LARGEST = 16_384
 _FENCE = re.compile(r"---[ \t]*\n(.*?\n|)---[ \t]*(?:\n|\Z)", re.DOTALL)
-_BARE = re.compile(r"^(\w+:[ \t]*)(\{[{%].*?)[ \t]*$", re.MULTILINE)
+_BARE = re.compile(r"^(\w+:[ \t]*)(\{[{%].*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ def read(source: str, file: str) -> FrontMatter:
     return FrontMatter(values, source[found.end() :], body_line, tuple(problems))
 
 
+@lru_cache(maxsize=256)  # layouts are read with every template, and what the rules look at is read again
 def _values(text: str, file: str) -> tuple[dict[str, Value], list[TemplateProblem]]:
     if len(text) > LARGEST:
         return {}, [
@@ -92,7 +94,7 @@ def _values(text: str, file: str) -> tuple[dict[str, Value], list[TemplateProble
 
 
 def _quoted(line: re.Match[str]) -> str:
-    return line[1] + "'" + line[2].replace("'", "''") + "'"
+    return line[1] + "'" + line[2].rstrip(" \t").replace("'", "''") + "'"
 
 
 def _entries(tree: yaml.MappingNode, file: str) -> tuple[dict[str, Value], list[TemplateProblem]]:
@@ -155,6 +157,7 @@ def _value(node: yaml.ScalarNode, file: str) -> tuple[Value, list[TemplateProble
     column = node.start_mark.column + (2 if node.style else 1)
     text = str(node.value).strip()
     pieces, problems = cut(text, file, line, column)
+    problems += merge_tags(text, file, line, column)
     return Value(text, tuple(pieces), file, line, column), problems
 
 

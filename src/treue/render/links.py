@@ -13,14 +13,18 @@ import hmac
 import os
 import secrets
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from treue.model.states import CHANNELS
+from treue.workspace.files import read_or_make_secret
 
 Purpose = Literal["unsubscribe", "preferences", "view"]
-_PURPOSES: tuple[Purpose, ...] = ("unsubscribe", "preferences", "view")
+_PURPOSES: dict[int, Purpose] = {0: "unsubscribe", 1: "preferences", 2: "view"}
+_CHANNELS = {0: "email", 1: "sms", 2: "push"}
+"""What the numbers in tokens mean. Mails out there carry them for years: a number never changes its meaning."""
+
 _BODY = struct.Struct(">BBQ")
 _MAC = 16
 SECRET_VARIABLE = "TREUE_SECRET"  # noqa: S105 - the variable's name, not a secret
@@ -44,12 +48,12 @@ class Links:
         self._keys = {
             (n, purpose): hashlib.blake2b(purpose.encode(), key=s[:64], digest_size=32).digest()
             for n, s in enumerate(self._secrets)
-            for purpose in _PURPOSES
+            for purpose in _PURPOSES.values()
         }
 
     def token(self, purpose: Purpose, message_id: int, channel: str) -> str:
         """Return a token for a purpose."""
-        body = _BODY.pack(_PURPOSES.index(purpose), CHANNELS.index(channel), message_id)
+        body = _BODY.pack(_number(_PURPOSES, purpose), _number(_CHANNELS, channel), message_id)
         return _encode(body + self._mac(0, purpose, body))
 
     def url(self, purpose: Purpose, message_id: int, channel: str) -> str:
@@ -63,16 +67,19 @@ class Links:
         if len(raw) != _BODY.size + _MAC:
             return None
         body, mac = raw[: _BODY.size], raw[_BODY.size :]
-        number, channel, message_id = _BODY.unpack(body)
-        if number >= len(_PURPOSES) or channel >= len(CHANNELS) or _PURPOSES[number] not in purposes:
+        what, where, message_id = _BODY.unpack(body)
+        purpose, channel = _PURPOSES.get(what), _CHANNELS.get(where)
+        if purpose not in purposes or channel is None:
             return None
-        good = [
-            hmac.compare_digest(mac, self._mac(n, _PURPOSES[number], body)) for n in range(len(self._secrets))
-        ]
-        return Signed(_PURPOSES[number], message_id, CHANNELS[channel]) if any(good) else None
+        good = [hmac.compare_digest(mac, self._mac(n, purpose, body)) for n in range(len(self._secrets))]
+        return Signed(purpose, message_id, channel) if any(good) else None
 
     def _mac(self, n: int, purpose: Purpose, body: bytes) -> bytes:
         return hmac.digest(self._keys[n, purpose], body, "sha256")[:_MAC]
+
+
+def _number(numbers: Mapping[int, str], word: str) -> int:
+    return next(number for number, one in numbers.items() if one == word)
 
 
 def _encode(raw: bytes) -> str:
@@ -94,10 +101,4 @@ def workspace_secret(state: Path) -> bytes:
     given = os.environ.get(SECRET_VARIABLE)
     if given:
         return hashlib.sha256(given.encode()).digest()
-    path = state / "secret"
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(32))
-    except FileExistsError:
-        pass
-    return path.read_bytes()
+    return read_or_make_secret(state / "secret", lambda: secrets.token_bytes(32))

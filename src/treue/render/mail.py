@@ -24,7 +24,7 @@ _FIELD = rb": ?[\x21-\x7e][\x20-\x7e]{0,995}\r\n(?: [\x20-\x7e]{0,995}[\x21-\x7e
 
 @dataclass(frozen=True)
 class Sender:
-    """Who writes, and for what: what all mails of one step have in common.
+    """The sender of a mail, and what else all mails of one step have in common.
 
     `domain` is the one that Message-ID and List-Id are under; the From address's where empty. `category` is
     told to the mailbox provider in Feedback-ID, with nothing about the person.
@@ -40,7 +40,7 @@ class Sender:
 
 
 @dataclass(frozen=True)
-class Letter:
+class MailContent:
     """One mail to one person. `key` is the message's own and the same on every attempt.
 
     `unsubscribe` is the one-click link (RFC 8058); only a transactional mail goes without. Attachments with a
@@ -59,7 +59,7 @@ class Letter:
 
 
 def compose(
-    sender: Sender, letter: Letter, now: datetime, *, eight_bit: bool = False
+    sender: Sender, letter: MailContent, now: datetime, *, eight_bit: bool = False
 ) -> bytes | RenderFailure:
     """Return the mail with CRLF line ends, or why it must not be sent. Never raises.
 
@@ -72,7 +72,7 @@ def compose(
         return RenderFailure(fault.code, fault.message)
 
 
-def parts(sender: Sender, letter: Letter) -> Mail | RenderFailure:
+def parts(sender: Sender, letter: MailContent) -> Mail | RenderFailure:
     """Return the mail in its parts, each value safe to be put in a header, or why it must not be sent. Never raises."""
     try:
         subject = headers.clean(letter.subject, headers.LONGEST_SUBJECT)
@@ -144,7 +144,7 @@ def _shape(names: list[str]) -> re.Pattern[bytes]:
     return re.compile(b"".join(re.escape(name.encode()) + _FIELD for name in names))
 
 
-def _compose(skeleton: _Skeleton, letter: Letter, now: datetime, eight_bit: bool) -> bytes:
+def _compose(skeleton: _Skeleton, letter: MailContent, now: datetime, eight_bit: bool) -> bytes:
     to = headers.mailbox(letter.to_name, headers.address(letter.to_address), "To")
     subject = headers.unstructured(letter.subject, "Subject")
     fields = f"To: {to}\r\nSubject: {subject}\r\nDate: {_date(now)}\r\n"
@@ -160,7 +160,7 @@ def _compose(skeleton: _Skeleton, letter: Letter, now: datetime, eight_bit: bool
     )
 
 
-def _unsubscribe(letter: Letter) -> list[tuple[str, str]]:
+def _unsubscribe(letter: MailContent) -> list[tuple[str, str]]:
     """One click is for https only (RFC 8058, section 3.1); a local address without TLS gets the link alone."""
     if not letter.unsubscribe:
         return []

@@ -8,29 +8,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from itertools import islice
 
-from treue.render.problem import TemplateProblem, nearest
+from treue.render import confinement
+from treue.render.places import Place, active, refused
+from treue.render.problem import FINDINGS, TemplateProblem, nearest
 from treue.render.tags import Mask, Piece, Tag, shadow
 
 _OUTLOOK = re.compile(r"<!--(?:\[if|<!|>)", re.IGNORECASE)
-_MSO = re.compile(r"<!--\[if[^\]]*\]>(?!<!-->).*?<!\[endif\]-->", re.DOTALL | re.IGNORECASE)
-_RAW = ("style", "script", "title", "textarea", "mj-style", "mj-title", "mj-preview")
-_ENTER = re.compile(r"<!--|<(/?)([a-zA-Z][\w:-]*)|<[!?]")
-_LEAVE_TAG = re.compile(r"[\"'>]")
-_URL = re.compile(
-    r"(?<![\w-])(href|src|action|formaction|background|poster|xlink:href)(\s*=\s*)\"([^\"]*)\"", re.IGNORECASE
-)
+_MSO = re.compile(r"<!--\[if[^\]>]{0,200}\]>(?!<!-->)", re.IGNORECASE)
+_MSO_END = "<![endif]-->"
+_ADDRESSES = (
+    "href", "xlink:href", "src", "action", "formaction", "background", "poster", "cite", "longdesc", "data", "lowsrc",
+    "dynsrc", "ping", "codebase", "manifest", "usemap",
+)  # fmt: skip
+"""Attributes that are an address as a whole."""
+_URL = re.compile(rf"(?<![\w-])({'|'.join(_ADDRESSES)})(\s*=\s*)\"([^\"]*)\"", re.IGNORECASE)
 _SAFE_START = re.compile(r"\s*(?:https?://|mailto:|tel:|sms:|#)", re.IGNORECASE)
 _SHEET = re.compile(r"<(style|mj-style)\b[^<>]*>")
 _PICTURE = re.compile(r"<img\b(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>", re.IGNORECASE)
 _ALT = re.compile(r"\balt\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.IGNORECASE)
 _UNSEEN = re.compile(
     r"\bstyle=\"[^\"]*(?:max-height:\s*0|opacity:\s*0|visibility:\s*hidden)(?![.\d])[^\"]*\"", re.IGNORECASE
-)
-_UNSAFE = re.compile(
-    r"<script\b|(?<=\s)on[a-z]+\s*=\s*[\"']|=\s*[\"']?\s*(?:javascript|vbscript|data\s*:\s*text)\s*:?",
-    re.IGNORECASE,
 )
 
 
@@ -49,59 +48,9 @@ def without_comments(source: str, *, conditional: bool = False) -> str:
     return "".join([*parts, source[kept:]])
 
 
-@dataclass
-class _Place:
-    """Where in the markup the next tag stands: text, inside an element's tag, a comment, or raw text."""
-
-    state: str = "text"
-    quote: str = ""
-    element: str = ""
-
-    def feed(self, text: str) -> None:
-        at = 0
-        while at < len(text):
-            at = getattr(self, f"_{self.state}")(text, at)
-
-    def _text(self, text: str, at: int) -> int:
-        found = _ENTER.search(text, at)
-        if not found:
-            return len(text)
-        self.state = "comment" if found[0] == "<!--" else "tag"
-        self.element = "" if found[1] else (found[2] or "").lower()
-        return found.end()
-
-    def _tag(self, text: str, at: int) -> int:
-        if self.quote:
-            end = text.find(self.quote, at)
-            self.quote = self.quote if end < 0 else ""
-            return len(text) if end < 0 else end + 1
-        found = _LEAVE_TAG.search(text, at)
-        if not found:
-            return len(text)
-        if found[0] == ">":
-            closed = text[found.start() - 1 : found.start()] == "/"
-            self.state = "raw" if self.element in _RAW and not closed else "text"
-        else:
-            self.quote = found[0]
-        return found.end()
-
-    def _comment(self, text: str, at: int) -> int:
-        return self._until("-->", text, at)
-
-    def _raw(self, text: str, at: int) -> int:
-        return self._until(f"</{self.element}", text, at, move=False)
-
-    def _until(self, end: str, text: str, at: int, *, move: bool = True) -> int:
-        found = text.lower().find(end, at)
-        if found < 0:
-            return len(text)
-        self.state = "text"
-        return found + len(end) if move else found
-
-
 def mask_markup(pieces: Sequence[Piece], mask: Mask) -> tuple[str, list[TemplateProblem]]:
     """Replace every tag by a token that fits its place; return what is wrong with the places too."""
-    place = _Place()
+    place = Place()
     parts: list[str] = []
     problems: list[TemplateProblem] = []
     for piece in pieces:
@@ -110,33 +59,47 @@ def mask_markup(pieces: Sequence[Piece], mask: Mask) -> tuple[str, list[Template
             parts.append(piece)
             continue
         token = mask.add(piece)
-        if place.state == "tag" and not place.quote and not piece.prints:
-            problems.append(_inside_tag(piece))
-        comment = place.state == "text" and not piece.prints
+        problems += _misplaced(piece, place)
+        if piece.prints:
+            place.put()
+        comment = place.state == "text" and not place.hidden and not piece.prints
         parts.append(f"<!--{token}-->" if comment else token)
-    return "".join(parts), problems
+    return "".join(parts), problems[:FINDINGS]
 
 
-def _inside_tag(tag: Tag) -> TemplateProblem:
-    return TemplateProblem(
-        tag.file, tag.line, tag.column, "T401",
-        f"{tag.text} stands among the attributes of an element, where the compiler cannot keep it.",
-        'Put it around the whole element, or inside the quotes of one attribute: class="{% if … %}…{% endif %}".',
-    )  # fmt: skip
+def misplaced(page: str, mask: Mask) -> list[TemplateProblem]:
+    """Return a problem for each value that stands in the compiled page where none may: MJML makes CSS of attributes."""
+    place, at, problems = Place(), 0, list[TemplateProblem]()
+    for found in mask.token.finditer(page):
+        place.feed(page[at : found.start()])
+        at = found.end()
+        tag = mask.tag(found[0])
+        if tag.prints:
+            problems += _misplaced(tag, place)
+            place.put()
+    return list(dict.fromkeys(problems))[:FINDINGS]
+
+
+def _misplaced(tag: Tag, place: Place) -> list[TemplateProblem]:
+    said = refused(place, prints=tag.prints)
+    if said is None:
+        return []
+    where, advice = said
+    return [TemplateProblem(tag.file, tag.line, tag.column, "T401", f"{tag.text} stands {where}.", advice)]
 
 
 def unsafe_markup(source: str, file: str, first_line: int) -> list[TemplateProblem]:
-    """Return a problem for each script, event handler and script link in the author's own markup."""
+    """Return a problem for each script, event handler, page in the page and script link in the author's own markup."""
     text = shadow(source)
     return [
         TemplateProblem(
             file,
-            *line_column(text, found.start(), first_line),
+            *line_column(text, at, first_line),
             "T401",
-            f"{found[0].strip()!r} would be active content; no mail program runs it, and filters refuse it.",
+            f"{what!r} would be active content; no mail program runs it, and filters refuse it.",
             "Take it out.",
         )
-        for found in _UNSAFE.finditer(text)
+        for at, what in islice(active(text), FINDINGS)
     ]
 
 
@@ -153,29 +116,14 @@ def style_sheets(source: str) -> Iterator[tuple[int, int]]:
         at = end
 
 
-def compile_html(masked: str, css: str | None = None) -> str:
-    """Move style sheets into `style` attributes, once for each version of a template; with `css`, that one alone.
-
-    Raises ValueError where the HTML or its CSS cannot be read.
-    """
-    import css_inline
-
-    try:
-        inlined: str = css_inline.CSSInliner(
-            inline_style_tags=css is None, extra_css=css, keep_style_tags=True, load_remote_stylesheets=False
-        ).inline(masked)
-    except Exception as error:
-        raise ValueError(str(error)) from error
-    return inlined
-
-
 def lost_tags(mask: Mask, before: str, after: str, file: str) -> list[TemplateProblem]:
     """Compare the tags before and after compilation: block tags must all be there, once, and in order."""
     wanted = mask.of(before)
     found = mask.of(after)
     blocks = [tag for tag in wanted if not tag.prints]
     kept = [tag for tag in found if not tag.prints]
-    lost = [tag for tag in wanted if tag not in found]
+    there = set(found)
+    lost = [tag for tag in wanted if tag not in there]
     if not lost and kept != blocks:
         lost = [tag for tag, other in zip(blocks, [*kept, None], strict=False) if tag is not other][:1]
     return [
@@ -187,7 +135,7 @@ def lost_tags(mask: Mask, before: str, after: str, file: str) -> list[TemplatePr
             f"{tag.text} stands where the compiler drops or moves it.",
             "Put it between two elements, into text, or inside an attribute's quotes.",
         )
-        for tag in lost
+        for tag in lost[:FINDINGS]
     ]
 
 
@@ -220,11 +168,11 @@ def _guard(value: str, mask: Mask) -> str:
             prefix += "" if safe else "#"
             continue
         parts.append(found[0])
-        if tag.word == "if":
+        if tag.word in ("if", "for"):
             before.append(prefix)
         elif tag.word in ("elif", "else") and before:
             prefix = before[-1]
-        elif tag.word == "endif" and before:
+        elif tag.word in ("endif", "endfor") and before:
             prefix = min(before.pop(), prefix, key=len)
     return "".join([*parts, value[at:]])
 
@@ -233,22 +181,15 @@ def derive_text(html: str, mask: Mask) -> str:
     """Return the text part that says what the (masked) HTML says, with tokens still in it.
 
     Tables are layout in mail: rows become lines, cells are set side by side, MJML's elements stand apart. Links follow their text in
-    brackets, pictures are what their `alt` says, and what nobody sees is left out.
+    brackets, pictures are what their `alt` says, and what nobody sees is left out. Raises Uncompiled and RenderStopped.
     """
-    from inscriptis import get_text
-    from inscriptis.css_profiles import CSS_PROFILES
-    from inscriptis.model.config import ParserConfig
-
-    styles = CSS_PROFILES["strict"].copy()
-    styles["ul"] = styles["ol"] = styles["p"]
     body = mask.comment.sub(r"\1", html)
-    body = _MSO.sub(lambda found: _blocks_only(found[0], mask), body)
-    body = re.sub(r"<head\b.*?</head>", _Drop(mask), body, count=1, flags=re.DOTALL | re.IGNORECASE)
+    body = _without_head(_without_outlook(body, mask), mask)
     body = re.sub(r"<(/?)(?:table|thead|tbody|tfoot|tr)\b[^>]*>", r"<\1div>", body, flags=re.IGNORECASE)
     body = re.sub(r"<td\b[^>]*\bfont-size:\s*0[^>]*>", r"<br><br>\g<0>", body, flags=re.IGNORECASE)
     body = re.sub(r"<(/?)t[dh]\b[^>]*>", r"<\1span> ", body, flags=re.IGNORECASE)
     body = _PICTURE.sub(_alternative, _UNSEEN.sub('style="display:none"', body))
-    text = str(get_text(body, ParserConfig(css=styles, display_links=True, display_anchors=False)))
+    text = confinement.plain_text(body)
     return tidy(re.sub(r"\[([^\[\]]*)\]\(([^()\s]*)\)", lambda link: _link(link, mask), text))
 
 
@@ -257,14 +198,24 @@ def _alternative(picture: re.Match[str]) -> str:
     return (found[1] or found[2] or "") if found else ""
 
 
-class _Drop:
-    """Keep what controls flow from a part of the page that has no text."""
+def _without_outlook(body: str, mask: Mask) -> str:
+    """Leave out what only Outlook shows, save what controls flow."""
+    parts, low, at = [], body.lower(), 0
+    while (opening := _MSO.search(body, at)) and (end := low.find(_MSO_END, opening.end())) >= 0:
+        end += len(_MSO_END)
+        parts += [body[at : opening.start()], _blocks_only(body[opening.start() : end], mask)]
+        at = end
+    return "".join([*parts, body[at:]])
 
-    def __init__(self, mask: Mask) -> None:
-        self._mask = mask
 
-    def __call__(self, found: re.Match[str]) -> str:
-        return _blocks_only(found[0], self._mask)
+def _without_head(body: str, mask: Mask) -> str:
+    """Leave out the page's head, which has no text, save what controls flow."""
+    opening = re.search(r"<head\b", body, re.IGNORECASE)
+    closing = re.compile(r"</head>", re.IGNORECASE).search(body, opening.end()) if opening else None
+    if not opening or not closing:
+        return body
+    head = body[opening.start() : closing.end()]
+    return body[: opening.start()] + _blocks_only(head, mask) + body[closing.end() :]
 
 
 def _blocks_only(text: str, mask: Mask) -> str:

@@ -1,4 +1,4 @@
-"""MJML: what our own check says with line and column, and the compilation.
+"""MJML: what our own check says of it, with line and column.
 
 The compiler (mrml) drops unknown elements without a word and names no line in its errors, so elements and
 their nesting are checked here first.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from treue.render.markup import compile_html, line_column, unknown_word
+from treue.render.markup import line_column, unknown_word
 from treue.render.problem import TemplateProblem
 from treue.render.tags import shadow
 
@@ -24,9 +24,6 @@ ELEMENTS = (
     "mj-social-element", "mj-navbar-link", "mj-carousel-image", "mj-accordion-element", "mj-accordion-title",
     "mj-accordion-text",
 )  # fmt: skip
-_INLINE = re.compile(
-    r"<mj-style\b[^>]*\binline\s*=\s*[\"']inline[\"'][^>]*>(.*?)</mj-style\s*>", re.IGNORECASE | re.DOTALL
-)
 _VOID = ("br", "img", "hr", "input", "meta", "link", "col", "area", "source", "wbr", "base", "embed", "track")
 _PART = re.compile(r"<!--.*?-->|<(/?)([a-zA-Z][\w:-]*)((?:[^<>\"']|\"[^\"]*\"|'[^']*')*)>", re.DOTALL)
 
@@ -103,19 +100,3 @@ class _Checker:
                     f"{text} stands directly in <{element}>, which has no text of its own.",
                     "Put it into <mj-text>, or into <mj-raw> if it is HTML.",
                 )  # fmt: skip
-
-
-def compile_mjml(masked: str) -> str:
-    """Compile masked MJML to HTML. Web fonts are not loaded from third parties.
-
-    What `<mj-style inline="inline">` says moves into the elements, which this compiler leaves to us. Raises ValueError
-    with the compiler's words.
-    """
-    import mjml
-
-    css = "\n".join(_INLINE.findall(masked))
-    try:
-        html: str = mjml.mjml2html(_INLINE.sub("", masked), fonts={})
-    except Exception as error:
-        raise ValueError(str(error)) from error
-    return compile_html(html, css) if css else html

@@ -10,6 +10,9 @@ from treue.errors import RenderError
 WARNINGS = frozenset({"T405"})
 """Codes of problems that do not keep a template from being used."""
 
+FINDINGS = 50
+"""How many problems of one kind in one source are told at once."""
+
 
 @dataclass(frozen=True, order=True)
 class TemplateProblem:
@@ -27,12 +30,16 @@ class TemplateProblem:
     suggestion: str = ""
 
 
+UNAVAILABLE = "unavailable"
+"""The code of a failure for which neither the template nor the customer is to blame: the same may go later."""
+
+
 @dataclass(frozen=True)
 class RenderFailure:
     """A message that could not be made for one customer, and why; others are not touched by it.
 
     Codes: missing-value, unknown-name, wrong-type, wrong-value, unsafe-link, too-much, empty, no-variant,
-    unknown-template, broken-template, bad-address, bad-header.
+    unknown-template, broken-template, bad-address, bad-header, unavailable (`UNAVAILABLE`).
     """
 
     code: str
@@ -52,10 +59,15 @@ class Fault(RenderError):  # noqa: N818
         self.name = name
 
 
+_LONGEST_WORD = 60
+_WORDS_COMPARED = 500
+
+
 def nearest(word: str, known: object) -> str:
-    """Return "Did you mean …?" for the word of `known` most like `word`, or nothing."""
+    """Return "Did you mean …?" for the word of `known` most like `word`, or nothing. Long words are like nothing."""
     words = (
         sorted(str(one) for one in known) if isinstance(known, (set, frozenset, list, tuple, dict)) else []
     )
-    found = get_close_matches(word, words, n=1, cutoff=0.6)
+    short = [one for one in words if len(one) <= _LONGEST_WORD][:_WORDS_COMPARED]
+    found = get_close_matches(word, short, n=1, cutoff=0.6) if len(word) <= _LONGEST_WORD else []
     return f"Did you mean {found[0]}?" if found else ""

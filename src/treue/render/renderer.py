@@ -11,15 +11,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from jinja2 import TemplateError
-
 from treue.channel import Attachment
+from treue.errors import RenderError
 from treue.render import enclosures, sandbox
-from treue.render.compiled import Part, compile_part
+from treue.render.compiled import CompiledPart, compile_part
 from treue.render.enclosures import Enclosure
-from treue.render.names import Schema
-from treue.render.problem import Fault, RenderFailure, TemplateProblem
-from treue.render.template import Message, Template, chain, load_template, mentions
+from treue.render.names import NameSchema
+from treue.render.problem import UNAVAILABLE, Fault, RenderFailure, TemplateProblem
+from treue.render.template import MessageTemplate, Template, category, chain, load_template
 
 _SENDER = re.compile(r"(.*?)\s*<([^<>]*)>\s*", re.DOTALL)
 _ADDRESS = re.compile(r"[^\s@<>]+@[^\s@<>]+")
@@ -56,15 +55,15 @@ class Rendered:
 
 @dataclass(frozen=True)
 class _Compiled:
-    message: Message
-    fields: Mapping[str, Part]
-    text: Part
-    html: Part | None
+    message: MessageTemplate
+    fields: Mapping[str, CompiledPart]
+    text: CompiledPart
+    html: CompiledPart | None
     locale: str
     attachments: tuple[Attachment, ...]
     pictures: tuple[tuple[str, Enclosure], ...]
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[CompiledPart]:
         return [*self.fields.values(), self.text, *([self.html] if self.html else [])]
 
 
@@ -89,14 +88,14 @@ class Renderer:
         *,
         locale: str = "en",
         timezone: str = "UTC",
-        schema: Schema | None = None,
+        schema: NameSchema | None = None,
         public_url: str = "",
         keep: Callable[[Enclosure], None] | None = None,
     ) -> None:
         self.templates = templates
         self.locale = locale
         self.timezone = timezone
-        self.schema = schema or Schema()
+        self.schema = schema or NameSchema()
         self.public_url = public_url.rstrip("/")
         self._keep = keep
         self._names = self.schema.parts()
@@ -110,21 +109,28 @@ class Renderer:
         `context` holds customer, event, journey, step, data, now, links, orders, sender, workspace as plain
         data; `locale` is the customer's (or, where empty, that in `customer`).
         """
-        entry = self._entry(template)
-        customer = context.get("customer") or {}
-        wanted = locale or str(customer.get("locale") or "") or self.locale
-        compiled = self._choose(entry, channel, wanted)
-        if isinstance(compiled, RenderFailure):
-            return compiled
-        return self._render(compiled, template, context, wanted)
+        try:
+            customer = context.get("customer") or {}
+            wanted = locale or str(customer.get("locale") or "") or self.locale
+            compiled = self._choose(self._entry(template), channel, wanted)
+            if isinstance(compiled, RenderFailure):
+                return compiled
+            return self._render(compiled, template, context, wanted)
+        except Exception as error:
+            return _unavailable(template, error)
 
     def render_variant(
         self, channel: str, template: str, context: Mapping[str, Any], variant: str, locale: str
     ) -> Rendered | RenderFailure:
-        """Return the message of one file, whatever the customer's locale; for `check` and previews."""
-        entry = self._entry(template)
-        compiled = entry.compiled.get((channel, variant))
-        return self._render(compiled, template, context, locale) if compiled else self._broken(entry)
+        """Return the message of one file, whatever the customer's locale; for `check`."""
+        try:
+            entry = self._entry(template)
+            compiled = entry.compiled.get((channel, variant))
+            if compiled is None:
+                return self._broken(entry)
+            return self._render(compiled, template, context, locale)
+        except Exception as error:
+            return _unavailable(template, error)
 
     def _render(
         self, compiled: _Compiled, template: str, context: Mapping[str, Any], locale: str
@@ -156,8 +162,8 @@ class Renderer:
 
     def category(self, template: str, channel: str) -> str:
         """Return the category that the front matter sets, or nothing."""
-        if template not in self._entries and not mentions(self.templates, template, "category"):
-            return ""
+        if template not in self._entries:
+            return category(self.templates, template, channel, self.locale)
         messages = self._entry(template).template.messages
         found = [one.category for (name, _), one in messages.items() if name == channel and one.category]
         return found[0] if found else ""
@@ -177,7 +183,7 @@ class Renderer:
         """Return channel and locale of each of the template's files that can be rendered."""
         return tuple(self._entry(template).compiled)
 
-    def message(self, template: str, channel: str, variant: str) -> Message:
+    def message(self, template: str, channel: str, variant: str) -> MessageTemplate:
         """Return one file's sources as loaded. Raises KeyError where there is none."""
         return self._entry(template).template.messages[channel, variant]
 
@@ -211,9 +217,9 @@ class Renderer:
         entry.problems = tuple(sorted(problems))
         return entry
 
-    def _compile_message(self, message: Message) -> tuple[_Compiled, list[TemplateProblem]]:
+    def _compile_message(self, message: MessageTemplate) -> tuple[_Compiled, list[TemplateProblem]]:
         problems: list[TemplateProblem] = []
-        fields: dict[str, Part] = {}
+        fields: dict[str, CompiledPart] = {}
         for name, source in message.fields.items():
             fields[name], found = compile_part(source, message.file, self._names)
             problems += found
@@ -233,7 +239,7 @@ class Renderer:
         locale = message.locale or self.locale
         return _Compiled(message, fields, text, html, locale, tuple(attachments), pictures), problems
 
-    def _address(self, picture: Enclosure, message: Message) -> str:
+    def _address(self, picture: Enclosure, message: MessageTemplate) -> str:
         """Return where the HTML finds a picture; one that is hosted is kept first."""
         if not message.hosted:
             return f"cid:{picture.content_id}"
@@ -261,6 +267,12 @@ class Renderer:
         return RenderFailure(code, first.message, first.file, first.line, first.column)
 
 
+def _unavailable(template: str, error: Exception) -> RenderFailure:
+    """Return what keeps every message from being written: the disk, the database, a process that cannot be started."""
+    said = str(error) or type(error).__name__
+    return RenderFailure(UNAVAILABLE, f"Nothing can be written just now: {said}", f"templates/{template}")
+
+
 class _Rendering:
     """One message in the making."""
 
@@ -283,8 +295,11 @@ class _Rendering:
                 part = self._compiled.html
                 html = part.render(self._variables)
             return self._finished(fields, text, html)
-        except (Fault, TemplateError, ArithmeticError, TypeError, ValueError, LookupError, RecursionError,
-                AttributeError) as error:  # fmt: skip
+        except Fault as error:
+            return part.failure(error)
+        except (RenderError, MemoryError):
+            raise
+        except Exception as error:  # whatever a library makes of what a template gives it, as in the child
             return part.failure(error)
 
     def _finished(self, fields: dict[str, str], text: str, html: str) -> Rendered | RenderFailure:

@@ -5,11 +5,14 @@ CVE-2019-10906, CVE-2024-56201, CVE-2024-56326, CVE-2025-27516):
 `audit` lets only listed syntax through; a dot looks up items of plain data and never Python's attributes; and
 the environment is Jinja's own immutable sandbox with nothing in it to call but `range`.
 
-Work is counted, not timed, so that the same template and data always end the same way.
+Work is counted, not timed, so that the same template and data always end the same way, and counted before it is done:
+whatever looks through a text, a list or a record pays for its parts first. A list that a template makes is paid for as
+if all in it were written out, so that no value is larger than the work it took.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -21,13 +24,14 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from treue.render import filters
+from treue.render.confinement import SECONDS
 from treue.render.problem import Fault
-from treue.render.values import PRINTABLE, AnyValue, Missing
+from treue.render.values import LONGEST_NAME, PRINTABLE, AnyValue, Missing, SampleText
 
 LOOPS = 10_000
 """Rounds of all loops of one rendering together."""
 WORK = 400_000
-"""Steps of one rendering: parts of expressions evaluated, and eight characters of text made."""
+"""Steps of one rendering: parts of expressions in loops, parts of values looked at, and eight characters of text read or made."""
 OUTPUT = 512 * 1024
 """Characters one part of a message may have."""
 STATE = "treue state"
@@ -44,13 +48,14 @@ _TIME = frozenset({"hour", "minute"})
 class State:
     """What one rendering may still do, and for whom it is."""
 
-    __slots__ = ("channel", "journey", "locales", "loops", "template", "work", "zone")
+    __slots__ = ("channel", "journey", "locales", "loops", "seconds", "template", "work", "zone")
 
     def __init__(
         self, locales: tuple[str, ...], zone: str, channel: str, journey: str = "", template: str = ""
     ) -> None:
         self.loops = LOOPS
         self.work = WORK
+        self.seconds = SECONDS
         self.locales = locales
         self.zone = zone
         self.channel = channel
@@ -112,11 +117,15 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def getitem(self, obj: Any, argument: Any) -> Any:
         """Look up an item by name or place; one that is not there is `Missing`."""
+        if isinstance(argument, Missing):
+            argument.fail()
+        if not isinstance(argument, (str, int)):
+            raise Fault("wrong-type", f"A part is named by a text or a number, not by {kind(argument)}.")
         if isinstance(obj, dict):
             return self.getattr(obj, str(argument))
         if isinstance(argument, str):
             return member(obj, argument)
-        if not isinstance(obj, (list, tuple, str, range)) or not isinstance(argument, (int, slice)):
+        if not isinstance(obj, (list, tuple, str, range)):
             if isinstance(obj, (Missing, AnyValue)):
                 return obj
             raise Fault("wrong-type", f"A value that is {kind(obj)} has no numbered parts.")
@@ -137,7 +146,7 @@ class Environment(ImmutableSandboxedEnvironment):
                 value.fail()
         if operator == "+" and any(isinstance(one, str) for one in (left, right)):
             if all(isinstance(one, (str, AnyValue)) for one in (left, right)):
-                return filters.grown(context, str(left) + str(right))
+                return concat(context, left, right)
             raise Fault("wrong-type", "+ adds numbers or joins texts; between a text and a number write ~.")
         return self._calculate(operator, left, right)
 
@@ -163,7 +172,7 @@ class Environment(ImmutableSandboxedEnvironment):
 def member(obj: Any, name: str) -> Any:
     """Return one of the few named parts that something other than a record has."""
     if isinstance(obj, (Missing, AnyValue)):
-        return Missing(f"{obj.name}.{name}") if isinstance(obj, Missing) else obj
+        return Missing(f"{obj.name}.{name[:LONGEST_NAME]}") if isinstance(obj, Missing) else obj
     known: Iterable[str] = ()
     if isinstance(obj, LoopContext):
         known = _LOOP
@@ -175,11 +184,12 @@ def member(obj: Any, name: str) -> Any:
         return getattr(obj, name)
     if isinstance(obj, StrictUndefined):
         str(obj)
+    name = name[:LONGEST_NAME]
     raise Fault("wrong-type", f"A value that is {kind(obj)} has no part called {name}.", name)
 
 
 def printable(value: Any) -> Any:
-    """Let through what reads as text; stop at lists, records and anything else."""
+    """Return a value that prints as text; raise Fault for lists, records and anything else."""
     if type(value) in _TEXTS:
         return value
     if isinstance(value, (*PRINTABLE, Missing, StrictUndefined)):
@@ -217,7 +227,59 @@ def each(context: Context, value: Any, weight: int) -> Any:
 @pass_context
 def concat(context: Context, *parts: Any) -> str:
     """Join texts, as `~` does."""
-    return filters.grown(context, "".join(filters.text(part) for part in parts))
+    texts = [filters.text(part) for part in parts]
+    filters.count_text(context, sum(map(len, texts)))
+    made = "".join(texts)
+    return SampleText(made) if isinstance(parts[0], SampleText) else made
+
+
+@pass_context
+def listed(context: Context, first: Any, *rest: Any) -> list[Any]:
+    """Make a list. It weighs as much as all that is in it, however often the same thing is."""
+    filters.weigh(context, first, *rest)
+    return [first, *rest]
+
+
+@pass_context
+def sliced(context: Context, value: Any, *bounds: Any) -> Any:
+    """Return a part of a text or a list, from, to and in steps as `[1:5]` says."""
+    if isinstance(value, (Missing, AnyValue)):
+        return value
+    if not isinstance(value, (str, list, tuple, range)):
+        raise Fault("wrong-type", f"A value that is {kind(value)} has no numbered parts.")
+    if not all(bound is None or isinstance(bound, int) for bound in bounds):
+        raise Fault("wrong-type", "The bounds of a part are whole numbers.")
+    wanted = slice(*bounds)
+    filters.spend(context, 1 + len(range(*wanted.indices(len(value)))))
+    part = value[wanted]
+    return SampleText(part) if isinstance(value, SampleText) else part
+
+
+_COMPARED: dict[str, Callable[[Any, Any], Any]] = {
+    "eq": operator.eq, "ne": operator.ne, "lt": operator.lt, "lteq": operator.le, "gt": operator.gt,
+    "gteq": operator.ge, "in": lambda left, right: left in right, "notin": lambda left, right: left not in right,
+}  # fmt: skip
+
+
+@pass_context
+def compared(context: Context, left: Any, *rest: Any) -> Any:
+    """Compare, as `a < b` and `a < b < c` do: `rest` is an operator, a value, and so on."""
+    result: Any = True
+    for word, right in zip(rest[::2], rest[1::2], strict=True):
+        filters.weigh(context, left, right)
+        result = _COMPARED[word](left, right)
+        if not result:
+            break
+        left = right
+    return result
+
+
+def _comparing(word: str) -> Callable[..., Any]:
+    @pass_context
+    def test(context: Context, left: Any, right: Any) -> Any:
+        return compared(context, left, word, right)
+
+    return test
 
 
 def _is_none(value: Any) -> bool:
@@ -226,7 +288,7 @@ def _is_none(value: Any) -> bool:
 
 def _remainder(value: Any, divisor: Any) -> int:
     """Never `%` on what comes in: on a text it would format, to any width."""
-    return int(filters.sized(int(value)) % int(divisor)) if isinstance(value, (int, float, Decimal)) else -1
+    return int(int(filters.sized(value)) % int(divisor)) if isinstance(value, (int, float, Decimal)) else -1
 
 
 def _odd(value: Any) -> bool:
@@ -243,38 +305,56 @@ def _divisible(value: Any, by: Any) -> bool:
     return _remainder(value, by) == 0
 
 
-_OWN_TESTS = {"none": _is_none, "odd": _odd, "even": _even, "divisibleby": _divisible}
+_WORDS = {
+    "eq": ("eq", "equalto", "=="), "ne": ("ne", "!="), "lt": ("lt", "lessthan", "<"), "lteq": ("le", "<="),
+    "gt": ("gt", "greaterthan", ">"), "gteq": ("ge", ">="), "in": ("in",),
+}  # fmt: skip
+"""Jinja's names for a comparison as an operator, and as a test."""
+_OWN_TESTS: dict[str, Callable[..., Any]] = {
+    "none": _is_none, "odd": _odd, "even": _even, "divisibleby": _divisible,
+    **{name: _comparing(word) for word, names in _WORDS.items() for name in names},
+}  # fmt: skip
 TESTS = (
     "defined", "undefined", "none", "odd", "even", "divisibleby", "string", "number", "boolean", "sequence",
-    "mapping", "in", "eq", "equalto", "==", "ne", "!=", "lt", "lessthan", "<", "le", "<=", "gt", "greaterthan", ">",
-    "ge", ">=",
+    "mapping", *(name for names in _WORDS.values() for name in names),
 )  # fmt: skip
-_FILTERS: dict[str, Callable[..., Any]] = {**filters.ALL, "treue_each": each, "treue_concat": concat}
+_FILTERS: dict[str, Callable[..., Any]] = {
+    **filters.ALL, "treue_each": each, "treue_concat": concat, "treue_list": listed, "treue_slice": sliced,
+    "treue_compare": compared,
+}  # fmt: skip
 
 
 def prepare(tree: nodes.Template, environment: Environment) -> nodes.Template:
-    """Put the counting into a checked tree: around what loops go over, and around `~`."""
+    """Put the counting into a checked tree: around what loops go over, and in place of what Python would do uncounted."""
     for loop in list(tree.find_all(nodes.For)):
         weight = sum(1 for _ in loop.find_all(nodes.Node))
         loop.iter = _call("treue_each", loop.iter, [nodes.Const(weight)], environment)
-    _replace_concat(tree, environment)
+    _count_within(tree, environment)
     return tree
 
 
-def _replace_concat(node: nodes.Node, environment: Environment) -> None:
+def _count_within(node: nodes.Node, environment: Environment) -> None:
     for field, value in list(node.iter_fields()):
         if isinstance(value, list):
-            setattr(node, field, [_swapped(one, environment) for one in value])
+            setattr(node, field, [_counted(one, environment) for one in value])
         elif isinstance(value, nodes.Node):
-            setattr(node, field, _swapped(value, environment))
+            setattr(node, field, _counted(value, environment))
 
 
-def _swapped(node: Any, environment: Environment) -> Any:
+def _counted(node: Any, environment: Environment) -> Any:
     if not isinstance(node, nodes.Node):
         return node
-    _replace_concat(node, environment)
+    _count_within(node, environment)
     if isinstance(node, nodes.Concat):
         return _call("treue_concat", node.nodes[0], node.nodes[1:], environment)
+    if isinstance(node, nodes.Compare):
+        rest = [one for operand in node.ops for one in (nodes.Const(operand.op), operand.expr)]
+        return _call("treue_compare", node.expr, rest, environment)
+    if isinstance(node, (nodes.List, nodes.Tuple)) and getattr(node, "ctx", "load") == "load" and node.items:
+        return _call("treue_list", node.items[0], node.items[1:], environment)
+    if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Slice):
+        bounds = (node.arg.start, node.arg.stop, node.arg.step)
+        return _call("treue_slice", node.node, [bound or nodes.Const(None) for bound in bounds], environment)
     return node
 
 

@@ -11,7 +11,9 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
+from treue.render import elsewhere
 from treue.render.problem import TemplateProblem
 
 _OPEN = re.compile(r"\{\{|\{%|\{#")
@@ -108,6 +110,18 @@ def shadow(source: str) -> str:
     return "".join([*parts, source[at:]])
 
 
+def merge_tags(source: str, file: str, line: int = 1, column: int = 1) -> list[TemplateProblem]:
+    """Return a problem for each merge tag of another tool; `line` and `column` say where in `file` the source begins."""
+    text = shadow(source)
+    found = []
+    for at, tag, advice in elsewhere.merge_tags(text):
+        row, begin = text.count("\n", 0, at), text.rfind("\n", 0, at) + 1
+        place = line + row, at - begin + (1 if row else column)
+        message = f"{tag} is a merge tag of another tool; here it would be sent as it stands."
+        found.append(TemplateProblem(file, *place, "T401", message, advice))
+    return found
+
+
 def _spans(source: str) -> Iterator[tuple[int, int]]:
     at = 0
     while opening := _OPEN.search(source, at):
@@ -175,7 +189,7 @@ class Mask:
         """Return the tags whose tokens stand in `text`, in order."""
         return [self.tags[int(found[1])] for found in self.token.finditer(text)]
 
-    def unmask(self, text: str) -> Source:
+    def unmask(self, text: str) -> JinjaSource:
         """Put the tags back; a token that ends in u, not x, is a link's start, and guarded as one."""
         order: list[Tag] = []
 
@@ -184,11 +198,11 @@ class Mask:
             order.append(tag)
             return tag.spread("treue_url" if found[3] == "u" else "")
 
-        return Source(self._put_back.sub(back, text), tuple(order))
+        return JinjaSource(self._put_back.sub(back, text), tuple(order))
 
 
 @dataclass(frozen=True)
-class Source:
+class JinjaSource:
     """A Jinja source in which each tag has lines of its own, and its tags in order."""
 
     text: str
@@ -201,10 +215,11 @@ class Source:
 
     def tag_at(self, line: int) -> Tag | None:
         """Return the tag that covers a line of the source, or the last one before it."""
-        starts = self._lines()
+        starts = self._lines
         index = bisect_right(starts, line) - 1
         return self.tags[index] if index >= 0 else (self.tags[0] if self.tags else None)
 
+    @cached_property
     def _lines(self) -> list[int]:
         """Return the line on which each tag's content begins, for each in order."""
         lines: list[int] = []
@@ -217,7 +232,7 @@ class Source:
         return lines
 
 
-def plain(pieces: Sequence[Piece], *, tidy: bool = False) -> Source:
+def plain(pieces: Sequence[Piece], *, tidy: bool = False) -> JinjaSource:
     """Join the pieces of a text that no markup tool has to see.
 
     With `tidy`, a line of nothing but `{% … %}` leaves no empty line behind.
@@ -225,7 +240,7 @@ def plain(pieces: Sequence[Piece], *, tidy: bool = False) -> Source:
     text = "".join(piece if isinstance(piece, str) else piece.spread() for piece in pieces)
     if tidy:
         text = tidy_lines(text)
-    return Source(text, tuple(piece for piece in pieces if isinstance(piece, Tag)))
+    return JinjaSource(text, tuple(piece for piece in pieces if isinstance(piece, Tag)))
 
 
 def tidy_lines(text: str) -> str:

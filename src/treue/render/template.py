@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
-from treue.render import enclosures, frontmatter, markup, mjml_file
+from treue.errors import UnreadableFile
+from treue.render import confinement, enclosures, frontmatter, markup, mjml_file
+from treue.render.confinement import RenderStopped, Uncompiled
 from treue.render.enclosures import Enclosure
 from treue.render.frontmatter import HOSTED, FrontMatter, Value
 from treue.render.problem import TemplateProblem
-from treue.render.tags import Mask, Piece, Source, Tag, cut, plain, tidy_lines
-from treue.workspace.files import LAYOUT, TEMPLATE_FILE
+from treue.render.tags import JinjaSource, Mask, Piece, Tag, cut, merge_tags, plain, tidy_lines
+from treue.workspace.files import LAYOUT, TEMPLATE_FILE, TEMPLATE_FORMS, listed, read_file
 
 LARGEST = 256 * 1024
 """Characters one file may have."""
+_LARGEST_FILE = 4 * LARGEST
+"""Bytes that so many characters have at the most."""
 _INHERITED = ("from", "category", "layout", "link", "attach", "pictures")
 """What a variant takes over from the file without (or with the shorter) locale; never what is read aloud."""
 _WHOLE = re.compile(r"\s*<(?:mjml|!doctype|html)\b", re.IGNORECASE)
@@ -25,7 +29,7 @@ _BODY = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Message:
+class MessageTemplate:
     """One channel of a template in one locale, as Jinja sources. `html` is empty where there is no HTML.
 
     In place of the `pictures` that the HTML shows it has their marks; `hosted` says that they stay with us.
@@ -35,9 +39,9 @@ class Message:
     channel: str
     locale: str
     file: str
-    fields: Mapping[str, Source]
-    text: Source
-    html: Source | None = None
+    fields: Mapping[str, JinjaSource]
+    text: JinjaSource
+    html: JinjaSource | None = None
     category: str = ""
     broken: bool = False
     places: Mapping[str, Value] = field(default_factory=dict)
@@ -52,7 +56,7 @@ class Template:
     """A folder's messages by channel and locale ("" is the file without one), and all that is wrong with them."""
 
     name: str
-    messages: Mapping[tuple[str, str], Message]
+    messages: Mapping[tuple[str, str], MessageTemplate]
     problems: tuple[TemplateProblem, ...]
     version: str
 
@@ -62,7 +66,7 @@ class Template:
 
 
 @dataclass(frozen=True)
-class File:
+class TemplateFile:
     """One file as read: its front matter and the pieces of its body."""
 
     name: str
@@ -71,6 +75,14 @@ class File:
     pieces: tuple[Piece, ...]
     problems: tuple[TemplateProblem, ...]
     pictures: Mapping[str, Enclosure] = field(default_factory=dict)
+    unsendable: tuple[TemplateProblem, ...] = ()
+    """What can be read well enough, so that more is found, and yet must not go out."""
+
+    @property
+    def damaged(self) -> bool:
+        """Whether no message can be made of it, whatever its compiler says."""
+        found = (*self.front.problems, *self.problems, *self.unsendable)
+        return any(one.code == "T401" for one in found)
 
     @property
     def whole(self) -> bool:
@@ -103,7 +115,7 @@ def load_template(templates: Path, name: str, locale: str = "en") -> Template:
         return Template(name, {}, (problem, *_strays(folder, name)), "")
     problems = [*_strays(folder, name)]
     for file in (*files.values(), *layouts.values()):
-        problems += [*file.front.problems, *file.problems]
+        problems += [*file.front.problems, *file.problems, *file.unsendable]
     builder = _Builder(folder, files, layouts, locale)
     messages = {(one.channel, one.locale): one for one in builder.messages()}
     enclosed = {f"templates/{name}/{one.name}" for message in messages.values() for one in message.attached}
@@ -111,18 +123,34 @@ def load_template(templates: Path, name: str, locale: str = "en") -> Template:
     return Template(name, messages, tuple(sorted(set(problems))), _version(messages))
 
 
-def mentions(templates: Path, name: str, word: str) -> bool:
-    """Say whether a word stands anywhere in a template's or a layout's files: a look that compiles nothing."""
-    files = [
-        path
-        for folder in (templates / name, templates / LAYOUT)
-        if folder.is_dir()
-        for path in folder.iterdir()
-    ]
-    return any(word.encode() in path.read_bytes() for path in files if path.is_file())
+def category(templates: Path, name: str, channel: str, locale: str = "en") -> str:
+    """Return the category that the front matter of the folder `name` sets for a channel, or nothing. Compiles nothing.
+
+    `templates` and `locale` are those of `load_template`.
+    """
+    if not _mentions(templates, name, "category"):
+        return ""
+    files = _read(templates / name, f"templates/{name}", read=_head)
+    layouts = _read(templates / LAYOUT, f"templates/{LAYOUT}", layout=True, read=_head)
+    found = _Builder(templates / name, files, layouts, locale).categories(channel)
+    return next((one for one in found if one), "")
 
 
-def _version(messages: Mapping[tuple[str, str], Message]) -> str:
+def _mentions(templates: Path, name: str, word: str) -> bool:
+    """Return whether a word stands anywhere in a template's or a layout's files."""
+    folders = (templates / name, templates / LAYOUT)
+    files = [path for folder in folders for path in listed(folder) if path.suffix in TEMPLATE_FORMS]
+    return any(word.encode() in _bytes(path) for path in files)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return read_file(path, _LARGEST_FILE)
+    except UnreadableFile:
+        return b""  # said by whoever reads the template
+
+
+def _version(messages: Mapping[tuple[str, str], MessageTemplate]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for key, message in sorted(messages.items()):
         digest.update(
@@ -139,46 +167,74 @@ Key = tuple[str, str, str]
 """Channel, locale and form of a file; for a layout its name, locale and form."""
 
 
-def _read(folder: Path, shown: str, *, layout: bool = False) -> dict[Key, File]:
+def _read(
+    folder: Path,
+    shown: str,
+    *,
+    layout: bool = False,
+    read: Callable[[Path, str, str], TemplateFile] | None = None,
+) -> dict[Key, TemplateFile]:
     pattern = re.compile(
         r"(?P<kind>[a-z][a-z0-9-]*)(?:\.(?P<locale>[a-z]{2,3}(?:-\w{2,8})*))?\.(?P<form>mjml|html|txt)"
     )
-    files: dict[Key, File] = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+    files: dict[Key, TemplateFile] = {}
+    for path in listed(folder):
         found = (pattern if layout else TEMPLATE_FILE).fullmatch(path.name)
-        if found and path.is_file():
-            files[found["kind"], found["locale"] or "", found["form"]] = _file(
+        if found:
+            files[found["kind"], found["locale"] or "", found["form"]] = (read or _file)(
                 path, f"{shown}/{path.name}", found["form"]
             )
     return files
 
 
-def _file(path: Path, shown: str, form: str) -> File:
+def _head(path: Path, shown: str, form: str) -> TemplateFile:
+    """Return a file with its front matter alone."""
     try:
-        source = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        content = read_file(path, _LARGEST_FILE)
+        source = content.decode("utf-8", "strict" if len(content) <= _LARGEST_FILE else "ignore")
+    except UnreadableFile as fault:
+        return _broken(shown, form, f"This file cannot be read: {fault}.")
+    except UnicodeDecodeError as error:
         return _broken(shown, form, f"This file cannot be read as UTF-8 text: {error}.")
-    if len(source) > LARGEST:
+    if len(source) > LARGEST or len(content) > _LARGEST_FILE:
         return _broken(shown, form, "This file is longer than 256 kB.")
-    front = frontmatter.read(source, shown)
+    return TemplateFile(shown, form, frontmatter.read(source, shown), (), ())
+
+
+def _file(path: Path, shown: str, form: str) -> TemplateFile:
+    head = _head(path, shown, form)
+    if head.problems:
+        return head
+    front = head.front
     body = front.body if form == "txt" else markup.without_comments(front.body)
-    pieces, problems = cut(body, shown, front.body_line)
+    pieces, problems, unsendable = _take_apart(body, shown, form, front.body_line)
     if form == "txt":
-        return File(shown, form, front, tuple(pieces), tuple(problems))
-    if form == "mjml":
-        problems += mjml_file.check_mjml(body, shown, front.body_line)
-    problems += markup.unsafe_markup(body, shown, front.body_line)
+        return TemplateFile(shown, form, front, pieces, problems, {}, unsendable)
     pictures, missing = enclosures.pictures(body, shown, front.body_line, path.parent)
     pieces_shown = enclosures.marked(pieces, pictures)
-    return File(shown, form, front, pieces_shown, (*problems, *missing), pictures)
+    return TemplateFile(shown, form, front, pieces_shown, (*problems, *missing), pictures, unsendable)
 
 
-def _broken(shown: str, form: str, message: str) -> File:
-    return File(shown, form, FrontMatter(), (), (TemplateProblem(shown, 1, 1, "T401", message),))
+@lru_cache(maxsize=64)  # layouts are read with every template
+def _take_apart(
+    body: str, shown: str, form: str, line: int
+) -> tuple[tuple[Piece, ...], tuple[TemplateProblem, ...], tuple[TemplateProblem, ...]]:
+    """Return the pieces of a body, what keeps it from being compiled, and what keeps it from being sent."""
+    pieces, problems = cut(body, shown, line)
+    unsendable = merge_tags(body, shown, line)
+    if form == "mjml":
+        problems += mjml_file.check_mjml(body, shown, line)
+    if form != "txt":
+        unsendable += markup.unsafe_markup(body, shown, line)
+    return tuple(pieces), tuple(problems), tuple(unsendable)
+
+
+def _broken(shown: str, form: str, message: str) -> TemplateFile:
+    return TemplateFile(shown, form, FrontMatter(), (), (TemplateProblem(shown, 1, 1, "T401", message),))
 
 
 def _strays(folder: Path, name: str) -> Iterator[TemplateProblem]:
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+    for path in listed(folder):
         if path.suffix in (".mjml", ".html", ".txt") and not TEMPLATE_FILE.fullmatch(path.name):
             yield TemplateProblem(
                 f"templates/{name}/{path.name}", 1, 1, "T401", f"{path.name} is not the name of a message's file.",
@@ -189,15 +245,35 @@ def _strays(folder: Path, name: str) -> Iterator[TemplateProblem]:
 class _Builder:
     """Makes the messages of one folder."""
 
-    def __init__(self, folder: Path, files: dict[Key, File], layouts: dict[Key, File], locale: str) -> None:
+    def __init__(
+        self, folder: Path, files: dict[Key, TemplateFile], layouts: dict[Key, TemplateFile], locale: str
+    ) -> None:
         self._folder, self._files, self._layouts, self._locale = folder, files, layouts, locale
         self.problems: list[TemplateProblem] = []
 
-    def messages(self) -> Iterator[Message]:
+    def messages(self) -> Iterator[MessageTemplate]:
         for channel, locale in dict.fromkeys((channel, locale) for channel, locale, _ in self._files):
             yield self._email(locale) if channel == "email" else self._plain(channel, locale)
 
-    def _find(self, channel: str, locale: str, forms: tuple[str, ...]) -> tuple[File | None, int]:
+    def categories(self, channel: str) -> Iterator[str]:
+        """Yield what the front matter of each message by a channel says of its category."""
+        for locale in dict.fromkeys(locale for one, locale, _ in self._files if one == channel):
+            files, layout = self._used(channel, locale)
+            yield _category(self._values(channel, locale, files, layout))
+
+    def _used(self, channel: str, locale: str) -> tuple[list[TemplateFile], TemplateFile | None]:
+        """Return the files that a message is made of, its text of its own last, and the layout around them."""
+        text, text_distance = self._find(channel, locale, ("txt",))
+        markup_, distance = self._find(channel, locale, ("mjml", "html"))
+        if markup_ is None or (text and channel != "email"):
+            assert text is not None
+            return [text], None
+        if channel != "email":
+            return [markup_], None
+        own_text = [text] if text and text_distance <= distance else []
+        return [markup_, *own_text], None if markup_.whole else self._layout(markup_, locale)
+
+    def _find(self, channel: str, locale: str, forms: tuple[str, ...]) -> tuple[TemplateFile | None, int]:
         """Return the file nearest to the locale, and how far away it is."""
         for distance, near in enumerate(chain(locale)):
             for form in forms:
@@ -205,31 +281,26 @@ class _Builder:
                     return self._files[channel, near, form], distance
         return None, 99
 
-    def _plain(self, channel: str, locale: str) -> Message:
-        file, _ = self._find(channel, locale, ("txt",))
-        if file is None:
-            file, _ = self._find(channel, locale, ("mjml", "html"))
-            assert file is not None
+    def _plain(self, channel: str, locale: str) -> MessageTemplate:
+        (file,), _ = self._used(channel, locale)
+        if file.form != "txt":
             self._report(file, f"A message by {channel} is plain text.", f"Call the file {channel}.txt.")
         values = self._values(channel, locale, [file], None)
         if "attach" in values:
             self._report(file, f"A message by {channel} has no attachments.", "Put a link into it instead.")
         message = self._message(channel, locale, file, values, plain(file.pieces, tidy=True), None)
-        return replace(message, broken=file.form != "txt" or any(one.code == "T401" for one in file.problems))
+        return replace(message, broken=file.form != "txt" or file.damaged)
 
-    def _email(self, locale: str) -> Message:
-        html, html_distance = self._find("email", locale, ("mjml", "html"))
-        text, text_distance = self._find("email", locale, ("txt",))
-        if html is None:
-            assert text is not None
-            values = self._values("email", locale, [text], None)
-            return self._message("email", locale, text, values, plain(text.pieces, tidy=True), None)
-        own_text = text if text and text_distance <= html_distance else None
-        layout = None if html.whole else self._layout(html, locale)
-        values = self._values("email", locale, [html, *([own_text] if own_text else [])], layout)
+    def _email(self, locale: str) -> MessageTemplate:
+        files, layout = self._used("email", locale)
+        values = self._values("email", locale, files, layout)
+        html, own_text = files[0], files[1] if len(files) > 1 else None
+        if html.form == "txt":
+            text = self._message("email", locale, html, values, plain(html.pieces, tidy=True), None)
+            return replace(text, broken=html.damaged)
         compiled = self._compile(html, layout, values, locale)
-        broken = compiled is None
-        compiled = compiled or (Source("", ()), Source("", ()))
+        broken = compiled is None or any(one.damaged for one in (*files, *([layout] if layout else [])))
+        compiled = compiled or (JinjaSource("", ()), JinjaSource("", ()))
         body = plain(own_text.pieces, tidy=True) if own_text else compiled[1]
         message = self._message("email", locale, html, values, body, compiled[0])
         shown = [one for used in (html, layout) if used for one in used.pictures.values()]
@@ -238,7 +309,7 @@ class _Builder:
         self._weigh(message, html)
         return message
 
-    def _weigh(self, message: Message, file: File) -> None:
+    def _weigh(self, message: MessageTemplate, file: TemplateFile) -> None:
         inside = [*message.attached, *(() if message.hosted else message.pictures)]
         if sum(len(one.content) for one in inside) > enclosures.LARGEST_TOGETHER:
             said = f"The files in this mail have more than {enclosures.LARGEST_TOGETHER // 1024 // 1024} MB together."
@@ -248,17 +319,16 @@ class _Builder:
         self,
         channel: str,
         locale: str,
-        file: File,
+        file: TemplateFile,
         values: dict[str, Value],
-        text: Source,
-        html: Source | None,
-    ) -> Message:
+        text: JinjaSource,
+        html: JinjaSource | None,
+    ) -> MessageTemplate:
         fields = {
             name: plain(value.pieces) for name, value in values.items() if name not in frontmatter.SETTINGS
         }
-        category = values["category"].text if "category" in values else ""
-        return Message(
-            channel, locale, file.name, fields, text, html, category, places=values,
+        return MessageTemplate(
+            channel, locale, file.name, fields, text, html, _category(values), places=values,
             hosted="pictures" not in values or values["pictures"].text == HOSTED,
             attached=tuple(self._attached(values.get("attach"))) if channel == "email" else (),
         )  # fmt: skip
@@ -271,7 +341,9 @@ class _Builder:
                 place = entry.file, entry.line, entry.column
                 self.problems.append(TemplateProblem(*place, "T407", error.message, error.advice))
 
-    def _values(self, channel: str, locale: str, files: list[File], layout: File | None) -> dict[str, Value]:
+    def _values(
+        self, channel: str, locale: str, files: list[TemplateFile], layout: TemplateFile | None
+    ) -> dict[str, Value]:
         values: dict[str, Value] = dict(layout.front.values) if layout else {}
         for near in reversed(chain(locale)):
             for form in ("txt", "html", "mjml"):
@@ -282,7 +354,7 @@ class _Builder:
             values.update(file.front.values)
         return values
 
-    def _layout(self, file: File, locale: str) -> File | None:
+    def _layout(self, file: TemplateFile, locale: str) -> TemplateFile | None:
         wanted = file.front.values.get("layout")
         name = wanted.text if wanted else "email"
         if name == "none":
@@ -296,35 +368,45 @@ class _Builder:
         )  # fmt: skip
         return None
 
-    def _report(self, file: File, message: str, suggestion: str = "", code: str = "T401") -> None:
+    def _report(self, file: TemplateFile, message: str, suggestion: str = "", code: str = "T401") -> None:
         self.problems.append(TemplateProblem(file.name, file.front.body_line, 1, code, message, suggestion))
 
     def _compile(
-        self, file: File, layout: File | None, values: dict[str, Value], locale: str
-    ) -> tuple[Source, Source] | None:
+        self, file: TemplateFile, layout: TemplateFile | None, values: dict[str, Value], locale: str
+    ) -> tuple[JinjaSource, JinjaSource] | None:
         """Return the HTML and the text derived from it; None where the source is broken."""
         used = [file, *([layout] if layout else [])]
         if any(one.problems for one in used) or not (file.whole or layout):
             return None
         mask = Mask(file.front.body, layout.front.body if layout else "")
+        told = len(self.problems)
         masked = self._lay_out(file, layout, mask)
-        try:
-            html = _compiled(masked, file.form)
-        except ValueError as error:
-            self._report(
-                file, f"This is no valid {file.form.upper()}: {error}.", "Check that every element is closed."
-            )
+        if len(self.problems) > told:
             return None
+        try:
+            return self._compiled(file, masked, mask, values, locale)
+        except Uncompiled as error:
+            said = f"This is no valid {file.form.upper()}: {error}."
+        except RenderStopped as stopped:
+            said = f"This {file.form.upper()} cannot be compiled: {stopped.why}."
+        self._report(file, said, "Check that every element is closed.")
+        return None
+
+    def _compiled(
+        self, file: TemplateFile, masked: str, mask: Mask, values: dict[str, Value], locale: str
+    ) -> tuple[JinjaSource, JinjaSource] | None:
+        html = _compiled(masked, file.form)
         lost = markup.lost_tags(mask, masked, html, file.name)
+        lost += markup.misplaced(html, mask)
         self.problems += lost
         if lost:
             return None
         html = _with_preheader(html, mask, values.get("preheader"))
         html = html.replace('lang="und"', f'lang="{locale or self._locale}"')
         text = mask.unmask(markup.derive_text(html, mask))
-        return mask.unmask(markup.guard_links(html, mask)), Source(tidy_lines(text.text), text.tags)
+        return mask.unmask(markup.guard_links(html, mask)), JinjaSource(tidy_lines(text.text), text.tags)
 
-    def _lay_out(self, file: File, layout: File | None, mask: Mask) -> str:
+    def _lay_out(self, file: TemplateFile, layout: TemplateFile | None, mask: Mask) -> str:
         masked, problems = markup.mask_markup(file.pieces, mask)
         self.problems += problems
         if layout is None:
@@ -336,6 +418,10 @@ class _Builder:
         outer, problems = markup.mask_markup([*before, _HOLE, *after], mask)
         self.problems += problems
         return outer.replace(_HOLE, masked, 1)
+
+
+def _category(values: Mapping[str, Value]) -> str:
+    return values["category"].text if "category" in values else ""
 
 
 _HOLE = "\x02"
@@ -350,7 +436,7 @@ def _around_content(pieces: tuple[Piece, ...]) -> tuple[list[Piece], list[Piece]
 
 @lru_cache(maxsize=512)
 def _compiled(masked: str, form: str) -> str:
-    return mjml_file.compile_mjml(masked) if form == "mjml" else markup.compile_html(masked)
+    return confinement.compile_markup(masked, form)
 
 
 def _with_preheader(html: str, mask: Mask, preheader: Value | None) -> str:

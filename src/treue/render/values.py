@@ -10,6 +10,8 @@ from jinja2 import Undefined
 
 from treue.render.problem import Fault
 
+LONGEST_NAME = 100
+"""Characters of the name under which a value is missed."""
 PRINTABLE = (str, int, float, Decimal, date, datetime, time)
 
 
@@ -24,7 +26,7 @@ class Missing(Undefined):
 
     def __init__(self, name: str = "") -> None:
         super().__init__(name=name)
-        self.name = name
+        self.name = name[:LONGEST_NAME]
 
     def fail(self) -> NoReturn:
         """Stop the rendering with a sentence that says what to write instead."""
@@ -64,22 +66,22 @@ def missing(name: str) -> Fault:
     )
 
 
-class Sample:
+class MadeUp:
     """Marks values made up by `check`, which no rule about a value's form refuses."""
 
 
-class SampleText(Sample, str):
+class SampleText(MadeUp, str):
     """A text of which nothing is known but that it is one."""
 
 
-class AnyValue(Sample, int):
+class AnyValue(MadeUp, int):
     """A value of which not even the type is known: a number, a web address, a list of one and a record."""
 
     def __str__(self) -> str:
         return "https://example.com/sample"
 
 
-class AnyRecord(Sample, dict[str, Any]):
+class AnyRecord(MadeUp, dict[str, Any]):
     """A record that has every field."""
 
     def get(self, key: str, default: Any = None) -> Any:

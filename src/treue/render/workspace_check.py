@@ -6,16 +6,17 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from treue.language.journey import Call, Send, walk
 from treue.language.problems import Place, Problem
+from treue.language.steps import OutboxCall, message_of, walk
 from treue.render.calls import call_problems
 from treue.render.check import check_template, examples
 from treue.render.enclosures import Enclosure
-from treue.render.names import Schema
+from treue.render.expressions import Expression
+from treue.render.names import NameSchema
 from treue.render.problem import TemplateProblem
 from treue.render.renderer import Rendered, Renderer
-from treue.render.template import Message
-from treue.workspace.loading import Workspace
+from treue.render.template import MessageTemplate
+from treue.workspace.workspace import Workspace
 
 
 @dataclass
@@ -30,23 +31,29 @@ class _Use:
 def workspace_renderer(workspace: Workspace, keep: Callable[[Enclosure], None] | None = None) -> Renderer:
     """Return a renderer of the workspace's templates that knows its schema and gives hosted pictures to `keep`."""
     settings = workspace.settings
-    schema = Schema(settings.schema.attributes, settings.schema.events)
     return Renderer(
-        workspace.root / "templates", locale=settings.locale, timezone=settings.timezone, schema=schema,
+        workspace.root / "templates", locale=settings.locale, timezone=settings.timezone, schema=_names(workspace),
         public_url=settings.public_url.value(), keep=keep,
     )  # fmt: skip
+
+
+def _names(workspace: Workspace) -> NameSchema:
+    schema = workspace.settings.schema
+    return NameSchema(
+        schema.attributes, schema.events, required=schema.required, required_of=schema.required_of
+    )
 
 
 def template_problems(
     workspace: Workspace, among: Container[str] | None = None, renderer: Renderer | None = None
 ) -> list[Problem]:
-    """Return what is wrong with the workspace's templates (those named in `among`) and calls, by place."""
+    """Return what is wrong with the workspace's templates (those named in `among`), calls and values, by place."""
     renderer, uses = renderer or workspace_renderer(workspace), _uses(workspace)
     found: set[TemplateProblem] = set()
     for name in workspace.templates:
         if among is None or name in among:
             found.update(_of(renderer, name, uses.get(name)))
-    return sorted([*(_problem(one) for one in found), *_of_calls(workspace)])
+    return sorted([*(_problem(one) for one in found), *_of_steps(workspace)])
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ class Sample:
     """One message of a template in one language, as made-up customers get it: one with everything, one with little."""
 
     template: str
-    message: Message
+    message: MessageTemplate
     categories: frozenset[str]
     full: Rendered
     sparse: Rendered
@@ -74,27 +81,29 @@ def samples(workspace: Workspace, renderer: Renderer, name: str, channel: str = 
                 yield Sample(name, renderer.message(name, channel, locale), categories, made[0], made[-1])
 
 
-def _of_calls(workspace: Workspace) -> Iterator[Problem]:
-    schema = Schema(workspace.settings.schema.attributes, workspace.settings.schema.events)
+def _of_steps(workspace: Workspace) -> Iterator[Problem]:
+    schema = _names(workspace)
     for journey in workspace.journeys.values():
         for step in walk(journey.steps):
-            if isinstance(step, Call):
-                for found in call_problems(step.url, step.json, schema):
-                    yield Problem(step.place, found.code, found.message, found.suggestion or None)
+            call = step.outbox()
+            found = list(call_problems(call.url, call.json, schema)) if isinstance(call, OutboxCall) else []
+            found += [problem for value in step.templates() for problem in Expression.problems(value, schema)]
+            for one in found:
+                yield Problem(step.place, one.code, one.message, one.suggestion or None)
 
 
 def _uses(workspace: Workspace) -> dict[str, _Use]:
     uses: dict[str, _Use] = {}
     events = workspace.settings.schema.events
     for journey in workspace.journeys.values():
-        started = {journey.enter.event: events.get(journey.enter.event, {})} if journey.enter.event else {}
+        started = {name: events.get(name, {}) for name in journey.enter.trigger.events()}
         for step in walk(journey.steps):
-            if isinstance(step, Send):
-                use = uses.setdefault(step.template, _Use())
+            if message := message_of(step):
+                use = uses.setdefault(message.template, _Use())
                 use.events.update(started)
                 use.categories.add(journey.category)
-                if dict(step.data) not in use.data:
-                    use.data.append(dict(step.data))
+                if dict(message.data) not in use.data:
+                    use.data.append(dict(message.data))
     return uses
 
 

@@ -33,10 +33,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from treue.clock import MICROSECONDS
 from treue.segments.functions import matches, month_and_day
 from treue.segments.moment import Moment
 from treue.segments.tree import Ago, Ahead, Op, Scalar
-from treue.segments.typed import storable
+from treue.segments.typed import seconds, storable
 
 _SECOND = timedelta(seconds=1)
 
@@ -214,6 +215,9 @@ def _time(
 ) -> ColumnElement[bool]:
     if moment.span(wanted) is None:
         return false()
+    if isinstance(wanted, Ago) and kind != "date":
+        since = moment.since(wanted.duration)
+        return _ordered(value if kind == "instant" else micros_of(value, dialect), name, since, since)
     type_ = value.type if kind == "instant" else Text()
     first, last = (
         moment.value((wanted, kind, end), partial(_end, wanted, kind, end), type_) for end in (0, 1)
@@ -230,6 +234,11 @@ def _end(wanted: str | Ago, kind: str, end: int, moment: Moment) -> datetime | s
     if kind == "date":
         return moment.local(span[end]).date().isoformat()
     return _iso(span.last if end else _whole_second(span.first))
+
+
+def micros_of(text: ColumnElement[Any], dialect: str) -> ColumnElement[Any]:
+    """Return an ISO date (its midnight in UTC) or time text in microseconds since 1970 UTC; NULL for NULL."""
+    return seconds(text, dialect) * literal(MICROSECONDS, BigInteger)
 
 
 def _whole_second(instant: datetime) -> datetime:

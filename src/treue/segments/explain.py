@@ -6,32 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, cast, literal, select
+from sqlalchemy.types import TypeEngine
 
-from treue.model.tables import BigId, customer
-from treue.model.types import Instant
+from treue.model.tables import BigId, cohort, customer
+from treue.segments.columns import Facts
+from treue.segments.face import sql_of
 from treue.segments.moment import Moment
 from treue.segments.needs import leaves
-from treue.segments.sources import Facts
-from treue.segments.sql import Verdicts, attribute_type
-from treue.segments.tree import (
-    Aggregate,
-    All,
-    AnyOf,
-    Attribute,
-    Condition,
-    Happened,
-    InSegment,
-    JourneyIs,
-    MessageWas,
-    Not,
-    Reachable,
-)
-from treue.segments.words import shown, subject, times, wanted, words
-
-__all__ = ["Explanation", "explain", "explanation", "words"]
+from treue.segments.sources.source import Scope
+from treue.segments.sql import Verdicts
+from treue.segments.tree import All, AnyOf, Condition, InSegment, Leaf, Not
 
 
 @dataclass(frozen=True)
@@ -49,35 +36,42 @@ class Explanation:
     parts: tuple[Explanation, ...] = ()
 
 
+class Stay(NamedTuple):
+    """What conditions may look at of a customer's stay; without it, nothing has happened since entry or arrival."""
+
+    entered_at: datetime | None = None
+    entered_effective_at: datetime | None = None
+    entered_seq: int | None = None
+    arrived_effective_at: datetime | None = None
+    event_id: int | None = None
+
+
 def explain(
-    condition: Condition,
-    moment: Moment,
-    dialect: str,
-    customer_id: int,
-    entered_at: datetime | None = None,
-    arrived_at: datetime | None = None,
-    event_id: int | None = None,
+    condition: Condition, moment: Moment, dialect: str, customer_id: int, stay: Stay | None = None
 ) -> Select[Any]:
     """Return the query for one row: each different leaf's verdict and what it saw; see `explanation`.
 
-    No row means that there is no such customer. The last three are the customer's stay, for conditions that count
-    since entry or arrival, or ask for the same as the event that started it; without them, nothing has happened.
+    No row means that there is no such customer. `stay` is for conditions that count since entry or arrival, or ask
+    for the same as the event that started it; what it does takes effect no earlier than its entry.
     """
-    stay: dict[str, ColumnElement[Any]] = {
-        "customer_id": literal(customer_id, BigId),
-        "entered_at": cast(literal(entered_at, Instant), Instant),
-        "arrived_at": cast(literal(arrived_at, Instant), Instant),
-        "event_id": cast(literal(event_id, BigId), BigId),
-    }
-    one = select(*(value.label(name) for name, value in stay.items())).subquery("one")
-    facts = Facts([condition], moment, dialect, one)
-    verdicts = Verdicts(facts, moment, dialect)
-    columns: list[Any] = [customer.c.id.label("customer_id")]
+    known = (stay or Stay())._asdict()
+    if stay is not None and stay.entered_effective_at is not None:
+        known |= {"at": moment.now, "effective_at": max(moment.now, stay.entered_effective_at)}
+    columns: list[ColumnElement[Any]] = [literal(customer_id, BigId).label("customer_id")]
+    columns += [cast(literal(value, _type(name)), _type(name)).label(name) for name, value in known.items()]
+    one = select(*columns).subquery("one")
+    facts = Facts([condition], Scope(moment, dialect, one))
+    verdicts = Verdicts(facts)
+    found: list[Any] = [customer.c.id.label("customer_id")]
     for i, leaf in enumerate(_different(condition).values()):
-        columns.append(verdicts.total(leaf).label(f"h{i}"))
-        columns += [seen.label(f"o{i}_{k}") for k, seen in enumerate(verdicts.observed(leaf))]
+        found.append(verdicts.total(leaf).label(f"h{i}"))
+        found += [seen.label(f"o{i}_{k}") for k, seen in enumerate(verdicts.observed(leaf))]
     base = one.join(customer, customer.c.id == one.c.customer_id)
-    return select(*columns).select_from(facts.joined(base, customer.c.id))
+    return select(*found).select_from(facts.joined(base, customer.c.id))
+
+
+def _type(column: str) -> TypeEngine[Any]:
+    return cohort.c[column].type
 
 
 def explanation(condition: Condition, row: Mapping[str, Any], moment: Moment) -> Explanation:
@@ -85,7 +79,7 @@ def explanation(condition: Condition, row: Mapping[str, Any], moment: Moment) ->
     return _Reader(condition, row, moment).read(condition)
 
 
-def _different(condition: Condition) -> dict[str, Condition]:
+def _different(condition: Condition) -> dict[str, Leaf]:
     """Number the leaves by their text: unlike equality, it tells `true` from `1`."""
     return {repr(leaf): leaf for leaf in leaves(condition)}
 
@@ -109,6 +103,7 @@ class _Reader:
                 part = self.read(condition.condition)
                 text = f"{'in' if part.holds else 'not in'} segment {condition.name}"
                 return Explanation(condition, part.holds, part.holds, text, (part,))
+        assert isinstance(condition, Leaf)
         return self._leaf(condition)
 
     def _group(self, condition: All | AnyOf, inner: tuple[Condition, ...], name: str) -> Explanation:
@@ -117,68 +112,14 @@ class _Reader:
         holds = count == len(parts) if isinstance(condition, All) else count > 0
         return Explanation(condition, holds, count, f"{name}: {count} of {len(parts)} hold", parts)
 
-    def _leaf(self, leaf: Condition) -> Explanation:
-        number = self._number[repr(leaf)]
-        holds = bool(self._row[f"h{number}"])
-        seen: list[Any] = []
-        while f"o{number}_{len(seen)}" in self._row:
-            seen.append(self._row[f"o{number}_{len(seen)}"])
-        seen = [_plain(one) for one in seen]
-        if isinstance(leaf, Happened):
-            return self._happened(leaf, holds, seen)
-        if isinstance(leaf, Reachable):
-            return Explanation(leaf, holds, seen, f"{subject(leaf)}: {self._reached(*seen)}")
-        (one,) = seen
-        if isinstance(leaf, Aggregate) and one is None and leaf.function in ("sum", "count_distinct"):
-            one = 0
-        if isinstance(leaf, Attribute) and one is not None and attribute_type(leaf) == "bool":
-            one = bool(one)
-        return Explanation(leaf, holds, one, f"{subject(leaf)}: {self._seen(leaf, one)}")
-
-    def _seen(self, leaf: Condition, value: Any) -> str:
-        if isinstance(leaf, Attribute | Aggregate):
-            return f"{self._told(value, 'missing')}, wanted {_aim(wanted(leaf.ops))}"
-        if isinstance(leaf, MessageWas):
-            return self._told(value, "never")
-        if isinstance(leaf, JourneyIs):
-            return self._stood(leaf, value)
-        return "no" if value is None else f"yes, since {self._told(value, '')}"
-
-    def _stood(self, leaf: JourneyIs, value: Any) -> str:
-        told = self._told(value, "")
-        if leaf.state == "never":
-            return f"no, came in first {told}" if told else "yes"
-        return f"yes, {'since ' if leaf.state == 'inside' else ''}{told}" if told else "no"
-
-    def _reached(self, address: Any, agreed: Any, suppressed: Any) -> str:
-        against = ["no address"] if address is None else []
-        against += ["has not agreed"] if agreed is None else []
-        against += [f"suppressed since {self._told(suppressed, '')}"] if suppressed is not None else []
-        return f"no: {', '.join(against)}" if against else f"yes, agreed since {self._told(agreed, '')}"
-
-    def _happened(self, leaf: Happened, holds: bool, seen: list[Any]) -> Explanation:
-        told: list[str] = []
-        counted = bool(leaf.ops) or not (leaf.last or leaf.first)
-        if counted:
-            seen[0] = seen[0] or 0
-            told.append(f"{seen[0]}, wanted {times(leaf.ops) if leaf.ops else 'at least 1'}")
-        moments = seen[counted:]
-        for name, ops in (("last", leaf.last), ("first", leaf.first)):
-            if ops:
-                told.append(f"{name} {self._told(moments.pop(0), 'never')}, wanted {_aim(wanted(ops))}")
-        observed = seen[0] if len(seen) == 1 else seen
-        return Explanation(leaf, holds, observed, f"{subject(leaf)}: {'; '.join(told)}")
-
-    def _told(self, value: Any, missing: str) -> str:
-        if value is None:
-            return missing
-        if isinstance(value, datetime):
-            return f"{self._moment.local(value):%Y-%m-%d %H:%M}"
-        return shown(value)
-
-
-def _aim(text: str) -> str:
-    return text.removeprefix("is ").removeprefix("has ")
+    def _leaf(self, leaf: Leaf) -> Explanation:
+        number, row = self._number[repr(leaf)], list[Any]()
+        while f"o{number}_{len(row)}" in self._row:
+            row.append(_plain(self._row[f"o{number}_{len(row)}"]))
+        sql = sql_of(leaf)
+        seen = sql.seen(leaf, row)
+        text = f"{leaf.subject()}: {sql.told(leaf, seen, self._moment)}"
+        return Explanation(leaf, bool(self._row[f"h{number}"]), seen[0] if len(seen) == 1 else seen, text)
 
 
 def _plain(value: Any) -> Any:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, bindparam, literal
+from sqlalchemy import BigInteger, ColumnElement, FromClause, and_, bindparam, case, literal
 from sqlalchemy.types import TypeEngine
 
-from treue.clock import Duration, parse_instant, resolve
+from treue.clock import TICK, Duration, parse_instant, resolve
 from treue.model.types import Instant
+from treue.segments.stretch import count_back
 from treue.segments.tree import Ago, Scalar
 
 _DAWN = datetime.min.replace(tzinfo=UTC)
 _DUSK = datetime.max.replace(tzinfo=UTC)
-_TICK = timedelta(microseconds=1)
 
 
 class Span(NamedTuple):
@@ -29,19 +29,50 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True)
 class Moment:
-    """The instant a condition is looked at (aware UTC) and the zone whose clock `90d` counts back on."""
+    """The instant a condition is looked at (aware UTC) and the zone whose clock `90d` counts back on.
+
+    Asked of rows that have times of their own (`of`), it is the first of a stretch of such times; see `stretch_end`.
+    """
 
     now: datetime
     zone: str
+    by_own_time: bool = field(default=False, kw_only=True)
+    """Whether an event counts from its own time on, whenever it was heard of: for looking back on what was."""
 
     @property
     def present(self) -> ColumnElement[datetime]:
-        """The instant itself, as SQL."""
+        """The instant until which all that took effect is seen, as SQL."""
         return self.value("now", lambda moment: moment.now, Instant())
 
-    def since(self, *durations: Duration) -> ColumnElement[datetime]:
-        """Return the earliest of the instants these long before now, as SQL."""
-        return self.value(("since", durations), lambda moment: min(map(moment.back, durations)), Instant())
+    @property
+    def counted_from(self) -> ColumnElement[datetime]:
+        """The instant that durations count back from, as SQL."""
+        return self.value("now", lambda moment: moment.now, Instant())
+
+    def shift(self, *durations: Duration) -> ColumnElement[int]:
+        """Return how far back the longest of some durations leads from all times of the stretch, as SQL."""
+        return self.value(
+            ("shift", durations),
+            lambda moment: max(count_back(one, moment.zone, moment.now).shift for one in durations),
+            BigInteger(),
+        )
+
+    def since(self, duration: Duration) -> ColumnElement[datetime]:
+        """Return the instant this long before now, as SQL."""
+        return self.value(("since", duration), lambda moment: moment.back(duration), Instant())
+
+    def is_within(self, instant: ColumnElement[datetime], duration: Duration) -> ColumnElement[bool]:
+        """Return whether an instant is later than the one this long before now."""
+        return instant > self.since(duration)
+
+    def since_all(self, durations: Sequence[Duration]) -> ColumnElement[datetime]:
+        """Return an instant that is not after any of those these long before now, as SQL."""
+        ordered = tuple(durations)
+        return self.value(("since", ordered), lambda moment: min(map(moment.back, ordered)), Instant())
+
+    def of(self, row: FromClause) -> Moment:
+        """Return the moment as each row of a table has it: `at` is its now, and what took effect until `effective_at` is seen."""
+        return RowMoment(self.now, self.zone, self, row)
 
     def value(
         self, name: Hashable, work_out: Callable[[Moment], Any], type_: TypeEngine[Any]
@@ -95,7 +126,7 @@ class Moment:
             return _DAWN
 
     def _end(self, day: date) -> datetime:
-        return self._midnight(day + timedelta(days=1)) - _TICK if day < date.max else _DUSK
+        return self._midnight(day + timedelta(days=1)) - TICK if day < date.max else _DUSK
 
 
 @dataclass(frozen=True)
@@ -123,6 +154,63 @@ class AnyMoment(Moment):
     def ahead(self, duration: Duration) -> tuple[date, date]:
         """Fail: see the class."""
         raise TypeError("A condition that looks ahead is asked of one moment.")
+
+
+@dataclass(frozen=True)
+class RowMoment(Moment):
+    """Each row's own moment: durations are constant shifts of its time, the same for a whole stretch of times."""
+
+    base: Moment
+    row: FromClause = field(compare=False)
+
+    @property
+    def present(self) -> ColumnElement[datetime]:
+        """The instant until which all that took effect is seen, as SQL."""
+        return self.row.c.effective_at
+
+    @property
+    def counted_from(self) -> ColumnElement[datetime]:
+        """The instant that durations count back from, as SQL."""
+        return self.row.c.at
+
+    def since(self, duration: Duration) -> ColumnElement[datetime]:
+        """Return the instant this long before the row's time, as SQL."""
+        shifted, floor = self._shifted((duration,)), self._floor(duration)
+        return case((shifted > floor, shifted), else_=floor)
+
+    def is_within(self, instant: ColumnElement[datetime], duration: Duration) -> ColumnElement[bool]:
+        """Return whether an instant is later than the one this long before the row's time."""
+        return and_(instant > self._shifted((duration,)), instant > self._floor(duration))
+
+    def since_all(self, durations: Sequence[Duration]) -> ColumnElement[datetime]:
+        """Return an instant that is not after any of those these long before the row's time, as SQL."""
+        return self._shifted(tuple(durations))
+
+    def value(
+        self, name: Hashable, work_out: Callable[[Moment], Any], type_: TypeEngine[Any]
+    ) -> ColumnElement[Any]:
+        """Return as SQL what is the same for all rows of a stretch."""
+        return self.base.value(name, work_out, type_)
+
+    def values(self, moment: Moment) -> dict[str, Any]:
+        """Return the parameters at another moment."""
+        return self.base.values(moment)
+
+    def ahead(self, duration: Duration) -> tuple[date, date]:
+        """Return the days of the stretch: they are those of its beginning."""
+        return self.base.ahead(duration)
+
+    def of(self, row: FromClause) -> Moment:
+        """Return the moment as each row of another table has it."""
+        return self.base.of(row)
+
+    def _floor(self, duration: Duration) -> ColumnElement[datetime]:
+        return self.base.value(
+            ("floor", duration), lambda moment: count_back(duration, moment.zone, moment.now).floor, Instant()
+        )
+
+    def _shifted(self, durations: tuple[Duration, ...]) -> ColumnElement[datetime]:
+        return self.row.c.at - self.base.shift(*durations)
 
 
 def _iso_day(text: str) -> date | None:

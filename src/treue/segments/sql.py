@@ -1,6 +1,6 @@
 """Conditions as SQL: who is in a segment, which branch a customer takes, whether an event fits.
 
-Every condition becomes one SELECT over grouped subqueries (see `sources`). Values are bound parameters throughout;
+Every condition becomes one SELECT over grouped subqueries (see `columns`). Values are bound parameters throughout;
 identifiers come from the tables only.
 """
 
@@ -25,27 +25,15 @@ from sqlalchemy import (
     true,
 )
 
-from treue.model.states import ADDRESS, BUILT_IN_ATTRIBUTES
 from treue.model.tables import customer
-from treue.segments.compare import all_fit, rules_out_zero
-from treue.segments.facts import facts_of, reads_customer
+from treue.segments.columns import Facts
+from treue.segments.face import sql_of
+from treue.segments.facts import reads_customer
 from treue.segments.moment import AnyMoment, Moment
-from treue.segments.sources import Facts, event_fits_all, shared
-from treue.segments.tree import (
-    Aggregate,
-    All,
-    AnyOf,
-    Attribute,
-    Condition,
-    Happened,
-    InSegment,
-    JourneyIs,
-    Not,
-    Op,
-    Property,
-    Reachable,
-)
-from treue.segments.typed import typed
+from treue.segments.sources.event.sql import event_fits_all, shared
+from treue.segments.sources.source import ROW_KEYS, Scope
+from treue.segments.standing import stands_until
+from treue.segments.tree import All, AnyOf, Condition, InSegment, Leaf, Not, Property
 
 __all__ = ["AnyMoment", "Moment", "Verdicts", "branches", "event_fits", "members", "shared", "stays"]
 
@@ -56,7 +44,8 @@ def members(
     """Return the query for the customers a condition holds for: one column, `customer_id`, each once.
 
     `among` is a table or subquery with `customer_id`, to whose customers the search is confined, and with
-    whatever else of their stays the condition `needs`. `dialect` is `sqlite` or `postgresql`.
+    whatever else of their stays the condition `needs`; where it has `at` and `effective_at`, each row is asked as of
+    its own time (see `Scope`). `dialect` is `sqlite` or `postgresql`.
     """
     found = _holding(condition, moment, dialect, among)
     return found if among is None else found.distinct()
@@ -68,39 +57,49 @@ def stays(condition: Condition, moment: Moment, dialect: str, among: FromClause)
 
 
 def _holding(condition: Condition, moment: Moment, dialect: str, among: FromClause | None) -> Select[Any]:
-    facts = Facts([condition], moment, dialect, among)
+    facts = Facts([condition], Scope(moment, dialect, among))
     base, customer_id = _base([condition], among)
-    holds = Verdicts(facts, moment, dialect).loose(condition)
+    holds = Verdicts(facts).loose(condition)
     return select(customer_id.label("customer_id")).select_from(facts.joined(base, customer_id)).where(holds)
 
 
 def branches(
-    conditions: Sequence[Condition | None], moment: Moment, dialect: str, among: FromClause
+    conditions: Sequence[Condition | None],
+    moment: Moment,
+    dialect: str,
+    among: FromClause,
+    *,
+    standing: bool = False,
 ) -> Select[Any]:
     """Return the query for the first condition that holds (None is `else`) for each row of `among`.
 
     Columns `customer_id`, `branch` (an index into `conditions`, NULL where none holds), and `enrollment_id`
-    where `among` has it: one customer may be inside a journey more than once, with other times of entry.
+    and `arrival_id` where `among` has them: one customer may be inside a journey more than once, with other times of
+    entry. With `standing`, the column `stands_until` has the first instant at which time alone may change an answer.
     """
     asked = [condition for condition in conditions if condition is not None]
-    facts = Facts(asked, moment, dialect, among)
+    facts = Facts(asked, Scope(moment, dialect, among), expiring=standing)
     base, customer_id = _base(asked, among)
-    verdicts = Verdicts(facts, moment, dialect)
+    verdicts = Verdicts(facts)
     whens = [
         (true() if condition is None else verdicts.loose(condition), literal(i))
         for i, condition in enumerate(conditions)
     ]
     branch = case(*whens) if whens else null()
     columns: list[ColumnElement[Any]] = [customer_id.label("customer_id"), branch.label("branch")]
-    if "enrollment_id" in among.c:
-        columns.append(among.c.enrollment_id)
+    columns += [among.c[name] for name in ROW_KEYS if name in among.c]
+    if standing:
+        columns.append(stands_until(asked, facts).label("stands_until"))
     return select(*columns).select_from(facts.joined(base, customer_id))
 
 
 def event_fits(
     where: tuple[Property, ...], event_table: FromClause, dialect: str, moment: Moment
 ) -> ColumnElement[bool]:
-    """Return whether an event's own properties fit; never NULL. `moment` is what `30d ago` counts from."""
+    """Return whether an event's own properties fit; never NULL.
+
+    `moment` is what `30d ago` counts from: `moment.of(event_table)` is each event's own time.
+    """
     if not where:
         return true()
     fits = event_fits_all(where, event_table.c.properties, moment, dialect)
@@ -119,8 +118,8 @@ def _base(conditions: Sequence[Condition], among: FromClause | None) -> tuple[Fr
 class Verdicts:
     """Conditions as boolean expressions over gathered facts."""
 
-    def __init__(self, facts: Facts, moment: Moment, dialect: str) -> None:
-        self._facts, self._moment, self._dialect = facts, moment, dialect
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
 
     def loose(self, condition: Condition) -> ColumnElement[bool]:
         """Return whether the condition holds; NULL means no.
@@ -151,66 +150,10 @@ class Verdicts:
                 return self.total(condition.condition)
         return func.coalesce(self._leaf(condition), false())
 
-    def observed(self, leaf: Condition) -> list[ColumnElement[Any]]:
+    def observed(self, leaf: Leaf) -> list[ColumnElement[Any]]:
         """Return what a leaf looks at: an attribute's value, a count, times."""
-        if isinstance(leaf, Attribute):
-            return [self.attribute(leaf)]
-        address = [customer.c[ADDRESS[leaf.channel]]] if isinstance(leaf, Reachable) else []
-        return address + [self._facts[fact] for fact in facts_of(leaf)]
+        return sql_of(leaf).observed(leaf, self._facts)
 
-    def attribute(self, leaf: Attribute) -> ColumnElement[Any]:
-        """Return an attribute's value; NULL where it is missing or of another type."""
-        if leaf.name in BUILT_IN_ATTRIBUTES:
-            return customer.c["key" if leaf.name == "id" else leaf.name]
-        return typed(customer.c.attributes, leaf.name, leaf.type, self._dialect)
-
-    def _leaf(self, leaf: Condition) -> ColumnElement[bool]:
-        match leaf:
-            case Attribute():
-                return all_fit(
-                    self.attribute(leaf), attribute_type(leaf), leaf.ops, self._moment, self._dialect
-                )
-            case Happened():
-                return self._happened(leaf)
-            case Aggregate():
-                return self._aggregate(leaf)
-            case Reachable():
-                address, agreed, suppressed = self.observed(leaf)
-                return and_(address.is_not(null()), agreed.is_not(null()), suppressed.is_(null()))
-            case JourneyIs(state="never"):
-                (entered,) = self.observed(leaf)
-                return entered.is_(null())
-        (fact,) = facts_of(leaf)
-        return self._facts[fact].is_not(null())
-
-    def _happened(self, leaf: Happened) -> ColumnElement[bool]:
-        checks: list[ColumnElement[bool]] = []
-        for fact in facts_of(leaf):
-            column = self._facts[fact]
-            assert hasattr(fact, "function")
-            if fact.function == "count":
-                checks.append(self._number(column, leaf.ops or (Op("at_least", (1,)),)))
-                continue
-            ops = leaf.last if fact.function == "last" else leaf.first
-            checks.append(column.is_not(null()))
-            checks.append(all_fit(column, "instant", ops, self._moment, self._dialect))
-        return and_(*checks)
-
-    def _aggregate(self, leaf: Aggregate) -> ColumnElement[bool]:
-        (fact,) = facts_of(leaf)
-        column = self._facts[fact]
-        if leaf.function in ("sum", "count_distinct"):
-            return self._number(column, leaf.ops)
-        kind = "number" if leaf.function == "average" else leaf.type
-        return all_fit(column, kind, leaf.ops, self._moment, self._dialect)
-
-    def _number(self, column: ColumnElement[Any], ops: tuple[Op, ...]) -> ColumnElement[bool]:
-        """Compare a number that is 0 where there is no row. Where 0 fits nothing, NULL may stand for it."""
-        value = column if any(map(rules_out_zero, ops)) else func.coalesce(column, 0)
-        return all_fit(value, "number", ops, self._moment, self._dialect)
-
-
-def attribute_type(leaf: Attribute) -> str:
-    """Return the type an attribute is compared as."""
-    built_in = BUILT_IN_ATTRIBUTES.get(leaf.name, leaf.type)
-    return "instant" if leaf.name == "created_at" else built_in
+    def _leaf(self, condition: Condition) -> ColumnElement[bool]:
+        assert isinstance(condition, Leaf)
+        return sql_of(condition).holds(condition, self._facts)

@@ -42,6 +42,11 @@ _JSON_TYPES = {
     "bool": ("true", "false"),
     "list": ("array",),
 }
+_STORED = {
+    "text": "text", "string": "text", "integer": "number", "real": "number", "number": "number", "true": "bool",
+    "false": "bool", "boolean": "bool", "array": "list", "object": "record",
+}  # fmt: skip
+"""What both databases call the types of JSON, and what we do."""
 _JSONB_TYPE = {"number": "number", "bool": "boolean", "list": "array"}
 _POSTGRES_TYPE: dict[str, TypeEngine[Any]] = {"number": Numeric(), "bool": Boolean(), "list": JSONB()}
 
@@ -62,6 +67,19 @@ def typed(document: ColumnElement[Any], name: str, kind: str, dialect: str) -> C
     if dialect == "sqlite":
         return _sqlite(document, name, kind)
     return _postgres(document, literal(name, Text), kind)
+
+
+def stored_as(document: ColumnElement[Any], name: str, dialect: str) -> ColumnElement[str]:
+    """Return as what a document has a field: text, number, bool, list or record; NULL where it has none, or null."""
+    if not storable(name):
+        return cast(null(), Text())
+    if dialect != "sqlite":
+        item: ColumnElement[Any] = document.op("->", return_type=JSONB())(literal(name, Text))
+        return case(_STORED, value=func.jsonb_typeof(item))
+    if _PLAIN_NAME.fullmatch(name):
+        return case(_STORED, value=func.json_type(document, literal(f'$."{name}"', Text)))
+    each = func.json_each(document).table_valued("key", "value", "type")
+    return select(case(_STORED, value=each.c.type)).where(each.c.key == literal(name, Text)).scalar_subquery()
 
 
 def missing(kind: str, dialect: str) -> ColumnElement[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, Row, select
 from treue.errors import RejectedInput
 from treue.model.states import Basis
 from treue.model.tables import consent, customer
-from treue.store import consent_standing, dialect, events
+from treue.store import consent_standing, dialect, events, opt_outs, sequence
 from treue.store.addresses import shown
 from treue.store.inputs import ConsentInput, EventInput
 
@@ -44,22 +45,46 @@ def withdraw(connection: Connection, consents: Sequence[ConsentInput], now: date
 
     A second one is no news, but counts from its own time on: a consent from between the two cannot undo it.
     """
-    new = _say(connection, "consent.withdrawn", consents, now)
+    new = _say(connection, "consent.withdrawn", _earliest(consents, now), now)
     standing = _standing(connection, consents)
-    repeated = [(standing.get((word.customer, word.channel)), word.at or now) for word in consents]
-    consent_standing.apply(connection, [_from(row, at) for row, at in repeated if row and not row.given])
+    repeated = [(standing.get((word.customer, word.channel)), word) for word in consents]
+    seq = sequence.take(len(repeated) + 1)
+    consent_standing.apply(
+        connection,
+        [_from(row, word, now, seq + n) for n, (row, word) in enumerate(repeated) if row and not row.given],
+    )
     return new
 
 
+def _earliest(words: Sequence[ConsentInput], now: datetime) -> list[ConsentInput]:
+    """Return each customer's earliest word on a channel: the same word again is no news."""
+    found: dict[tuple[str, str], ConsentInput] = {}
+    for word in sorted(words, key=lambda one: one.at or now):
+        found.setdefault((word.customer, word.channel), word)
+    return list(found.values())
+
+
 def untold(connection: Connection, consents: Sequence[ConsentInput]) -> list[ConsentInput]:
-    """Return those about which the customer has not said anything yet, neither yes nor no."""
-    standing = _standing(connection, consents)
-    return [word for word in consents if (word.customer, word.channel) not in standing]
+    """Return those about which neither the customer nor the address has said anything yet, marked as undated.
+
+    Such a word says that somebody has agreed, not when. A consent that is marked so counts, but lifts no opt-out.
+    """
+    told = _standing(connection, consents).keys() | _opted_out(connection, consents).keys()
+    return [
+        replace(word, proof={**word.proof, opt_outs.UNDATED: True})
+        for word in consents
+        if (word.customer, word.channel) not in told
+    ]
 
 
 def _say(connection: Connection, name: str, words: Sequence[ConsentInput], now: datetime) -> int:
-    standing = _standing(connection, words)
-    news = [word for word in words if not _says_so(standing.get((word.customer, word.channel)), name, word)]
+    standing, ended = _standing(connection, words), _opted_out(connection, words)
+    news = [
+        word
+        for word in words
+        if not _says_so(standing.get((word.customer, word.channel)), name, word)
+        or _lifts(ended.get((word.customer, word.channel)), name, word, now)
+    ]
     return len(events.record(connection, [_event(name, word, now) for word in news], now).new_ids)
 
 
@@ -67,6 +92,16 @@ def _standing(connection: Connection, words: Sequence[ConsentInput]) -> dict[tup
     statement = select(customer.c.key, consent).join(consent, consent.c.customer_id == customer.c.id)
     statement = statement.where(dialect.among(connection, customer.c.key, {word.customer for word in words}))
     return {(row.key, row.channel): row for row in connection.execute(statement)}
+
+
+def _opted_out(connection: Connection, words: Sequence[ConsentInput]) -> dict[tuple[str, str], datetime]:
+    return opt_outs.since(connection, [(word.customer, word.channel) for word in words])
+
+
+def _lifts(ended: datetime | None, name: str, word: ConsentInput, now: datetime) -> bool:
+    """Say whether the same consent once more is news, as the address has been opted out in between."""
+    agreed = name == "consent.given" and word.basis == Basis.consent
+    return agreed and ended is not None and (word.at or now) > ended
 
 
 def _says_so(row: Row[Any] | None, name: str, word: ConsentInput) -> bool:
@@ -77,9 +112,11 @@ def _says_so(row: Row[Any] | None, name: str, word: ConsentInput) -> bool:
     return same or not row.given
 
 
-def _from(row: Row[Any], at: datetime) -> consent_standing.Word:
+def _from(row: Row[Any], word: ConsentInput, now: datetime, seq: int) -> consent_standing.Word:
+    at = max(word.at or now, row.since)
+    effective_at = word.effective_at or max(word.at or now, now)
     return consent_standing.Word(
-        row.customer_id, row.channel, row.given, row.basis, max(at, row.since), row.source, row.proof
+        row.customer_id, row.channel, row.given, row.basis, at, row.source, row.proof, effective_at, seq
     )
 
 
@@ -88,4 +125,5 @@ def _event(name: str, word: ConsentInput, now: datetime) -> EventInput:
     said = {"channel": word.channel, "source": word.source, "basis": word.basis, "proof": dict(word.proof)}
     text = json.dumps([word.customer, name, at.isoformat(), said], sort_keys=True, default=str)
     digest = blake2b(text.encode(), digest_size=16).hexdigest()
-    return EventInput(word.customer, name, at, said, f"treue:{name}:{digest}", word.source)
+    key = f"treue:{name}:{digest}"
+    return EventInput(word.customer, name, at, said, key, word.source, effective_at=word.effective_at)

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Row, Select, select
 
-from treue.errors import UsageError
+from treue.errors import RejectedInput, UsageError
 from treue.model.states import ADDRESS
-from treue.model.tables import consent, enrollment, event, journey, journey_version, message
-from treue.store import customers, suppressions
+from treue.model.tables import consent, customer, enrollment, event, journey, journey_version, message
+from treue.segments.reach import address_key
+from treue.store import addresses, customers, opt_outs, suppressions
 from treue.store.addresses import shown
 
 NEWEST = 100
 """How many events, enrollments and messages are shown, the newest first."""
+
+
+def named(connection: Connection, text: str) -> list[str]:
+    """Return the ids of whom a text names: the customer with this id, else all who have it as an address, however spelt."""
+    if customers.find(connection, text) is not None:
+        return [text]
+    for channel in ADDRESS:
+        with suppress(RejectedInput):
+            if found := sharing(connection, channel, text):
+                return found
+    return []
+
+
+def sharing(connection: Connection, channel: str, address: str) -> list[str]:
+    """Return the ids of the customers who have an address. Raises RejectedInput where it does not fit the channel."""
+    same = address_key(channel) == addresses.key_of(channel, address)
+    return list(connection.scalars(select(customer.c.key).where(same).order_by(customer.c.key)))
 
 
 def view(connection: Connection, key: str, newest: int = NEWEST) -> dict[str, Any]:
@@ -26,6 +45,7 @@ def view(connection: Connection, key: str, newest: int = NEWEST) -> dict[str, An
     if found is None:
         raise UsageError(f"There is no customer {shown(key)}.")
     id_ = found["id"]
+    left = opt_outs.of(connection, id_)
     return {
         "id": key,
         "created_at": _iso(found["created_at"]),
@@ -34,7 +54,7 @@ def view(connection: Connection, key: str, newest: int = NEWEST) -> dict[str, An
         "timezone": found["timezone"],
         "attributes": found["attributes"],
         "addresses": {
-            channel: _address(connection, channel, found[column])
+            channel: _address(connection, key, channel, found[column], left.get(channel))
             for channel, column in ADDRESS.items()
             if found[column]
         },
@@ -45,8 +65,15 @@ def view(connection: Connection, key: str, newest: int = NEWEST) -> dict[str, An
     }
 
 
-def _address(connection: Connection, channel: str, address: str) -> dict[str, Any]:
-    return {"address": address, "suppressed": suppressions.is_suppressed(connection, channel, address)}
+def _address(
+    connection: Connection, key: str, channel: str, address: str, left: Row[Any] | None
+) -> dict[str, Any]:
+    return {
+        "address": address,
+        "shared_with": [other for other in sharing(connection, channel, address) if other != key],
+        "suppressed": suppressions.is_suppressed(connection, channel, address),
+        "unsubscribed": left and {"since": _iso(left.since), "source": left.source, "customer": left.by},
+    }
 
 
 def _consents(id_: int) -> Select[Any]:

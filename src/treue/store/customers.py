@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
@@ -13,10 +13,15 @@ from sqlalchemy import Connection, RowMapping, select, update
 from treue.clock import known_zone
 from treue.errors import RejectedInput
 from treue.model.tables import customer, event
-from treue.store import addresses, dialect, validation, zones
+from treue.store import addresses, changes, dialect, sequence, tellings, validation, zones
 from treue.store.inputs import CustomerInput
 
 COLUMNS = ("email", "phone", "push_token", "locale", "timezone")
+_KEYS = {"email": ("email", "email_key"), "push_token": ("push", "push_key")}
+"""The columns whose key has a column of its own: which channel's address that is, and where its key is."""
+
+_WRITTEN = (*COLUMNS, *(key for _, key in _KEYS.values()))
+_READ = (customer.c.id, customer.c.key, customer.c.attributes, *(customer.c[name] for name in _WRITTEN))
 DRAWS = 2**31 - 1
 
 
@@ -42,6 +47,13 @@ class _Patch:
     attributes: dict[str, Any]
     created_at: datetime | None
     source: str
+    as_of: datetime | None = None
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """What it names, with the new values, by the names of `change`."""
+        attributes = {name: value for name, value in self.attributes.items() if name not in COLUMNS}
+        return attributes | {name: self.columns[name] for name in COLUMNS if name in self.columns}
 
 
 def draw(key: str) -> int:
@@ -63,12 +75,24 @@ def merge(connection: Connection, rows: Sequence[CustomerInput], now: datetime) 
     notes: list[str] = []
     patches = _collapsed(rows, notes)
     zones.ensure(connection, {zone for patch in patches.values() if (zone := patch.columns.get("timezone"))})
-    known = _locked(connection, patches)
+    tokens = _registered(patches)
+    holders = _holders(connection, tokens)
+    locked = _locked(connection, patches.keys() | holders)
+    patches = _without_outdated(connection, patches, locked)
+    patches, losing = _of_the_last(patches, locked, tokens)
+    known = {key: row for key, row in locked.items() if key in patches}
     created = _insert(connection, [patches[key] for key in sorted(patches.keys() - known.keys())], now)
     raced = patches.keys() - known.keys() - created.keys()
     known |= _locked(connection, raced) if raced else {}
-    updated = _update(connection, [(row, patches[key]) for key, row in known.items()], now)
+    updated = _update(
+        connection, [(known[key], patch) for key, patch in patches.items() if key in known], now
+    )
+    _update(connection, [(locked[key], patch) for key, patch in losing.items()], now)
     ids = created | {key: row["id"] for key, row in known.items()}
+    tellings.keep(
+        connection,
+        {(ids[key], patch.source): patch.as_of for key, patch in patches.items() if patch.as_of},
+    )
     return Merged([ids[row.key] for row in rows], len(created), updated, notes)
 
 
@@ -111,11 +135,87 @@ def touch(connection: Connection, ids: Iterable[int], now: datetime) -> None:
     listed = sorted(set(ids))
     if not listed:
         return
+    lock(connection, listed)
     where = dialect.among(connection, customer.c.id, listed)
-    if dialect.is_postgresql(connection):  # in one order, or two touching transactions could deadlock
+    connection.execute(update(customer).where(where).values(updated_at=now))
+
+
+def lock(connection: Connection, ids: Iterable[int]) -> None:
+    """Let nobody else change these customers until the transaction ends; SQLite's writer is alone anyway."""
+    if dialect.is_postgresql(connection):  # in one order, or two transactions could deadlock
+        where = dialect.among(connection, customer.c.id, ids)
         locked = select(customer.c.id).where(where).order_by(customer.c.id)
         connection.execute(locked.with_for_update(key_share=True)).close()
-    connection.execute(update(customer).where(where).values(updated_at=now))
+
+
+def records(connection: Connection, ids: Iterable[int]) -> dict[int, dict[str, Any]]:
+    """Return what the records of these customers say, by the names of `change`; consents are not among it."""
+    return {id_: said(row) for id_, row in _by_id(connection, ids).items()}
+
+
+def said(row: RowMapping) -> dict[str, Any]:
+    """Return what a customer's row says, by the names of `change`: an attribute never hides a column."""
+    return {**row["attributes"], **{name: row[name] for name in COLUMNS}}
+
+
+def rewrite(connection: Connection, told: Mapping[int, Mapping[str, Any]]) -> None:
+    """Let records say something else of what is named, by the customers' ids; that is no change, and none is kept."""
+    known = _by_id(connection, told)
+    _write(connection, [_after(known[id_], named) for id_, named in told.items() if id_ in known])
+
+
+def _by_id(connection: Connection, ids: Iterable[int]) -> dict[int, RowMapping]:
+    statement = select(*_READ).where(dialect.among(connection, customer.c.id, ids))
+    return {row["id"]: row for row in connection.execute(statement).mappings()}
+
+
+def _after(row: RowMapping, named: Mapping[str, Any]) -> dict[str, Any]:
+    columns = {name: value for name, value in named.items() if name in COLUMNS}
+    attributes = {name: value for name, value in named.items() if name not in COLUMNS}
+    return {
+        **{name: row[name] for name in _WRITTEN},
+        **_with_keys(columns),
+        "attributes": _without_none({**row["attributes"], **attributes}),
+        "row_id": row["id"],
+    }
+
+
+def _registered(patches: Mapping[str, _Patch]) -> dict[str, str]:
+    """Return who registers each push token that is named, by its key: of several, the last one."""
+    return {token: key for key, patch in patches.items() if (token := patch.columns.get("push_key"))}
+
+
+def _holders(connection: Connection, tokens: Mapping[str, str]) -> set[str]:
+    """Return the keys of the customers who have had these push tokens so far."""
+    if not tokens:
+        return set()
+    statement = select(customer.c.key).where(dialect.among(connection, customer.c.push_key, tokens))
+    return set(connection.scalars(statement))
+
+
+def _of_the_last(
+    patches: Mapping[str, _Patch], locked: Mapping[str, RowMapping], tokens: Mapping[str, str]
+) -> tuple[dict[str, _Patch], dict[str, _Patch]]:
+    """Return the patches, and those of further customers, by which each push token belongs to who registers it.
+
+    A telephone that somebody else uses from now on shows nobody the messages of whom it belonged to.
+    """
+    gone: dict[str, str | None] = {"push_token": None, "push_key": None}
+
+    def loses(key: str, token: str | None) -> bool:
+        return token is not None and tokens.get(token, key) != key
+
+    kept = dict(patches)
+    for key, patch in patches.items():
+        had = locked[key]["push_key"] if key in locked else None
+        if loses(key, patch.columns.get("push_key", had)):
+            kept[key] = replace(patch, columns={**patch.columns, **gone})
+    losing = {
+        key: _Patch(key, gone, {}, None, "")
+        for key, row in locked.items()
+        if key not in patches and loses(key, row["push_key"])
+    }
+    return kept, losing
 
 
 def problem(row: CustomerInput) -> str | None:
@@ -130,17 +230,38 @@ def problem(row: CustomerInput) -> str | None:
 def _collapsed(rows: Sequence[CustomerInput], notes: list[str]) -> dict[str, _Patch]:
     patches: dict[str, _Patch] = {}
     for row in rows:
-        patch, before = _patch(row, notes), patches.get(row.key)
-        if before:
-            patch = _Patch(
-                row.key,
-                before.columns | patch.columns,
-                before.attributes | patch.attributes,
-                before.created_at or patch.created_at,
-                before.source,
-            )
-        patches[row.key] = patch
+        patch = _patch(row, notes)
+        patches[row.key] = _together(before, patch) if (before := patches.get(row.key)) else patch
     return patches
+
+
+def _together(one: _Patch, other: _Patch) -> _Patch:
+    """Return what two patches of a customer come to: the later given wins, unless it is told as of an earlier time."""
+    older, newer = one, other
+    if one.as_of and other.as_of and other.as_of < one.as_of:
+        older, newer = other, one
+    return _Patch(
+        one.key,
+        older.columns | newer.columns,
+        older.attributes | newer.attributes,
+        one.created_at or other.created_at,
+        one.source,
+        newer.as_of or older.as_of,
+    )
+
+
+def _without_outdated(
+    connection: Connection, patches: Mapping[str, _Patch], locked: Mapping[str, RowMapping]
+) -> dict[str, _Patch]:
+    """Return the patches; those older than what their source has told before say nothing."""
+    dated = {key: patch for key, patch in patches.items() if patch.as_of and key in locked}
+    told = {(locked[key]["id"], patch.source): patch.as_of for key, patch in dated.items() if patch.as_of}
+    outdated = tellings.outdated(connection, told)
+    silent = {key for key, patch in dated.items() if (locked[key]["id"], patch.source) in outdated}
+    return {
+        key: replace(patch, columns={}, attributes={}) if key in silent else patch
+        for key, patch in patches.items()
+    }
 
 
 def _patch(row: CustomerInput, notes: list[str]) -> _Patch:
@@ -151,7 +272,16 @@ def _patch(row: CustomerInput, notes: list[str]) -> _Patch:
         raise RejectedInput(refusal)
     given = {name: value for name in COLUMNS if (value := getattr(row, name)) is not None}
     columns = {name: _column(row.key, name, value, notes) for name, value in given.items()}
-    return _Patch(row.key, columns, dict(row.attributes), row.created_at, row.source)
+    return _Patch(row.key, _with_keys(columns), dict(row.attributes), row.created_at, row.source, row.as_of)
+
+
+def _with_keys(columns: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return the columns with the keys of the addresses among them."""
+    keyed = dict(columns)
+    for name, (channel, key) in _KEYS.items():
+        if name in columns:
+            keyed[key] = addresses.key(channel, address) if (address := columns[name]) else None
+    return keyed
 
 
 def _column(key: str, name: str, value: str, notes: list[str]) -> str | None:
@@ -177,15 +307,14 @@ def _column(key: str, name: str, value: str, notes: list[str]) -> str | None:
 
 
 def _locked(connection: Connection, keys: Iterable[str]) -> dict[str, RowMapping]:
-    columns = (customer.c.id, customer.c.key, customer.c.attributes, *(customer.c[name] for name in COLUMNS))
-    statement = select(*columns).where(dialect.among(connection, customer.c.key, keys))
+    statement = select(*_READ).where(dialect.among(connection, customer.c.key, keys))
     rows = connection.execute(statement.order_by(customer.c.key).with_for_update(key_share=True))
     return {row["key"]: row for row in rows.mappings()}
 
 
 def _insert(connection: Connection, patches: Sequence[_Patch], now: datetime) -> dict[str, int]:
     """Insert customers in the order of their keys; return the ids of those that were not there."""
-    blank: dict[str, str | None] = dict.fromkeys(COLUMNS)
+    blank: dict[str, str | None] = dict.fromkeys(_WRITTEN)
     rows = [
         {
             **blank,
@@ -205,6 +334,7 @@ def _insert(connection: Connection, patches: Sequence[_Patch], now: datetime) ->
 
 
 def _announce(connection: Connection, created: Sequence[tuple[int, _Patch]], now: datetime) -> None:
+    seq = sequence.take(len(created) + 1)
     rows = [
         {
             "key": f"treue:customer.created:{patch.key}",
@@ -214,26 +344,37 @@ def _announce(connection: Connection, created: Sequence[tuple[int, _Patch]], now
             "properties": {"source": patch.source},
             "source": patch.source,
             "received_at": now,
+            "effective_at": max(patch.created_at or now, now),
+            "seq": seq + n,
         }
-        for id_, patch in created
+        for n, (id_, patch) in enumerate(created)
     ]
-    dialect.insert_new(connection, event, rows, ("key",), ("id",))
+    dialect.insert_new(connection, event, rows, ("key", "scope"), ("id",))
 
 
 def _update(connection: Connection, pairs: Sequence[tuple[RowMapping, _Patch]], now: datetime) -> int:
-    names = (*COLUMNS, "attributes")
-    changed = []
-    for row, patch in pairs:
+    names = (*_WRITTEN, "attributes")
+    changed, told, seq = [], list[changes.Change](), sequence.take(len(pairs) + 1)
+    owing = changes.owing(connection, {row["id"] for row, _ in pairs}, now)
+    for n, (row, patch) in enumerate(pairs):
+        owes = row["id"] in owing
         attributes = _without_none({**row["attributes"], **patch.attributes})
-        after = {**{name: row[name] for name in COLUMNS}, **patch.columns, "attributes": attributes}
+        after = {**{name: row[name] for name in _WRITTEN}, **patch.columns, "attributes": attributes}
         if any(after[name] != row[name] for name in names):
             changed.append({**after, "row_id": row["id"]})
-    types = {name: customer.c[name].type for name in names} | {"row_id": customer.c.id.type}
-    for start in range(0, len(changed), dialect.BATCH):
-        given = dialect.rows_as_table(connection, types, changed[start : start + dialect.BATCH])
-        after = {name: given.c[name] for name in names} | {"updated_at": now}
-        connection.execute(update(customer).where(customer.c.id == given.c.row_id).values(after))
+        told += changes.between(row["id"], said(row), patch.named, now, seq + n, owes=owes)
+    changes.record(connection, told)
+    _write(connection, changed, updated_at=now)
     return len(changed)
+
+
+def _write(connection: Connection, rows: Sequence[Mapping[str, Any]], **besides: Any) -> None:
+    names = (*_WRITTEN, "attributes")
+    types = {name: customer.c[name].type for name in names} | {"row_id": customer.c.id.type}
+    for start in range(0, len(rows), dialect.BATCH):
+        given = dialect.rows_as_table(connection, types, rows[start : start + dialect.BATCH])
+        after = {name: given.c[name] for name in names} | besides
+        connection.execute(update(customer).where(customer.c.id == given.c.row_id).values(after))
 
 
 def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:

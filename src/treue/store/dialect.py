@@ -48,9 +48,16 @@ def rows_as_table(
 
     Binding each value of each row by itself takes several times as long.
     """
-    if is_postgresql(connection):
+    return constant_table(connection.dialect.name, types, rows)
+
+
+def constant_table(
+    name: str, types: Mapping[str, TypeEngine[Any]], rows: Sequence[Mapping[str, Any]]
+) -> Subquery:
+    """Return rows as `rows_as_table` does, for a statement on the dialect `name` that is made once and kept."""
+    if name == "postgresql":
         return _unnested(types, rows)
-    written = [[_bound(kind, row[name]) for name, kind in types.items()] for row in rows]
+    written = list(zip(*(_column(kind, name, rows) for name, kind in types.items()), strict=True))
     item = (
         func.json_each(bindparam(None, _ENCODE(written), type_=String(), unique=True))
         .table_valued("value")
@@ -137,12 +144,7 @@ def _in(name: str, column: ColumnElement[Any], parameter: str | None, value: Any
 
 def _unnested(types: Mapping[str, TypeEngine[Any]], rows: Sequence[Mapping[str, Any]]) -> Subquery:
     arrays = [
-        bindparam(
-            None,
-            [_bound(kind, row[name]) for row in rows],
-            type_=postgresql.ARRAY(_plain_type(kind)),
-            unique=True,
-        )
+        bindparam(None, _column(kind, name, rows), type_=postgresql.ARRAY(_plain_type(kind)), unique=True)
         for name, kind in types.items()
     ]
     table = func.unnest(*arrays).table_valued(*types, name="item").render_derived()
@@ -159,12 +161,24 @@ def _plain_type(kind: TypeEngine[Any]) -> TypeEngine[Any]:
     return Text() if isinstance(kind, JSON) else kind
 
 
-def _bound(kind: TypeEngine[Any], value: Any) -> Any:
-    if value is None:
-        return None
+def _column(kind: TypeEngine[Any], name: str, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Return one value of each row as drivers take it."""
     if isinstance(kind, JSON):
-        return _ENCODE(value)
-    return micros(value) if isinstance(value, datetime) else value
+        return [None if (value := row[name]) is None else _ENCODE(value) for row in rows]
+    return [micros(value) if isinstance(value := row[name], datetime) else value for row in rows]
+
+
+MANY = 1_000
+"""Rows of a temporary table from which on it pays to count them before they are worked with."""
+
+
+def count_many(connection: Connection, table: Table, rows: int) -> None:
+    """Let PostgreSQL count a temporary table that was just filled with many rows, or it plans for a handful.
+
+    Nothing else ever does: autovacuum cannot see temporary tables. SQLite is told once (`sessions`).
+    """
+    if rows >= MANY and is_postgresql(connection):
+        connection.execute(text(f"ANALYZE {table.name}"))
 
 
 def worked_out(query: Select[Any], name: str) -> CTE:
@@ -175,13 +189,17 @@ def worked_out(query: Select[Any], name: str) -> CTE:
     return query.cte(name).prefix_with("MATERIALIZED")
 
 
-def claiming(statement: Select[Any]) -> Select[Any]:
-    """Lock the rows that are read and pass over those another worker has; SQLite's writer is alone anyway."""
-    return statement.with_for_update(skip_locked=True)
+def claiming(statement: Select[Any], of: Table | None = None) -> Select[Any]:
+    """Lock the rows that are read, `of` one of the tables, and pass over another worker's; SQLite's writer is alone anyway."""
+    return statement.with_for_update(skip_locked=True, of=of)
 
 
-def take_lock(connection: Connection, name: str) -> None:
-    """Wait for the lock called `name`, held to the transaction's end; SQLite's writer holds them all."""
+def take_locks(connection: Connection, *names: str) -> None:
+    """Wait for the locks of these names, held to the transaction's end; SQLite's writer holds them all.
+
+    Shorter names first, so that journeys are in the order of their numbers: in another, two could wait for each other.
+    """
     if is_postgresql(connection):
         key = text("SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '/' || :name, 0))")
-        connection.execute(key, {"name": name})
+        for name in sorted(names, key=lambda name: (len(name), name)):
+            connection.execute(key, {"name": name})

@@ -8,18 +8,43 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from datetime import datetime
 
 from sqlalchemy import Connection, Text, cast, delete, func, or_, select
 
 from treue.errors import RejectedInput
 from treue.model.states import ADDRESS
-from treue.model.tables import customer, delivery_event, enrollment, event, forgotten, message, suppression
-from treue.store import dialect, suppressions
+from treue.model.tables import (
+    arrival,
+    change,
+    consent,
+    customer,
+    delivery_event,
+    draw,
+    enrollment,
+    event,
+    forgotten,
+    journey,
+    mailing,
+    membership,
+    message,
+    opt_out,
+    past_event,
+    past_message,
+    suppression,
+    telling,
+    trace,
+)
+from treue.segments.reach import address_key
+from treue.store import addresses, dialect, suppressions
 from treue.store.customers import find
+from treue.store.past.sweep import VACUUM
 
 _PURPOSE = b"forgotten"
+
+ERASED = "erased"
+"""The reason why nothing goes there: somebody of the address was erased."""
 
 
 class Erasures:
@@ -28,27 +53,30 @@ class Erasures:
     def __init__(self, secret: bytes) -> None:
         self._key = hashlib.blake2b(_PURPOSE, key=secret[:64], digest_size=32).digest()
 
-    def digest(self, channel: str, address: str) -> str:
-        """Return the hash under which an address is remembered; e-mail addresses in small letters."""
-        written = address.lower() if channel == "email" else address
-        return hmac.digest(self._key, f"{channel}\0{written}".encode(), "sha256").hex()
+    def digests(self, channel: str, address: str) -> list[str]:
+        """Return the hashes under which an address may be remembered, first the one that is written."""
+        written = [addresses.key(channel, address)]
+        if channel == "email" and not address.isascii():
+            written.append(address.lower())  # as it was before a mailbox had a key
+        return [hmac.digest(self._key, f"{channel}\0{one}".encode(), "sha256").hex() for one in written]
 
-    def among(self, connection: Connection, channel: str, addresses: Iterable[str]) -> dict[str, str]:
+    def among(self, connection: Connection, channel: str, asked: Iterable[str]) -> dict[str, str]:
         """Return which of these addresses were erased, and for which purpose nothing goes there."""
         if connection.scalar(select(forgotten.c.digest).limit(1)) is None:
             return {}
-        digests = {one: self.digest(channel, one) for one in addresses if one}
+        digests = [(digest, one) for one in asked if one for digest in self.digests(channel, one)]
         query = select(forgotten.c.digest, forgotten.c.purpose).where(
-            dialect.among(connection, forgotten.c.digest, set(digests.values()))
+            dialect.among(connection, forgotten.c.digest, {digest for digest, _ in digests})
         )
         purposes = {row.digest: row.purpose for row in connection.execute(query)}
-        return {one: purposes[digest] for one, digest in digests.items() if digest in purposes}
+        return {one: purposes[digest] for digest, one in digests if digest in purposes}
 
     def erase(self, connection: Connection, key: str, now: datetime) -> int:
         """Erase a customer with everything that is held about them; return how many addresses are remembered as hashes.
 
         Raises RejectedInput where there is no such customer.
         """
+        _keep_passes_out(connection, key)
         person = find(connection, key)
         if person is None:
             raise RejectedInput(f"There is no customer {key!r}.")
@@ -57,24 +85,69 @@ class Erasures:
                 "PRAGMA secure_delete = ON"
             )  # or the file would keep what it no longer lists
         held = [(channel, person[column]) for channel, column in ADDRESS.items() if person[column]]
+        held += _former(
+            connection, person["id"], {(channel, addresses.key(channel, one)) for channel, one in held}
+        )
         for channel, address in held:
-            self._remember(connection, channel, address, now)
+            self._remember(connection, channel, address, person["id"], now)
             _forget_what_was_told(connection, channel, address)
-        mine = customer.c.id == person["id"]
-        for table in (delivery_event, message, enrollment, event):  # a stay names the event that began it
-            connection.execute(delete(table).where(table.c.customer_id == person["id"]))
-        connection.execute(delete(customer).where(mine))
+        _delete(connection, person["id"])
         return len(held)
 
-    def _remember(self, connection: Connection, channel: str, address: str, now: datetime) -> None:
-        spelt = suppressions.spellings(channel, address)
-        listed = (suppression.c.channel == channel) & suppression.c.address.in_(spelt)
+    def _remember(
+        self, connection: Connection, channel: str, address: str, customer_id: int, now: datetime
+    ) -> None:
+        """Keep the hash in place of what the lists have; where others have the address, let those say so, too."""
+        key, digests = addresses.key(channel, address), self.digests(channel, address)
+        listed = (suppression.c.channel == channel) & (suppression.c.address == key)
         purposes = set(connection.scalars(select(suppression.c.purpose).where(listed)))
-        before = forgotten.c.digest == self.digest(channel, address)
+        before = forgotten.c.digest.in_(digests)
         purposes |= set(connection.scalars(select(forgotten.c.purpose).where(before)))
-        values = {"purpose": "all" if "all" in purposes else "marketing", "reason": "erased", "since": now}
-        dialect.upsert(connection, forgotten, {"digest": self.digest(channel, address)}, values)
-        connection.execute(delete(suppression).where(listed))
+        values = {"purpose": "all" if "all" in purposes else "marketing", "reason": ERASED, "since": now}
+        dialect.upsert(connection, forgotten, {"digest": digests[0]}, values)
+        connection.execute(delete(opt_out).where(opt_out.c.channel == channel, opt_out.c.address == key))
+        others = select(customer.c.id).where(address_key(channel) == key, customer.c.id != customer_id)
+        if connection.scalar(others.limit(1)) is None:
+            connection.execute(delete(suppression).where(listed))
+        else:
+            suppressions.add(connection, channel, [address], ERASED, now, purpose="marketing")
+
+
+def _former(connection: Connection, customer_id: int, held: Set[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the addresses, by channel, that said stop by the customer's word when they had them; they have others now."""
+    query = select(opt_out.c.channel, opt_out.c.address).where(opt_out.c.customer_id == customer_id)
+    return [(one.channel, one.address) for one in connection.execute(query) if tuple(one) not in held]
+
+
+def _keep_passes_out(connection: Connection, key: str) -> None:
+    """Wait for the batches in hand that may write of the customer, and let none begin until the transaction ends.
+
+    Before all else the deleting of old rows, which has hold of the same rows in another order; then her events: whoever
+    shows them to journeys has hold of them, and then waits for journeys as we do.
+    """
+    dialect.take_locks(connection, VACUUM)
+    if dialect.is_postgresql(connection):
+        hers = (
+            select(event.c.id)
+            .join(customer, customer.c.id == event.c.customer_id)
+            .where(customer.c.key == key)
+        )
+        connection.execute(hers.order_by(event.c.id).with_for_update(of=event)).close()
+        names = [f"journey {id_}" for id_ in connection.scalars(select(journey.c.id))]
+        dialect.take_locks(connection, "journeys", *names)
+        connection.execute(select(customer.c.id).where(customer.c.key == key).with_for_update()).close()
+
+
+def _delete(connection: Connection, customer_id: int) -> None:
+    """Delete a customer from every table, messages and events first: who has hold of one may be writing of it."""
+    stays = select(enrollment.c.id).where(enrollment.c.customer_id == customer_id)
+    tables = (delivery_event, mailing, message, event, arrival, trace, past_event, past_message, telling)
+    for table in tables:
+        connection.execute(delete(table).where(table.c.customer_id == customer_id))
+    connection.execute(delete(draw).where(draw.c.enrollment_id.in_(stays)))
+    for table in (enrollment, membership, change, consent):
+        connection.execute(delete(table).where(table.c.customer_id == customer_id))
+    connection.execute(delete(customer).where(customer.c.id == customer_id))
 
 
 def _forget_what_was_told(connection: Connection, channel: str, address: str) -> None:

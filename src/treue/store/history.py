@@ -2,7 +2,8 @@
 
 The file is a store like any other. A replay's store has it attached and takes from it, set by set, what has
 happened up to a time: customers from their first sign of life on, their events, their word on consent, and
-addresses on the suppression list. Attributes are those of today; what they were then, nobody has kept.
+addresses on the suppression list. Attributes and addresses are those of today: what they were before (table `change`) is
+not copied, since what journeys had set then would come back with it.
 """
 
 from __future__ import annotations
@@ -39,9 +40,10 @@ from sqlalchemy import event as sqlalchemy_event
 
 from treue.model.tables import customer, event, suppression, timezone_offset
 from treue.model.types import Instant, Json
-from treue.store import consent_standing, dialect, events, zones
+from treue.store import consent_standing, dialect, event_identity, events, zones
 from treue.store.imports import ImportReport, import_events
 from treue.store.inputs import EventInput
+from treue.store.row_files import RowFile
 from treue.store.store import Store
 
 PAST = "past"
@@ -111,28 +113,32 @@ def copied(source: Store, path: Path, origin: str, progress: Progress | None = N
 
 
 def imported(
-    file: Path,
+    file: RowFile,
     path: Path,
     mapping: Mapping[str, str],
     schema: Mapping[str, Mapping[str, str]],
     now: datetime,
     zone: str,
+    locale: str,
     event: str | None = None,
     progress: Progress | None = None,
 ) -> History:
     """Read a file of events, as `treue import events` does, into a new file at `path`.
 
-    Where such a file is silent something must be assumed; the history says what. Raises RejectedInput where the
-    file as a whole cannot be read.
+    Where such a file is silent something must be assumed; the history says what, and why rows were refused. Raises
+    RejectedInput where the file as a whole cannot be read.
     """
-    beside = path.with_name(file.name)  # rows set aside land beside the link, not beside the file
-    beside.symlink_to(file.resolve())
+    beside = path.with_name(file.path.name)  # rows set aside land beside the link, not beside the file
+    beside.symlink_to(file.path.resolve())
+    linked = replace(file, path=beside)
     with _fresh(path) as store:
-        report = import_events(store, beside, mapping, schema, now, progress, zone=zone, event=event)
+        report = import_events(
+            store, linked, mapping, schema, now, progress, zone=zone, locale=locale, event=event
+        )
         found = _finished(store, path, file.name)
         with store.transaction() as connection:
             assumptions = _assume(connection)
-        return replace(found, assumptions=assumptions, notes=_notes(file, report))
+        return replace(found, assumptions=assumptions, notes=_notes(file.name, report))
 
 
 @contextmanager
@@ -183,11 +189,20 @@ def _finished(store: Store, path: Path, origin: str) -> History:
     return History(path, origin, customers, events, first, last)
 
 
-def _notes(file: Path, report: ImportReport) -> tuple[str, ...]:
-    if not report.rejected:
-        return tuple(report.notes)
-    rows = f"{report.rejected:,} of {report.read:,} rows of {file.name} could not be used"
-    return (*report.notes, f"{rows}; `treue import events` says why of each.")
+def _notes(name: str, report: ImportReport) -> tuple[str, ...]:
+    return (*report.notes, *_refused(name, report))
+
+
+def _refused(name: str, report: ImportReport) -> Iterator[str]:
+    """Yield how many rows could not be used, and why, the first of them."""
+    if report.rejected:
+        yield f"{report.rejected:,} of {report.read:,} rows of {name} could not be used:"
+        yield from (f"line {refusal.line}: {refusal.reason}" for refusal in report.refusals)
+    if report.rejected > len(report.refusals):
+        yield (
+            f"and {report.rejected - len(report.refusals):,} more; `treue import events` sets all of them aside, each with "
+            "its reason."
+        )
 
 
 # --- what a file of events leaves open ----------------------------------------------------------------------
@@ -195,10 +210,16 @@ def _notes(file: Path, report: ImportReport) -> tuple[str, ...]:
 
 def _assume(connection: Connection) -> tuple[str, ...]:
     """Fill in what a file of events does not say; return each assumption as a sentence."""
+    mailbox, token = (
+        cast(customer.c.id, Text) + "@replay.invalid",
+        literal("replay-") + cast(customer.c.id, Text),
+    )
     addresses = {
-        "email": cast(customer.c.id, Text) + "@replay.invalid",
+        "email": mailbox,
+        "email_key": mailbox,
         "phone": literal("+0") + cast(customer.c.id, Text),
-        "push_token": literal("replay-") + cast(customer.c.id, Text),
+        "push_token": token,
+        "push_key": token,
     }
     connection.execute(update(customer).values(addresses))
     begun = select(customer.c.created_at).where(customer.c.id == event.c.customer_id).scalar_subquery()
@@ -220,8 +241,20 @@ def _agreeing() -> Any:
         literal({"channel": "email", "basis": "consent", "source": "assumed"}, Json),
         literal("assumed"),
         customer.c.created_at,
+        customer.c.created_at,
+        literal(0),
     )
-    columns = ["key", "customer_id", "name", "at", "properties", "source", "received_at"]
+    columns = [
+        "key",
+        "customer_id",
+        "name",
+        "at",
+        "properties",
+        "source",
+        "received_at",
+        "effective_at",
+        "seq",
+    ]
     return insert(event).from_select(columns, query)
 
 
@@ -265,6 +298,11 @@ class Past:
         found: datetime | None = connection.scalar(select(func.min(_event.c.at)).where(_event.c.at > since))
         return found
 
+    def instants(self, connection: Connection, start: datetime, end: datetime, most: int) -> int:
+        """Return at how many instants something happens from `start` until before `end`, counted up to `most`."""
+        some = select(_event.c.at).where(_event.c.at >= start, _event.c.at < end).distinct().limit(most)
+        return connection.scalar(select(func.count()).select_from(some.subquery())) or 0
+
     def _happen(
         self, connection: Connection, since: datetime | None, now: datetime, routed: datetime | None = None
     ) -> None:
@@ -282,12 +320,13 @@ class Past:
         changed = {
             "key": (literal("past:") + _event.c.key).label("key"),
             "received_at": _event.c.at.label("received_at"),
+            "effective_at": _event.c.at.label("effective_at"),
             "routed_at": type_coerce(literal(routed, Instant), Instant).label("routed_at"),
         }
         columns = [changed.get(c.name, c) for c in _event.columns if c.name != "id"]
-        anew = and_(_event.c.source.startswith("journey:"), _event.c.at >= self.start)
+        anew = and_(_event.c.source.startswith(event_identity.JOURNEY), _event.c.at >= self.start)
         query = select(*columns).where(*_stretch(_event.c.at, since, now), not_(anew))
-        return query.order_by(_event.c.at, _event.c.id)
+        return query.order_by(_event.c.at, _event.c.seq)
 
     def _words(
         self, connection: Connection, since: datetime | None, now: datetime
@@ -298,7 +337,10 @@ class Past:
         )
         return [
             events.word(
-                EventInput(row.key, row.name, row.at, row.properties, None, row.source), row.customer_id
+                EventInput(row.key, row.name, row.at, row.properties, None, row.source),
+                row.customer_id,
+                row.at,
+                row.seq,
             )
             for row in connection.execute(told)
         ]

@@ -10,13 +10,18 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, case, delete, exists, func, insert, or_, select, update
 
+from treue.model.states import JourneyState
 from treue.model.tables import enrollment, journey, journey_version, membership, message, step
+from treue.store import failures
 from treue.store.dialect import insert_new
 
 
 @dataclass(frozen=True)
 class StoredVersion:
-    """One version as it is kept. `live` is the one new customers enter."""
+    """One version as it is kept. `live` is the one new customers enter.
+
+    `sensed` says that it is known who was in the journey's segment when it went live.
+    """
 
     journey_id: int
     version_id: int
@@ -25,6 +30,7 @@ class StoredVersion:
     live: bool
     live_since: datetime
     paused: bool
+    sensed: bool
 
 
 def numbered(connection: Connection, name: str, now: datetime) -> int:
@@ -51,6 +57,7 @@ def publish(connection: Connection, journey_id: int, version_id: int, now: datet
         update(journey).where(journey.c.id == journey_id).values(version_id=version_id, **anew)
     )
     connection.execute(update(journey_version).where(journey_version.c.id == version_id).values(since=now))
+    failures.forget_journey(connection, journey_id)
     return True
 
 
@@ -131,6 +138,7 @@ def _in_use() -> Select[Any]:
         journey.c.name,
         journey.c.live_since,
         journey.c.paused_at,
+        journey.c.sensed_at,
         live.label("live"),
     )
     return (
@@ -155,6 +163,7 @@ def in_use(connection: Connection) -> list[StoredVersion]:
             bool(row.live),
             row.live_since,
             row.paused_at is not None,
+            row.sensed_at is not None,
         )
         for row in connection.execute(_IN_USE)
     ]
@@ -213,29 +222,36 @@ def source(connection: Connection, version_id: int) -> str:
 
 
 @dataclass(frozen=True)
-class State:
-    """Where a journey is: its number, its live version and that one's hash (None where it is not live), whether paused."""
+class StoredJourney:
+    """One journey as it is kept: its number, its live version and that one's hash (None where it is not live), whether paused."""
 
     journey_id: int
     version_id: int | None
     hash: str | None
     paused: bool
 
+    @property
+    def state(self) -> JourneyState:
+        """The journey's state in the one word that all who show it use."""
+        if self.version_id is None:
+            return JourneyState.stopped if self.paused else JourneyState.retired
+        return JourneyState.paused if self.paused else JourneyState.live
 
-def states(connection: Connection) -> dict[str, State]:
-    """Return where each journey is, by name."""
+
+def by_name(connection: Connection) -> dict[str, StoredJourney]:
+    """Return all journeys there ever were, by name."""
     query = (
         select(journey, journey_version.c.hash)
         .outerjoin(journey_version, journey_version.c.id == journey.c.version_id)
         .order_by(journey.c.name)
     )
     return {
-        row.name: State(row.id, row.version_id, row.hash, row.paused_at is not None)
+        row.name: StoredJourney(row.id, row.version_id, row.hash, row.paused_at is not None)
         for row in connection.execute(query)
     }
 
 
-def standing(connection: Connection, journey_id: int) -> list[tuple[int, int, int]]:
+def occupancy(connection: Connection, journey_id: int) -> list[tuple[int, int, int]]:
     """Return how many are inside a journey by version and step: (version, step, customers), the holdout included."""
     query = (
         select(enrollment.c.version_id, enrollment.c.step_id, func.count())
@@ -258,12 +274,12 @@ def names(connection: Connection) -> list[str]:
 
 def resume(connection: Connection, name: str, now: datetime) -> bool:
     """Let everyone in a journey go on, and live again where it was stopped; say whether it exists."""
-    state = states(connection).get(name)
-    if state is None:
+    stored = by_name(connection).get(name)
+    if stored is None:
         return False
-    version_id = latest(connection, state.journey_id)
-    if state.version_id is None and state.paused and version_id is not None:
-        publish(connection, state.journey_id, version_id, now)
+    version_id = latest(connection, stored.journey_id)
+    if stored.state is JourneyState.stopped and version_id is not None:
+        publish(connection, stored.journey_id, version_id, now)
     return pause(connection, name, None)
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, exc
+from sqlalchemy import Connection, exc, text
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from treue.model.tables import scratch
 from treue.segments.functions import add_functions
+from treue.store.event_identity import digest
 
 BUSY_SECONDS = 5
 PATIENCE = 24
@@ -52,6 +54,7 @@ def connected_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     _patiently(connection, "PRAGMA journal_mode = WAL")
     connection.executescript(_SQLITE)
     add_functions(connection)
+    connection.create_function("treue_digest", 1, digest, deterministic=True)
     for statement in _scratch("sqlite"):
         connection.execute(statement)
     connection.executescript(_SMALL)
@@ -107,6 +110,29 @@ def begin_sqlite(connection: Connection) -> None:
         raise exc.OperationalError(statement, None, error) from error
 
 
+_LIMIT = text("""
+    SELECT set_config('statement_timeout', :limit, true) WHERE current_setting('statement_timeout') = '0'
+""")
+_STEPS_BETWEEN_LOOKS = 100_000
+"""How many steps of its virtual machine SQLite takes between two looks at the clock: some milliseconds."""
+
+
+@contextmanager
+def limited(connection: Connection, seconds: float) -> Iterator[None]:
+    """Let statements of the transaction that is under way fail where they take longer; see `Store.limited`."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_LIMIT, {"limit": f"{round(seconds * 1000)}ms"})
+        yield
+    else:
+        driver: Any = connection.connection.driver_connection
+        end = time.monotonic() + seconds
+        driver.set_progress_handler(lambda: time.monotonic() > end, _STEPS_BETWEEN_LOOKS)
+        try:
+            yield
+        finally:
+            driver.set_progress_handler(None, 0)
+
+
 @contextmanager
 def without_foreign_keys(connection: Connection) -> Iterator[None]:
     """Leave SQLite's foreign keys unwatched, or remaking a table would delete what refers to it.
@@ -130,6 +156,9 @@ def refusal(error: exc.DBAPIError | sqlite3.Error) -> str | None:
     if isinstance(original, sqlite3.Error):
         name = getattr(original, "sqlite_errorname", "")
         return next((said for start, said in _SQLITE_REFUSALS.items() if name.startswith(start)), None)
+    state = str(getattr(original, "sqlstate", None))
+    if said := next((said for start, said in _POSTGRESQL_REFUSALS.items() if state.startswith(start)), None):
+        return said
     unreachable = isinstance(error, exc.OperationalError) and getattr(original, "sqlstate", None) is None
     if unreachable or (isinstance(error, exc.DBAPIError) and error.connection_invalidated):
         first_line = (str(original).strip().splitlines() or ["no reason given"])[0]
@@ -146,6 +175,12 @@ _SQLITE_REFUSALS = {
     "SQLITE_NOTADB": "is not a database; name another file.",
     "SQLITE_CORRUPT": "is damaged; restore a backup.",
 }
+_POSTGRESQL_REFUSALS = {
+    "25006": "may only be read: it is a standby, or set to `default_transaction_read_only`.",
+    "53100": "cannot grow, the disk of its server is full; nothing of this transaction was kept.",
+    "58030": "cannot be read or written, its server's disk reports an error.",
+}
+"""By the beginning of the SQLSTATE (PostgreSQL's manual, appendix A)."""
 
 
 def _patiently(connection: sqlite3.Connection, statement: str) -> None:

@@ -6,14 +6,17 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, cast
+from uuid import uuid4
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, delete, event, exc, insert, make_url
 from sqlalchemy.pool import QueuePool
 
+from treue.clock import utc_now
 from treue.errors import StoreError
+from treue.model.tables import receiving
 from treue.store import dialect, migrations, sessions
 
 
@@ -68,10 +71,16 @@ class Store:
             connection = plain.execution_options(**sessions.READING[self.dialect])
             yield connection
 
+    def limited(self, connection: Connection, seconds: float) -> AbstractContextManager[None]:
+        """Let each statement of the rest of a transaction fail that takes longer, on SQLite those of the block together.
+
+        PostgreSQL's own `statement_timeout` of the role or the database goes before.
+        """
+        return sessions.limited(connection, seconds)
+
     def lock(self, connection: Connection, *names: str) -> None:
         """Hold the locks of these names until the transaction ends; waits while another one has any of them."""
-        for name in sorted(names):
-            dialect.take_lock(connection, name)
+        dialect.take_locks(connection, *names)
 
     def revision(self) -> str | None:
         """Return the schema's revision, or None where there is no schema yet."""
@@ -94,6 +103,18 @@ class Store:
             f"The database {self} is at revision {found}, newer than this Treue knows ({known[-1]}); "
             "install the newer Treue."
         )
+
+    def prove_writable(self) -> None:
+        """Write something, wait until it is safe on disk, and leave nothing behind. Raises StoreError where that cannot be done.
+
+        It is committed: only then does a full disk show.
+        """
+        mine = {"source": "treue:proof", "key": uuid4().hex}
+        with self.transaction() as connection:
+            connection.execute(insert(receiving).values(**mine, received_at=utc_now()))
+            connection.execute(
+                delete(receiving).where(receiving.c.source == mine["source"], receiving.c.key == mine["key"])
+            )
 
     def upgrade(self) -> None:
         """Bring the schema to this version's, from nothing or from an older one.
@@ -120,6 +141,17 @@ class Store:
             sessions.survey_sqlite(cast(sqlite3.Connection, pooled.driver_connection))
         finally:
             pooled.close()
+
+    def free_bytes(self) -> int | None:
+        """Return how much of SQLite's file holds nothing and is written to before the file grows; None of PostgreSQL."""
+        if self.dialect != "sqlite":
+            return None
+        with self.reading() as connection:
+            pages, size = (
+                connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+                for name in ("freelist_count", "page_size")
+            )
+            return int(pages * size)
 
     def forgo_syncing(self) -> None:
         """Let a throw-away SQLite database skip the wait for the disk at each commit."""

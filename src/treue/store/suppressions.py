@@ -1,8 +1,4 @@
-"""Addresses that nothing is sent to any more.
-
-A suppressed e-mail address is listed in its normal spelling and, where that differs, also in lower case, as
-mail systems rarely tell `Ada@` from `ada@`: a look-up by equality finds either.
-"""
+"""Addresses that nothing is sent to any more, in whatever spelling somebody has them: they are listed by their key."""
 
 from __future__ import annotations
 
@@ -15,17 +11,8 @@ from sqlalchemy.sql import ColumnElement
 
 from treue.errors import RejectedInput
 from treue.model.tables import suppression
-from treue.store import addresses, dialect
-
-
-def spellings(channel: str, address: str) -> list[str]:
-    """Return how the address is written in the list; raise RejectedInput where it fits the channel not."""
-    normalise = addresses.BY_CHANNEL.get(channel)
-    if normalise is None:
-        known = ", ".join(addresses.BY_CHANNEL)
-        raise RejectedInput(f"There is no channel {channel!r} to suppress on; there are {known}.")
-    normal = normalise(address)
-    return sorted({normal, normal.lower()} if channel == "email" else {normal})
+from treue.segments.touch import SUPPRESSION
+from treue.store import addresses, dialect, touches
 
 
 def add(
@@ -44,6 +31,7 @@ def add(
     With the purpose `marketing`, transactional messages still go there. What is listed for less, or for a shorter
     time, is listed for more; never the other way round.
     """
+    keys = sorted({addresses.key_of(channel, given) for given in listed})
     rows = [
         {
             "channel": channel,
@@ -54,16 +42,22 @@ def add(
             "purpose": purpose,
             "expires_at": expires_at,
         }
-        for address in sorted({s for given in listed for s in spellings(channel, given)})
+        for address in keys
     ]
     new = dialect.insert_new(connection, suppression, rows, ("channel", "address"), ("address",))
     _widen(connection, rows, purpose, expires_at)
-    return len({row.address.lower() if channel == "email" else row.address for row in new})
+    touches.of_addresses(connection, SUPPRESSION + channel, channel, keys, now)
+    return len(new)
 
 
 def expire(connection: Connection, now: datetime) -> int:
     """Take off the list what was on it for a time that is over; return how many."""
-    return connection.execute(delete(suppression).where(suppression.c.expires_at <= now)).rowcount
+    over = delete(suppression).where(suppression.c.expires_at <= now)
+    gone = connection.execute(over.returning(suppression.c.channel, suppression.c.address)).all()
+    for channel in sorted({row.channel for row in gone}):
+        keys = [row.address for row in gone if row.channel == channel]
+        touches.of_addresses(connection, SUPPRESSION + channel, channel, keys, now)
+    return len(gone)
 
 
 def _widen(
@@ -92,11 +86,14 @@ def is_suppressed(connection: Connection, channel: str, address: str) -> bool:
     return connection.execute(select(suppression.c.id).where(where).limit(1)).first() is not None
 
 
-def remove(connection: Connection, channel: str, address: str) -> bool:
+def remove(connection: Connection, channel: str, address: str, now: datetime) -> bool:
     """Take the address off the list and say whether it was on it."""
-    return connection.execute(delete(suppression).where(_listed(channel, address))).rowcount > 0
+    found = connection.execute(delete(suppression).where(_listed(channel, address))).rowcount > 0
+    if found:
+        key = addresses.key_of(channel, address)
+        touches.of_addresses(connection, SUPPRESSION + channel, channel, [key], now)
+    return found
 
 
 def _listed(channel: str, address: str) -> ColumnElement[bool]:
-    found = suppression.c.address.in_(spellings(channel, address))
-    return (suppression.c.channel == channel) & found
+    return (suppression.c.channel == channel) & (suppression.c.address == addresses.key_of(channel, address))

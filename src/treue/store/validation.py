@@ -200,7 +200,7 @@ def _listed(written: str) -> list[Any]:
     if written.startswith("["):
         try:
             return list(json.loads(written))
-        except ValueError:
+        except (ValueError, RecursionError):
             raise Misfit(f'{shown(written)} is not a list; write it like ["a", "b"] or a;b.') from None
     separator = next((mark for mark in ";|," if mark in written), ";")
     return [item.strip() for item in written.split(separator) if item.strip()]

@@ -33,7 +33,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from treue.channel import BadCallback, Callback, DeliveryEvent
+from treue.channel import BadCallback, Callback, DeliveryEvent, DeliveryEventKind
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 _ODD: tuple[Any, ...] = (
@@ -72,6 +72,10 @@ class CallbackContract:
     def documents(self) -> Sequence[Any]:
         """Return what the provider posts, one document a callback; each tells of an event, at NOW or before."""
         raise NotImplementedError("An adapter's tests supply `documents`.")
+
+    def told_about_us(self) -> Sequence[Any]:
+        """Return what the provider posts where it gave a message up for the sake of our sender or account."""
+        return ()
 
     def callback(self, body: bytes, at: datetime) -> Callback:
         """Return a genuine callback with that body, whatever is in it, signed and received `at` that time."""
@@ -200,6 +204,19 @@ class CallbackContract:
                         <= 1_000
                     )
                     json.dumps(dict(event.raw), allow_nan=False, ensure_ascii=False).encode()
+
+    def test_what_was_given_up_for_our_sender_or_account_has_failed_and_suppresses_nobody(
+        self, receiver: Any
+    ) -> None:
+        """Such an event is `ours`: the channel pauses, and the address is none the worse for it."""
+        documents = self.told_about_us()
+        if not documents:
+            pytest.skip("this provider tells of nothing that is ours")
+        for document in documents:
+            events = receiver.read_receipts(self.callback(self.encoded(document), NOW))
+            assert [(event.kind, event.ours, event.hard) for event in events] == [
+                (DeliveryEventKind.failed, True, False)
+            ], document
 
     def assert_refused(self, receiver: Any, callback: Callback) -> None:
         """Assert that a callback is refused as not genuine, without a word of the secret."""

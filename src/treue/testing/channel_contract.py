@@ -23,7 +23,7 @@ Where an adapter cannot be unreachable, or refuses nothing, leave that hook out;
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -127,6 +127,14 @@ class ChannelContract:
         """Return a message that the provider refuses for good, or None where it refuses nothing."""
         return None
 
+    def objections(self, channel: Channel, request: pytest.FixtureRequest) -> Iterator[str]:
+        """Let the provider object to what is ours in one way after the other, and yield each in words.
+
+        The sender, the account, its sandbox, a template: while one is yielded, a message is sent that the provider would
+        else accept.
+        """
+        pytest.skip("this adapter's provider knows no senders and no accounts")
+
     def batch(self, channel: Channel, count: int) -> list[Outgoing]:
         """Return so many messages of the adapter's kind, each in the one form in which it is handed over."""
         can = channel.capabilities
@@ -200,6 +208,20 @@ class ChannelContract:
         assert log.of(refused.key)[-1:] == ["settled"]
         assert log.of(refused.key).count("settled") == 1
         assert [log.receipts[refused.key]] == receipts
+
+    def test_what_is_said_of_our_sender_or_account_refuses_nobody(
+        self, channel: Channel, request: pytest.FixtureRequest
+    ) -> None:
+        """It is `Retry` with `ours`: no customer is suppressed or given up for it, and the words are kept."""
+        told = 0
+        for words in self.objections(channel, request):
+            (receipt,) = channel.send(self.batch(channel, 1), Log())
+            assert isinstance(receipt, Retry), words
+            assert receipt.ours, words
+            assert receipt.after >= 60, words
+            assert receipt.reason, words
+            told += 1
+        assert told, "name some in `objections`"
 
     def test_a_message_sent_again_inside_the_window_is_accepted_as_the_same_one(
         self, channel: Channel

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from treue.language.journey import Branch, Choose, Journey, Split, Step, Stop, WaitFor, walk
+from treue.language.journey import Journey
 from treue.language.problems import Place
+from treue.language.steps import Step, walk
 from treue.model.states import Decision
-from treue.plan.stages import Plan
-from treue.segments.words import words
+from treue.plan.plan import Plan
 from treue.testing.happenings import Decided
 
 DONE, SKIPPED = "done", "skipped"
@@ -17,8 +17,8 @@ END = "end"
 
 
 @dataclass(frozen=True)
-class Part:
-    """One branch: at which step (empty: of the whole journey), which way, what it is in words, and where it stands."""
+class CoveredBranch:
+    """A branch of a step (or of the journey, where `step` is empty): its way, its words, and its place in the file."""
 
     step: str
     way: str
@@ -31,8 +31,8 @@ class Coverage:
     """A journey's branches, and those among them that no test reaches."""
 
     journey: str
-    parts: tuple[Part, ...]
-    missed: tuple[Part, ...]
+    parts: tuple[CoveredBranch, ...]
+    missed: tuple[CoveredBranch, ...]
 
     @property
     def share(self) -> float:
@@ -47,43 +47,28 @@ def coverage(journey: Journey, plan: Plan, decided: Iterable[Decided]) -> Covera
     return Coverage(journey.name, parts, tuple(p for p in parts if (p.step, p.way) not in seen))
 
 
-def _parts(journey: Journey, plan: Plan) -> Iterator[Part]:
+def _parts(journey: Journey, plan: Plan) -> Iterator[CoveredBranch]:
     ids = [stage.id for stage in plan.stages]
     for step, id_ in zip(walk(journey.steps), ids, strict=True):
         yield from _of_step(step, id_)
     for exit_ in journey.exits:
-        yield Part("", f"exited {exit_.name}", f"exit: {exit_.name}", exit_.place)
+        yield CoveredBranch("", f"exited {exit_.name}", f"exit: {exit_.name}", exit_.place)
     if journey.goal:
-        yield Part("", Decision.converted.value, f"goal: {journey.goal.event}", journey.goal.place)
-    if journey.steps and not isinstance(journey.steps[-1], Stop):
-        yield Part("", END, "the end of the journey", journey.steps[-1].place)
+        yield CoveredBranch("", Decision.converted.value, f"goal: {journey.goal.event}", journey.goal.place)
+    if journey.steps and not journey.steps[-1].ends:
+        yield CoveredBranch("", END, "the end of the journey", journey.steps[-1].place)
 
 
-def _of_step(step: Step, id_: str) -> Iterator[Part]:
+def _of_step(step: Step, id_: str) -> Iterator[CoveredBranch]:
     if step.when is not None:
-        yield Part(id_, DONE, f"`if` holds: {words(step.when)}", step.place)
-        yield Part(id_, SKIPPED, f"`if` does not hold: {words(step.when)}", step.place)
-    match step:
-        case Choose():
-            for n, branch in enumerate(step.branches):
-                yield Part(id_, _way(n, branch), _says(branch), branch.place)
-            if step.branches and step.branches[-1].condition is not None:
-                yield Part(id_, "none", "none of the branches", step.place)
-        case Split():
-            arms = [arm for arm in step.arms if arm.weight]
-            yield from (Part(id_, arm.name, f"arm {arm.name}", arm.place) for arm in arms)
-        case WaitFor():
-            held = words(step.condition)
-            yield Part(id_, "then", f"it came to hold: {held}", step.place)
-            yield Part(id_, "otherwise", f"it did not within {step.at_most}: {held}", step.place)
-
-
-def _way(n: int, branch: Branch) -> str:
-    return str(n) if branch.condition is not None else "else"
-
-
-def _says(branch: Branch) -> str:
-    return "else" if branch.condition is None else f"if {words(branch.condition)}"
+        yield CoveredBranch(id_, DONE, f"`if` holds: {step.when.words()}", step.place)
+        yield CoveredBranch(id_, SKIPPED, f"`if` does not hold: {step.when.words()}", step.place)
+    branches = step.branches()
+    for branch in branches:
+        if branch.taken:
+            yield CoveredBranch(id_, branch.name, branch.says, branch.place)
+    if branches and step.passes:
+        yield CoveredBranch(id_, "none", "none of the branches", step.place)
 
 
 def _reached(one: Decided) -> Iterator[tuple[str, str]]:

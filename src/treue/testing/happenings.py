@@ -9,16 +9,17 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
-from treue.engine.delivery.keys import message_key
+from treue.delivery.keys import message_key
 from treue.model.states import WEBHOOK, Decision, MessageState
 from treue.model.tables import customer, enrollment, event, journey, message, step, trace
-from treue.testing.world import Letter, World
+from treue.store.event_identity import JOURNEY
+from treue.testing.world import SeenMessage, World
 
 ENDINGS = {Decision.finished.value, Decision.converted.value, Decision.exited.value}
 
 
 @dataclass(frozen=True)
-class Mail:
+class SentMessage:
     """A message that went out, with what the customer sees of it."""
 
     at: datetime
@@ -27,7 +28,7 @@ class Mail:
     template: str
     channel: str
     category: str
-    letter: Letter
+    letter: SeenMessage
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Noticed:
 class Happened:
     """All that happened to the customer of a test."""
 
-    mails: tuple[Mail, ...]
+    mails: tuple[SentMessage, ...]
     refusals: tuple[Refusal, ...]
     decided: tuple[Decided, ...]
     stays: tuple[Stay, ...]
@@ -128,11 +129,11 @@ class Observer:
                 tuple(_events(connection, customer_id)),
             )
 
-    def _mails(self, rows: Iterable[Any]) -> Iterator[Mail]:
+    def _mails(self, rows: Iterable[Any]) -> Iterator[SentMessage]:
         for row in rows:
             if row.state == MessageState.sent.value:
                 letter = self._world.letter(row.channel, message_key(row.id, row.queued_at))
-                yield Mail(
+                yield SentMessage(
                     row.sent_at, row.journey, row.step, row.template, row.channel, row.category, letter
                 )
 
@@ -176,7 +177,7 @@ def _stays(connection: Connection, customer_id: int) -> Iterator[Stay]:
 def _events(connection: Connection, customer_id: int) -> Iterator[Noticed]:
     query = (
         select(event.c.at, event.c.name, event.c.properties)
-        .where(event.c.customer_id == customer_id, event.c.source.startswith("journey:"))
+        .where(event.c.customer_id == customer_id, event.c.source.startswith(JOURNEY))
         .order_by(event.c.at, event.c.id)
     )
     for row in connection.execute(query):

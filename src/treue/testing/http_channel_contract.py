@@ -16,6 +16,8 @@ Inherit, and supply the provider and the adapter:
         def stranger(self, url):
             return MyAdapter(api_key="another-key", url=url)
 
+        answers_about_us = (Reply.json({"error": "this sender is not verified"}, 403),)
+
 An adapter whose provider calls back inherits `CallbackContract` as well.
 """
 
@@ -25,7 +27,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from email.utils import format_datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -48,6 +50,10 @@ SEVERAL = (
 class HttpChannelContract(ChannelContract):
     """What every adapter to an HTTP API keeps. Supply `provider`, `adapter` and `stranger`; see the module."""
 
+    answers_about_us: ClassVar[Sequence[Reply]] = (Reply(401), Reply(402), Reply(403))
+    """What the provider answers, by its documentation, where the sender, the account, its sandbox or a template is at
+    fault: word for word, to a request with one message."""
+
     @pytest.fixture
     def provider(self) -> Any:
         """Return the provider, running."""
@@ -68,6 +74,13 @@ class HttpChannelContract(ChannelContract):
     def broken(self) -> Reply:
         """Return the provider's answer when it fails."""
         return Reply(500, {}, b"<html>Internal Server Error</html>")
+
+    def objections(self, channel: Channel, request: pytest.FixtureRequest) -> Iterator[str]:
+        """Answer by each of `answers_about_us`."""
+        provider = request.getfixturevalue("provider")
+        for answer in self.answers_about_us:
+            provider.always(answer)
+            yield f"{answer.status} {answer.body.decode()}"
 
     @pytest.fixture
     def channel(self, provider: ProviderServer) -> Iterator[Any]:
@@ -202,6 +215,18 @@ class HttpChannelContract(ChannelContract):
         assert all(isinstance(r, Retry) and r.everyone and r.after >= 60 for r in receipts)
         assert len(provider.asked) <= stranger.capabilities.at_once
         self.assert_all_settled(log, batch, receipts)
+
+    @pytest.mark.parametrize("status", [400, 403, 422, 451, 499])
+    def test_a_no_that_nobody_knows_suppresses_nobody(
+        self, channel: Channel, provider: ProviderServer, status: int
+    ) -> None:
+        """Only what a provider documents of the recipient says that an address is dead."""
+        provider.always(
+            Reply.json({"message": "something new", "error": {"code": 99, "message": "x"}}, status)
+        )
+        receipts = channel.send(self.batch(channel, 3), Log())
+        assert not any(isinstance(receipt, Accepted) for receipt in receipts)
+        assert not any(isinstance(receipt, Refused) and receipt.suppress for receipt in receipts)
 
     def test_a_redirect_is_not_followed(self, channel: Channel, provider: ProviderServer) -> None:
         """It would carry the key to wherever it says."""

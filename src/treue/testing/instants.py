@@ -11,11 +11,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, select
 
 from treue.clock import Duration, parse_instant, resolve
-from treue.engine.versions import Version
+from treue.engine.versions.versions import Version
 from treue.model.tables import customer, event, message
-from treue.plan.stages import WaitFor
 from treue.segments.needs import leaves
-from treue.segments.tree import Aggregate, Ago, Attribute, Condition, Happened, MessageWas, Op
+from treue.segments.tree import Condition
 
 _RECEIPTS = [
     message.c[f"{was}_at"]
@@ -39,7 +38,7 @@ class Watch:
         return cls(frozenset(length for condition in asked for length in _lengths(condition)), zone)
 
     def instants(self, connection: Connection) -> Iterator[datetime]:
-        """Yield when a condition may change without anything happening: so long after what it looks back at."""
+        """Yield when conditions may change although nothing happens: at the age of what they look back at."""
         if not self.lengths:
             return
         anchors = {*_times(connection), *self._dates(connection)}
@@ -75,29 +74,19 @@ class Watch:
 
 def _watched(version: Version) -> Iterator[Condition]:
     entry = version.plan.entry
-    if entry.segment is not None and not entry.schedule:
-        yield entry.segment
+    if (joined := entry.trigger.joined()) is not None:
+        yield joined
     for exit_ in version.plan.exits:
         if exit_.condition is not None:
             yield exit_.condition
     for stage in version.plan.stages:
-        if isinstance(stage, WaitFor):
-            yield stage.condition
+        if (condition := stage.waits_for()) is not None:
+            yield condition
 
 
 def _lengths(condition: Condition) -> Iterator[Duration]:
     for leaf in leaves(condition):
-        if isinstance(leaf, (Happened, Aggregate, MessageWas)) and leaf.within:
-            yield leaf.within
-        if isinstance(leaf, Happened):
-            yield from _of((*leaf.last, *leaf.first))
-        elif isinstance(leaf, (Attribute, Aggregate)):
-            yield from _of(leaf.ops)
-
-
-def _of(ops: Iterable[Op]) -> Iterator[Duration]:
-    for op in ops:
-        yield from (value.duration for value in op.values if isinstance(value, Ago))
+        yield from leaf.lengths()
 
 
 def _times(connection: Connection) -> Iterator[datetime]:

@@ -9,19 +9,20 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from treue.engine.why import Entry, Inquiry
-from treue.language.journey import Choose, Emit, Journey, Send, Set, Split, Step, WaitFor
-from treue.language.scenario import Expected, Recorded, Sent, Wrote
+from treue.insight.why import CustomerInquiry, TraceEntry
+from treue.language.journey import Journey
+from treue.language.scenario import Expected, Noted, Recorded, Sent
+from treue.language.steps import Step, message_of
 from treue.model.states import Decision, Outcome, Reason
 from treue.segments.explain import Explanation
 from treue.testing.happenings import Refusal, Stay
-from treue.testing.playing import Played
+from treue.testing.playback import Played
 from treue.testing.world import World
 
 
 @dataclass(frozen=True)
 class _Turn:
-    """A way one must take, out of a step, to come to another."""
+    """A way out of a step that customers must take to reach another step."""
 
     step: str
     line: int
@@ -66,7 +67,7 @@ class Reasons:
             return
         yield from (self._ended(stay, journey) for stay in stays)
 
-    def _wrong_turn(self, journey: Journey, turns: list[_Turn], trail: list[Entry]) -> str | None:
+    def _wrong_turn(self, journey: Journey, turns: list[_Turn], trail: list[TraceEntry]) -> str | None:
         """Return at which step the customer went another way than the one that leads to the message."""
         for turn in turns:
             entries = [entry for entry in trail if entry.step == turn.step]
@@ -104,13 +105,13 @@ class Reasons:
                 if not note.holds:
                     yield f"The customer never entered: {note.sentence}"
 
-    def _trail(self, name: str) -> list[Entry]:
+    def _trail(self, name: str) -> list[TraceEntry]:
         with self._world.store.reading() as connection:
             return self._inquiry(connection).trail(name)
 
-    def _inquiry(self, connection: Connection) -> Inquiry:
+    def _inquiry(self, connection: Connection) -> CustomerInquiry:
         zone = self._world.settings.timezone
-        return Inquiry(connection, self._played.customer_id, zone, self._played.until)
+        return CustomerInquiry(connection, self._played.customer_id, zone, self._played.until)
 
     def told(self, at: datetime) -> str:
         """Return an instant as the customer's clock shows it."""
@@ -144,13 +145,14 @@ def _named(way: str) -> str:
 
 def _does(step: Step, expected: Expected) -> bool:
     """Whether a step does what is expected."""
-    match step, expected:
-        case Send(), Sent():
-            return step.template == expected.template
-        case Set(), Wrote():
-            return {name for name, _ in expected.values} <= {name for name, _ in step.values}
-        case Emit(), Recorded():
-            return step.event == expected.event
+    match expected:
+        case Sent():
+            message = message_of(step)
+            return message is not None and message.template == expected.template
+        case Noted():
+            return expected.is_of(step)
+        case Recorded():
+            return expected.event in step.emits()
     return False
 
 
@@ -164,19 +166,7 @@ def _ways(journey: Journey, world: World, expected: Expected) -> Iterator[list[_
             own = [*turns, _Turn(id_, step.place.line, "done")] if step.when is not None else turns
             if _does(step, expected):
                 yield own
-            for way, part in _parts(step):
-                yield from walk(part, [*own, _Turn(id_, step.place.line, way)])
+            for branch in step.branches():
+                yield from walk(branch.steps, [*own, _Turn(id_, step.place.line, branch.name)])
 
     yield from walk(journey.steps, [])
-
-
-def _parts(step: Step) -> Iterator[tuple[str, tuple[Step, ...]]]:
-    match step:
-        case Choose():
-            for n, branch in enumerate(step.branches):
-                yield str(n) if branch.condition is not None else "else", branch.steps
-        case Split():
-            yield from ((arm.name, arm.steps) for arm in step.arms)
-        case WaitFor():
-            yield "then", step.then
-            yield "otherwise", step.otherwise

@@ -11,15 +11,15 @@ from tempfile import TemporaryDirectory
 from treue.language.journey import Journey
 from treue.language.scenario import Scenario
 from treue.testing.coverage import Coverage, coverage
-from treue.testing.exploring import explore
+from treue.testing.exploration import explore
 from treue.testing.happenings import Decided
-from treue.testing.judging import judge
-from treue.testing.playing import play
+from treue.testing.playback import play
 from treue.testing.reasons import Reasons
-from treue.testing.telling import timelines
+from treue.testing.report import timelines
+from treue.testing.verdict import judge
 from treue.testing.world import World
-from treue.workspace.loading import Workspace
 from treue.workspace.scenarios import under_test
+from treue.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True)

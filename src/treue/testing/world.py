@@ -13,27 +13,28 @@ from typing import Any
 from sqlalchemy import event
 
 from treue.channel import Accepted, Capabilities, Kind, Outgoing, Progress, Receipt
-from treue.engine.assembly import make_engine
-from treue.engine.composing import Writer
-from treue.engine.delivery.dispatcher import Delivery
-from treue.engine.pretending import standing_still
-from treue.engine.versions import Version, publish
+from treue.composition.assembly import make_engine
+from treue.delivery.dispatcher import Delivery
+from treue.delivery.writing.composer import Writer
+from treue.engine.versions.versions import Version, publish
+from treue.engine.what_if.stand_ins import standing_still
 from treue.language.journey import Journey
+from treue.language.steps import Stage
 from treue.model.states import CHANNELS, WEBHOOK
 from treue.model.tables import metadata
-from treue.plan.build import build
-from treue.plan.stages import Call, Plan, Send
+from treue.plan.flatten import build
+from treue.plan.plan import Plan
 from treue.render.links import Links
 from treue.render.workspace_check import workspace_renderer
 from treue.store import zones
 from treue.store.store import Store
-from treue.workspace.loading import Workspace
+from treue.workspace.workspace import Workspace
 
 _SECRET = b"links in a test lead nowhere"
 
 
 @dataclass(frozen=True)
-class Letter:
+class SeenMessage:
     """What a customer sees of a message: subject (or title), and all its words."""
 
     subject: str
@@ -55,15 +56,17 @@ class Recorder:
     def close(self) -> None:
         """Nothing to let go of."""
 
-    def letter(self, key: str) -> Letter:
+    def letter(self, key: str) -> SeenMessage:
         """Return what was sent under a key."""
         message = self._sent[key]
         if not message.raw:
-            return Letter(message.title, "\n".join(part for part in (message.title, message.text) if part))
+            return SeenMessage(
+                message.title, "\n".join(part for part in (message.title, message.text) if part)
+            )
         mail = message_from_bytes(message.raw, policy=policy.default)
         assert isinstance(mail, EmailMessage)
         texts = [part.get_content() for part in mail.walk() if part.get_content_maintype() == "text"]
-        return Letter(str(mail["Subject"]), "\n".join([str(mail["Subject"]), *texts]))
+        return SeenMessage(str(mail["Subject"]), "\n".join([str(mail["Subject"]), *texts]))
 
 
 def _throw_away_store(folder: Path) -> Store:
@@ -116,7 +119,7 @@ class World:
         """Return the versions of the journeys that are live."""
         return self.engine.versions()
 
-    def letter(self, channel: str, key: str) -> Letter:
+    def letter(self, channel: str, key: str) -> SeenMessage:
         """Return what was sent under a message's key."""
         return self.channels[channel].letter(key)
 
@@ -143,11 +146,11 @@ class World:
         self._delivery = Delivery(self.store, self.channels, writer, self._state, clock=standing_still)
         self.engine.delivery = self._delivery
 
-    def _stages(self) -> dict[tuple[int, int], Send | Call]:
+    def _stages(self) -> dict[tuple[int, int], Stage]:
         """Return the stages of the versions that are live that put messages in the outbox."""
         return {
             (version.version_id, version.steps[stage.id]): stage
             for version in self.versions()
             for stage in version.plan.stages
-            if isinstance(stage, (Send, Call))
+            if stage.outbox()
         }

@@ -13,19 +13,28 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from treue.channel import BadCallback, Callback
-from treue.engine.assembly import Assembly
-from treue.engine.delivery import receipts
-from treue.engine.routing import enroll
+from treue.composition.assembly import Assembly
+from treue.delivery import receipts
+from treue.engine.door.arrivals import enroll
 from treue.language.problems import did_you_mean
+from treue.model.states import EventStatus
 from treue.model.tables import journey
-from treue.store import consents, customers
+from treue.store import consents, customers, events
 from treue.store.addresses import shown
-from treue.store.inputs import CustomerInput
+from treue.store.inputs import CustomerInput, EventInput
 from treue.web import hooks, schemas
-from treue.web.documents import MAX_BATCH, Reader, Words, parsed, read_customers, read_events, refused
+from treue.web.documents import (
+    MAX_BATCH,
+    ConsentChanges,
+    Reader,
+    parsed,
+    read_customers,
+    read_events,
+    refused,
+)
 from treue.web.guard import KEYLESS, has_key
 from treue.web.intake import Intake
-from treue.web.problems import Finding, Problem
+from treue.web.problems import BodyError, HttpProblem
 
 
 def router(assembly: Assembly, intake: Intake, key: str, clock: Callable[[], datetime]) -> APIRouter:
@@ -37,23 +46,29 @@ def router(assembly: Assembly, intake: Intake, key: str, clock: Callable[[], dat
         if not has_key(request.headers, key):
             raise KEYLESS
 
-    @routes.post("/events", status_code=202, openapi_extra=schemas.EVENTS, responses=schemas.REFUSALS)
+    @routes.post(
+        "/events",
+        status_code=202,
+        openapi_extra=schemas.EVENTS,
+        responses=schemas.REFUSALS | schemas.RECORDED,
+    )
     async def post_events(request: Request) -> Response:
         """Record one event or a batch of up to 1,000; each counts once for ever by its `id`.
 
-        Answered after the commit. Where one event does not fit, nothing of the batch is kept.
+        An `id` is unique by event and customer: the same again is a `duplicate`, another content under it a
+        `conflict`, which is set aside. Answered after the commit. Where one event does not fit, nothing of the batch
+        is kept.
         """
         admit(request)
         given = read_events(reader, await request.body(), clock())
-        counts = await intake.record(given)
-        return _accepted(accepted=counts.accepted, duplicates=counts.duplicates)
+        return _answer_statuses(given, await intake.record(given))
 
     @routes.post("/customers", status_code=202, openapi_extra=schemas.CUSTOMERS, responses=schemas.REFUSALS)
     async def post_customers(request: Request) -> Response:
         """Create or update one customer or up to 1,000: what is named wins, all else stays, null removes."""
         admit(request)
         given, words = read_customers(reader, await request.body(), clock())
-        return _accepted(**await intake.run(lambda c, now: _merged(c, given, words, now)))
+        return _accepted(**await intake.run(lambda c, now: _merge_customers(c, given, words, now)))
 
     @routes.post(
         "/journeys/{name}/enroll", status_code=202, openapi_extra=schemas.ENROLL, responses=schemas.REFUSALS
@@ -63,37 +78,39 @@ def router(assembly: Assembly, intake: Intake, key: str, clock: Callable[[], dat
         admit(request)
         _require_manual(assembly, name)
         keys = _customer_keys(parsed(await request.body()))
-        return _accepted(accepted=await intake.run(lambda c, now: _enrolled(c, name, keys, now)))
+        return _accepted(accepted=await intake.run(lambda c, now: _enroll_customers(c, name, keys, now)))
 
     @routes.post("/hooks/{source}", status_code=202, openapi_extra=schemas.HOOK, responses=schemas.REFUSALS)
     async def post_hook(source: str, request: Request) -> Response:
         """Take in a signed webhook of a source that treue.yaml declares; a replay changes nothing.
 
-        202: taken in. 200: seen before, or nothing that means anything here.
+        202: taken in, or set aside (`conflict`: its id was used for another content). 200: seen before, or nothing
+        that means anything here.
         """
-        found = hooks.source(assembly.settings, source)
+        found = hooks.find_source(assembly.settings, source)
         if found is None:
-            raise Problem(404, f"There is no source {shown(source)} in treue.yaml.")
-        work = hooks.received(found, request.headers, await request.body(), clock())
+            raise HttpProblem(404, f"There is no source {shown(source)} in treue.yaml.")
+        work = hooks.read_delivery(found, request.headers, await request.body(), clock())
         if isinstance(work, hooks.Ignored):
             return JSONResponse({"status": "ignored", "reason": work.reason})
         status = await intake.run(work)
-        return JSONResponse({"status": status}, 202 if status == "accepted" else 200)
+        return JSONResponse({"status": status}, 200 if status is EventStatus.duplicate else 202)
 
     @routes.post("/receipts/{channel}", openapi_extra=schemas.RECEIPTS, responses=schemas.REFUSALS)
     async def post_receipts(channel: str, request: Request) -> Response:
         """Take in what a channel's provider tells of messages; a repetition changes nothing."""
         receiver = await run_in_threadpool(assembly.receivers.get, channel)
         if receiver is None:
-            raise Problem(404, f"There is no channel {shown(channel)} here whose provider calls back.")
+            raise HttpProblem(404, f"There is no channel {shown(channel)} here whose provider calls back.")
         url = assembly.settings.public_url.value().rstrip("/") + request.url.path
         url += f"?{request.url.query}" if request.url.query else ""
         callback = Callback(request.method, url, dict(request.headers), await request.body(), clock())
         try:
             told = await run_in_threadpool(receiver.read_receipts, callback)
         except BadCallback as error:
-            raise Problem(error.status, str(error)) from error
+            raise HttpProblem(error.status, str(error)) from error
         new = await intake.run(lambda c, now: receipts.take(c, channel, told, now))
+        receipts.meter(channel, told)
         return JSONResponse({"status": "accepted", "events": len(told), "new": new})
 
     return routes
@@ -103,8 +120,23 @@ def _accepted(**counts: Any) -> Response:
     return JSONResponse(counts, 202)
 
 
-def _merged(
-    connection: Connection, given: Sequence[CustomerInput], words: Words, now: datetime
+def _answer_statuses(given: Sequence[EventInput], statuses: Sequence[EventStatus]) -> Response:
+    """Answer with what became of each event, in the order given."""
+    rows = [
+        {"id": one.key, "status": status}
+        | ({"detail": events.conflict(one)} if status is EventStatus.conflict else {})
+        for one, status in zip(given, statuses, strict=True)
+    ]
+    return _accepted(
+        accepted=statuses.count(EventStatus.accepted),
+        duplicates=statuses.count(EventStatus.duplicate),
+        conflicts=statuses.count(EventStatus.conflict),
+        events=rows,
+    )
+
+
+def _merge_customers(
+    connection: Connection, given: Sequence[CustomerInput], words: ConsentChanges, now: datetime
 ) -> dict[str, Any]:
     merged = customers.merge(connection, given, now)
     if words.given:
@@ -123,33 +155,33 @@ def _require_manual(assembly: Assembly, name: str) -> None:
     journeys = assembly.workspace.journeys
     if name not in journeys:
         hint = did_you_mean(name, journeys) or ""
-        raise Problem(404, f"There is no journey {shown(name)}. {hint}".rstrip())
-    if not journeys[name].enter.manual:
+        raise HttpProblem(404, f"There is no journey {shown(name)}. {hint}".rstrip())
+    if not journeys[name].enter.trigger.by_hand:
         text = f"The journey `{name}` is not entered by hand; its file would have to say `manual: true`."
-        raise Problem(409, text)
+        raise HttpProblem(409, text)
 
 
 def _customer_keys(value: Any) -> list[str]:
     keys = value.get("customers") if isinstance(value, dict) else None
     if not isinstance(keys, list) or not keys:
-        raise Problem(422, 'The body is an object such as {"customers": ["42", "43"]}.')
+        raise HttpProblem(422, 'The body is an object such as {"customers": ["42", "43"]}.')
     if len(keys) > MAX_BATCH:
-        raise Problem(422, f"These are {len(keys)} customers; send at most {MAX_BATCH} at once.")
+        raise HttpProblem(422, f"These are {len(keys)} customers; send at most {MAX_BATCH} at once.")
     wrong = [n for n, key in enumerate(keys) if not isinstance(key, str) or not key]
     if wrong:
-        raise refused([Finding(f"/customers/{n}", "A customer's id is a text.") for n in wrong])
+        raise refused([BodyError(f"/customers/{n}", "A customer's id is a text.") for n in wrong])
     return list(dict.fromkeys(keys))
 
 
-def _enrolled(connection: Connection, name: str, keys: Sequence[str], now: datetime) -> int:
+def _enroll_customers(connection: Connection, name: str, keys: Sequence[str], now: datetime) -> int:
     live = select(journey.c.id).where(journey.c.name == name, journey.c.version_id.is_not(None))
     journey_id = connection.scalar(live)
     if journey_id is None:
-        raise Problem(409, f"The journey `{name}` is not live; `treue apply` makes it so.")
+        raise HttpProblem(409, f"The journey `{name}` is not live; `treue apply` makes it so.")
     ids = customers.ids_for_keys(connection, keys)
     unknown = [n for n, key in enumerate(keys) if key not in ids]
     if unknown:
         raise refused(
-            [Finding(f"/customers/{n}", f"There is no customer {shown(keys[n])}.") for n in unknown]
+            [BodyError(f"/customers/{n}", f"There is no customer {shown(keys[n])}.") for n in unknown]
         )
     return enroll(connection, journey_id, [ids[key] for key in keys], now)

@@ -12,12 +12,13 @@ from fastapi.openapi.utils import get_openapi
 
 from treue import __version__
 from treue.clock import utc_now
-from treue.engine.assembly import Assembly
-from treue.web import api, operations, pictures, schemas, unsubscribe, viewing
+from treue.composition.assembly import Assembly
+from treue.web import api, browser_view, operations, pictures, schemas, sign_in, unsubscribe
 from treue.web.guard import Answers, api_key
 from treue.web.intake import Intake
 from treue.web.limits import BodyLimits
 from treue.web.problems import HANDLERS
+from treue.web.sessions import Sessions
 
 
 def nobody() -> None:
@@ -34,6 +35,8 @@ def create_app(
     """
     intake = Intake(assembly.store, wake, clock)
     key, _ = api_key(assembly.state)
+    sessions = Sessions.of(assembly.state)
+    secure = assembly.settings.public_url.value().startswith("https:")
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -52,13 +55,15 @@ def create_app(
     app.include_router(api.router(assembly, intake, key, clock))
     app.include_router(unsubscribe.router(assembly, intake))
     app.include_router(pictures.router(assembly))
-    app.include_router(viewing.router(assembly))
-    app.include_router(operations.router(assembly, key, clock))
+    app.include_router(browser_view.router(assembly))
+    app.include_router(operations.router(assembly, clock))
+    app.include_router(sign_in.router(sessions, clock, secure))
     operations.add_docs(app)
     operations.mount_inbox(app, assembly)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
+    app.add_middleware(sign_in.Gate, sessions=sessions, key=key, clock=clock)
     app.add_middleware(BodyLimits)
-    app.add_middleware(Answers, secure=assembly.settings.public_url.value().startswith("https:"))
+    app.add_middleware(Answers, secure=secure)
     return app
 
 

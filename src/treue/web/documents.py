@@ -17,7 +17,7 @@ from treue.store import customers, events, validation
 from treue.store.addresses import shown
 from treue.store.consents import EXISTING_CUSTOMER_FACTS
 from treue.store.inputs import ConsentInput, CustomerInput, EventInput
-from treue.web.problems import Finding, Problem
+from treue.web.problems import BodyError, HttpProblem
 
 MAX_BATCH = 1_000
 _HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -28,7 +28,7 @@ _CONSENT_KEYS = ("channel", "given", "at", "source", "basis", "proof")
 
 
 @dataclass(frozen=True)
-class Words:
+class ConsentChanges:
     """What a customer said about channels: consents and withdrawals."""
 
     given: tuple[ConsentInput, ...] = ()
@@ -44,7 +44,7 @@ class Reader:
     source: str = "api"
 
     def event(
-        self, item: Mapping[str, Any], at: str, found: list[Finding], now: datetime
+        self, item: Mapping[str, Any], at: str, found: list[BodyError], now: datetime
     ) -> EventInput | None:
         """Return one event, or None after adding what is wrong with it to `found`."""
         before = len(found)
@@ -59,15 +59,15 @@ class Reader:
             key=_key(item["id"]) if item.get("id") is not None else uuid4().hex,
             source=self.source,
         )
-        found += [Finding(at, text) for text in _event_problems(given, self.schema, now)]
+        found += [BodyError(at, text) for text in _event_problems(given, self.schema, now)]
         return given if len(found) == before else None
 
-    def properties(self, name: Any, values: Any, at: str, found: list[Finding]) -> dict[str, Any]:
+    def properties(self, name: Any, values: Any, at: str, found: list[BodyError]) -> dict[str, Any]:
         """Return an event's properties as their declared types keep them."""
         declared = self.schema.events.get(name, {}) if isinstance(name, str) else {}
         return self._conformed(values, declared, at, found)
 
-    def customer(self, item: Mapping[str, Any], at: str, found: list[Finding]) -> CustomerInput | None:
+    def customer(self, item: Mapping[str, Any], at: str, found: list[BodyError]) -> CustomerInput | None:
         """Return one customer without the consents, or None after adding what is wrong to `found`.
 
         A null removes a value.
@@ -77,25 +77,27 @@ class Reader:
         named = {name: item[name] for name in _ADDRESSES if name in item}
         for name, value in named.items():
             if value is not None and not isinstance(value, str):
-                found.append(Finding(f"{at}/{name}", f"The {name} is not text."))
+                found.append(BodyError(f"{at}/{name}", f"The {name} is not text."))
         attributes = self._conformed(
             item.get("attributes"), self.schema.attributes, f"{at}/attributes", found
         )
         for name in sorted(attributes.keys() & BUILT_IN_ATTRIBUTES.keys()):
             text = f"`{name}` is built in and is no attribute; addresses stand beside `attributes`."
-            found.append(Finding(f"{at}/attributes/{_escaped(name)}", text))
+            found.append(BodyError(f"{at}/attributes/{_escaped(name)}", text))
         columns: dict[str, Any] = {
             name: value or "" for name, value in named.items() if value is None or isinstance(value, str)
         }
         given = CustomerInput(_key(item.get("id")), **columns, attributes=attributes, source=self.source)
         if problem := customers.problem(given):
-            found.append(Finding(at, problem))
+            found.append(BodyError(at, problem))
         return given if len(found) == before else None
 
-    def words(self, customer: str, said: Any, at: str, found: list[Finding], now: datetime) -> Words:
+    def words(
+        self, customer: str, said: Any, at: str, found: list[BodyError], now: datetime
+    ) -> ConsentChanges:
         """Return the consents under `consent`: a mapping by channel, or a list with `channel` in each."""
         if said is None:
-            return Words()
+            return ConsentChanges()
         if isinstance(said, Mapping):
             entries = [(f"{at}/{_escaped(str(name))}", name, word) for name, word in said.items()]
         elif isinstance(said, list):
@@ -104,44 +106,44 @@ class Reader:
                 for n, word in enumerate(said)
             ]
         else:
-            found.append(Finding(at, "`consent` is a mapping of channels or a list."))
-            return Words()
+            found.append(BodyError(at, "`consent` is a mapping of channels or a list."))
+            return ConsentChanges()
         given: dict[bool, list[ConsentInput]] = {True: [], False: []}
         for place, channel, word in entries:
             if made := self._word(customer, channel, word, place, found, now):
                 given[made[0]].append(made[1])
-        return Words(tuple(given[True]), tuple(given[False]))
+        return ConsentChanges(tuple(given[True]), tuple(given[False]))
 
-    def moment(self, value: Any, at: str, found: list[Finding]) -> datetime | None:
+    def moment(self, value: Any, at: str, found: list[BodyError]) -> datetime | None:
         """Return the instant a text means, or None where there is none."""
         if value is None:
             return None
         try:
             return validation.moment(value, self.zone)
         except validation.Misfit as misfit:
-            found.append(Finding(at, str(misfit)))
+            found.append(BodyError(at, str(misfit)))
             return None
 
     def _conformed(
-        self, values: Any, declared: Mapping[str, str], at: str, found: list[Finding]
+        self, values: Any, declared: Mapping[str, str], at: str, found: list[BodyError]
     ) -> dict[str, Any]:
         if values is None:
             return {}
         if not isinstance(values, Mapping):
-            found.append(Finding(at, "This is a mapping of names to values."))
+            found.append(BodyError(at, "This is a mapping of names to values."))
             return {}
         kept, problems = validation.conform(values, declared, self.zone)
-        found += [Finding(at, problem) for problem in problems]
+        found += [BodyError(at, problem) for problem in problems]
         return kept
 
     def _word(
-        self, customer: str, channel: Any, word: Any, at: str, found: list[Finding], now: datetime
+        self, customer: str, channel: Any, word: Any, at: str, found: list[BodyError], now: datetime
     ) -> tuple[bool, ConsentInput] | None:
         if word is False:
             word = {"given": False}
         if not isinstance(word, Mapping):
             text = "A consent is an object with `given`, `at`, `source` and the wording; a bare yes proves nothing."
-            found.append(Finding(at, text))
+            found.append(BodyError(at, text))
             return None
         given, source = word.get("given", True), word.get("source")
         when = self.moment(word.get("at"), f"{at}/at", found)
@@ -156,40 +158,40 @@ class Reader:
             proof=validation.plain(proof),
         )
         problems = _word_problems(made, given, source, now)
-        found += [Finding(at, problem) for problem in problems]
+        found += [BodyError(at, problem) for problem in problems]
         return None if problems else (bool(given), made)
 
 
 def parsed(body: bytes) -> Any:
-    """Return the JSON value of a body. Raises Problem (400) where it is none that every database can keep."""
+    """Return the JSON value of a body. Raises HttpProblem (400) where it is none that every database can keep."""
     if not body.strip():
-        raise Problem(400, "The body is empty; it should be JSON.")
+        raise HttpProblem(400, "The body is empty; it should be JSON.")
     try:
         value = json.loads(body.decode(), parse_constant=_no_constant)
         if _HALF_CHARACTER.search(body):
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
-        raise Problem(400, "The body is nested too deeply.") from None
+        raise HttpProblem(400, "The body is nested too deeply.") from None
     except UnicodeError:
-        raise Problem(400, "The body is not UTF-8.") from None
+        raise HttpProblem(400, "The body is not UTF-8.") from None
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise Problem(400, f"The body is not JSON: {error.msg} at {where}.") from None
+        raise HttpProblem(400, f"The body is not JSON: {error.msg} at {where}.") from None
     except ValueError as error:
-        raise Problem(400, f"The body is not JSON: {error}.") from None
+        raise HttpProblem(400, f"The body is not JSON: {error}.") from None
     return value
 
 
 def items(value: Any, what: str) -> list[Mapping[str, Any]]:
-    """Return one object or a batch of up to 1,000 as a list of objects. Raises Problem (422)."""
+    """Return one object or a batch of up to 1,000 as a list of objects. Raises HttpProblem (422)."""
     batch = value if isinstance(value, list) else [value]
     if not batch:
-        raise Problem(422, f"The batch is empty; send at least one {what}.")
+        raise HttpProblem(422, f"The batch is empty; send at least one {what}.")
     if len(batch) > MAX_BATCH:
-        raise Problem(422, f"The batch has {len(batch)} entries; send at most {MAX_BATCH} at once.")
+        raise HttpProblem(422, f"The batch has {len(batch)} entries; send at most {MAX_BATCH} at once.")
     wrong = [n for n, item in enumerate(batch) if not isinstance(item, dict)]
     if wrong:
-        raise refused([Finding(f"/{n}", f"This is no object; {what}s are objects.") for n in wrong])
+        raise refused([BodyError(f"/{n}", f"This is no object; {what}s are objects.") for n in wrong])
     return batch
 
 
@@ -198,29 +200,29 @@ def place(value: Any, n: int) -> str:
     return f"/{n}" if isinstance(value, list) else ""
 
 
-def refused(found: Sequence[Finding]) -> Problem:
+def refused(found: Sequence[BodyError]) -> HttpProblem:
     """Return the problem that lists what was found."""
     first = found[0]
     where = f"{first.pointer}: " if first.pointer else ""
     more = f" ({len(found) - 1} more)" if len(found) > 1 else ""
-    return Problem(422, f"Nothing was kept. {where}{first.detail}{more}", list(found))
+    return HttpProblem(422, f"Nothing was kept. {where}{first.detail}{more}", list(found))
 
 
 def read_events(reader: Reader, body: bytes, now: datetime) -> list[EventInput]:
-    """Return the events of a body. Raises Problem where the body or any event does not fit."""
+    """Return the events of a body. Raises HttpProblem where the body or any event does not fit."""
     value = parsed(body)
-    found: list[Finding] = []
+    found: list[BodyError] = []
     read = [reader.event(item, place(value, n), found, now) for n, item in enumerate(items(value, "event"))]
     if found:
         raise refused(found)
     return [event for event in read if event is not None]
 
 
-def read_customers(reader: Reader, body: bytes, now: datetime) -> tuple[list[CustomerInput], Words]:
-    """Return the customers of a body and what they said. Raises Problem where anything does not fit."""
+def read_customers(reader: Reader, body: bytes, now: datetime) -> tuple[list[CustomerInput], ConsentChanges]:
+    """Return the customers of a body and what they said. Raises HttpProblem where anything does not fit."""
     value = parsed(body)
-    found: list[Finding] = []
-    given, words = [], Words()
+    found: list[BodyError] = []
+    given, words = [], ConsentChanges()
     for n, item in enumerate(items(value, "customer")):
         at = place(value, n)
         customer = reader.customer(item, at, found)
@@ -280,13 +282,13 @@ def _existing_customer_problem(basis: str, proof: Mapping[str, Any]) -> str | No
 
 
 def _unknown_keys(
-    item: Mapping[str, Any], known: Sequence[str], what: str, at: str, found: list[Finding]
+    item: Mapping[str, Any], known: Sequence[str], what: str, at: str, found: list[BodyError]
 ) -> None:
     for name in item:
         if name not in known:
             hint = did_you_mean(name, known) or ""
             text = f"There is no key {shown(name)} in {what}. {hint}".rstrip()
-            found.append(Finding(f"{at}/{_escaped(name)}", text))
+            found.append(BodyError(f"{at}/{_escaped(name)}", text))
 
 
 def _key(value: Any) -> str:

@@ -1,16 +1,9 @@
-"""Who may do what: the API key for the API, this machine for the console, and the headers every answer carries.
-
-The console, the inbox and the numbers are for the operator. They are served only where the connection comes
-from this machine, the Host header names this machine (a page elsewhere could otherwise rebind its name to us),
-and no proxy has passed the request on. From elsewhere, reach them through an SSH tunnel. The numbers are also
-given to whoever has the API key.
-"""
+"""The API key, the security headers every answer carries, and the access log."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import logging
 import os
 import re
@@ -21,12 +14,11 @@ from pathlib import Path
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from treue.web.problems import Problem, response
+from treue.web.problems import HttpProblem
+from treue.workspace.files import read_or_make_secret
 
 KEY_VARIABLE = "TREUE_API_KEY"
 KEY_FILE = "api_key"
-_LOCAL_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNORECASE)
-_PASSED_ON = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 _TOKEN = re.compile(r"^/([a-z])/[^/]+")
 
 _log = logging.getLogger("treue.web.access")
@@ -42,10 +34,7 @@ SECURITY = {
     "Content-Security-Policy": NO_CONTENT_POLICY,
 }
 
-REMOTE = Problem(
-    403, "This page is for the operator, on this machine only; from elsewhere, use an SSH tunnel."
-)
-KEYLESS = Problem(
+KEYLESS = HttpProblem(
     401,
     f"This needs the API key: `Authorization: Bearer KEY`, with the key from {KEY_VARIABLE} or .treue/{KEY_FILE}.",
     headers={"WWW-Authenticate": 'Bearer realm="treue"'},
@@ -61,12 +50,8 @@ def api_key(state: Path) -> tuple[str, Path | None]:
     if given:
         return given, None
     path = state / KEY_FILE
-    if not path.exists() or not path.read_text(encoding="utf-8").strip():
-        draft = state / f"{KEY_FILE}.{os.getpid()}"
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(32) + "\n")
-        draft.replace(path)
-    return path.read_text(encoding="utf-8").strip(), path
+    kept = read_or_make_secret(path, lambda: f"{secrets.token_urlsafe(32)}\n".encode())
+    return kept.decode().strip(), path
 
 
 def has_key(headers: Headers, key: str) -> bool:
@@ -78,31 +63,6 @@ def has_key(headers: Headers, key: str) -> bool:
 
 def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode(errors="surrogateescape")).digest()
-
-
-def is_local(scope: Scope) -> bool:
-    """Whether the request comes from this machine, asks for this machine, and no proxy passed it on."""
-    headers = Headers(scope=scope)
-    client = scope.get("client")
-    if not client or any(name in headers for name in _PASSED_ON):
-        return False
-    try:
-        near = ipaddress.ip_address(client[0].partition("%")[0]).is_loopback
-    except ValueError:
-        return False
-    return near and _LOCAL_HOST.fullmatch(headers.get("host", "")) is not None
-
-
-class LocalOnly:
-    """ASGI wrapper that shows an app to this machine only."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the request through, or answer 403."""
-        allowed = scope["type"] == "http" and is_local(scope)
-        await (self.app if allowed else response(REMOTE))(scope, receive, send)
 
 
 class Answers:

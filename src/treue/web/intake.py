@@ -13,12 +13,14 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from treue.model.tables import event
-from treue.store import dialect, events
+from treue import meters
+from treue.model.states import EventStatus
+from treue.store import events
 from treue.store.inputs import EventInput
 from treue.store.store import Store
 
@@ -33,14 +35,6 @@ MAX_EVENTS = 20_000
 """With how many events a group is full, so that no transaction takes long."""
 
 _log = logging.getLogger("treue.web.intake")
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How many of a request's events were new, and how many had been seen before."""
-
-    accepted: int
-    duplicates: int
 
 
 @dataclass(frozen=True)
@@ -61,13 +55,13 @@ class Intake:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    async def record(self, given: Sequence[EventInput]) -> Counts:
-        """Record events that have been checked (`events.problem`) and have their keys; return after the commit."""
-        counts: Counts = await self._submit(events=given)
-        return counts
+    async def record(self, given: Sequence[EventInput]) -> list[EventStatus]:
+        """Record events that have been checked (`events.problem`); return what became of each, after the commit."""
+        statuses: list[EventStatus] = await self._submit(events=given)
+        return statuses
 
     async def run(self, work: Work[T]) -> T:
-        """Have `work` done in a transaction; return what it returned, after the commit."""
+        """Run `work` in a transaction and return its result after the commit."""
         result: T = await self._submit(work=work)
         return result
 
@@ -89,8 +83,8 @@ class Intake:
 
     def _write(self) -> None:
         while (first := self._jobs.get()) is not None:
-            group, last = self._gathered(first)
-            outcomes = self._committed(group)
+            group, last = self._take_group(first)
+            outcomes = self._commit(group)
             if any(not isinstance(outcome, Exception) for outcome in outcomes):
                 self.wake()
             for loop in {job.loop for job in group}:
@@ -100,8 +94,8 @@ class Intake:
             if last:
                 return
 
-    def _gathered(self, first: _Job) -> tuple[list[_Job], bool]:
-        """Return the first job with all those waiting behind it, and whether the end was among them."""
+    def _take_group(self, first: _Job) -> tuple[list[_Job], bool]:
+        """Take the jobs waiting behind the first off the queue; return them all, and whether the thread is to end."""
         group, size = [first], len(first.events)
         while len(group) < MAX_GROUP and size < MAX_EVENTS:
             try:
@@ -114,24 +108,27 @@ class Intake:
             size += len(job.events)
         return group, False
 
-    def _committed(self, group: Sequence[_Job]) -> list[Any]:
-        """Return each job's result or the exception it failed with."""
+    def _commit(self, group: Sequence[_Job]) -> list[Any]:
+        """Commit a group of jobs, each by itself if the group fails; return each one's result or exception."""
         try:
             return self._together(group)
         except Exception as error:
             if len(group) == 1:
                 return [error]
             _log.debug("A group of %d did not fit together; each is written by itself.", len(group))
-            return [outcome for job in group for outcome in self._committed([job])]
+            return [outcome for job in group for outcome in self._commit([job])]
 
     def _together(self, group: Sequence[_Job]) -> list[Any]:
+        plain = [job for job in group if not job.work]
         with self.store.transaction() as connection:
             now = self.clock()
             done = {id(job): job.work(connection, now) for job in group if job.work}
-            plain = [job for job in group if not job.work]
             if plain:
-                counts = _recorded(connection, [job.events for job in plain], now)
-                done |= {id(job): count for job, count in zip(plain, counts, strict=True)}
+                recorded = _record(connection, [job.events for job in plain], now)
+                done |= {id(job): statuses for job, statuses in zip(plain, recorded, strict=True)}
+        for job in plain:
+            for event, status in zip(job.events, done[id(job)], strict=True):
+                meters.EVENTS.labels(event.source, status).inc()
         return [done[id(job)] for job in group]
 
 
@@ -145,17 +142,10 @@ def _answer(outcomes: Sequence[tuple[_Job, Any]]) -> None:
             job.future.set_result(outcome)
 
 
-def _recorded(connection: Connection, given: Sequence[Sequence[EventInput]], now: datetime) -> list[Counts]:
-    """Record the events of several requests at once; of two with the same key, the first request's is the new one."""
-    together = [item for items in given for item in items]
-    recorded = events.record(connection, together, now, checked=True)
-    if not recorded.duplicates:
-        return [Counts(len(items), 0) for items in given]
-    found = select(event.c.key).where(dialect.among(connection, event.c.id, recorded.new_ids))
-    new = set(connection.scalars(found))
-    counts = []
-    for items in given:
-        mine = new & {item.key or "" for item in items}
-        new -= mine
-        counts.append(Counts(len(mine), len(items) - len(mine)))
-    return counts
+def _record(
+    connection: Connection, given: Sequence[Sequence[EventInput]], now: datetime
+) -> list[list[EventStatus]]:
+    """Record the events of several requests at once; of two that are the same, the first request's is the new one."""
+    recorded = events.record(connection, [item for items in given for item in items], now, checked=True)
+    statuses = iter(recorded.statuses)
+    return [list(islice(statuses, len(items))) for items in given]

@@ -1,30 +1,37 @@
-"""What a request may be: at most 1 MiB, uncompressed, and here within seconds. Checked before anything else."""
+"""What a request may be: at most 1 MiB, uncompressed, and here within seconds. Checked before anything else.
+
+Only who leaves is not refused for what they send: there, a body that does not fit is none.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
 
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from treue.web.problems import Problem, response
+from treue.web.problems import HttpProblem, response
 
 MAX_BODY = 1024 * 1024
 BODY_SECONDS = 10.0
 """How long a client may take to send a body."""
 
-_TOO_LARGE = Problem(
+WAY_OUT = "/u/"
+"""Where the address alone says it all (RFC 8058)."""
+
+_TOO_LARGE = HttpProblem(
     413,
     f"The body is larger than {MAX_BODY} bytes; send several smaller ones.",
     headers={"Connection": "close"},
 )
-_ENCODED = Problem(
+_ENCODED = HttpProblem(
     415,
     "The body has a Content-Encoding; send it uncompressed.",
     headers={"Connection": "close", "Accept-Encoding": "identity"},
 )
-_TOO_SLOW = Problem(408, "The body did not arrive in time.", headers={"Connection": "close"})
-_BAD_LENGTH = Problem(400, "The Content-Length is not a number.", headers={"Connection": "close"})
+_TOO_SLOW = HttpProblem(408, "The body did not arrive in time.", headers={"Connection": "close"})
+_BAD_LENGTH = HttpProblem(400, "The Content-Length is not a number.", headers={"Connection": "close"})
 
 
 class BodyLimits:
@@ -50,14 +57,16 @@ class BodyLimits:
                     body = await self._read(receive)
             except TimeoutError:
                 problem = _TOO_SLOW
-            except Problem as found:
+            except HttpProblem as found:
                 problem = found
-        if problem is not None:
+        if problem is not None and scope["path"].startswith(WAY_OUT):
+            await self.app(scope, _replayed(b"", receive), _closing(send))
+        elif problem is not None:
             await response(problem)(scope, receive, send)
         elif body is not None:
             await self.app(scope, _replayed(body, receive), send)
 
-    def _refusal(self, headers: Mapping[bytes, bytes]) -> Problem | None:
+    def _refusal(self, headers: Mapping[bytes, bytes]) -> HttpProblem | None:
         if headers.get(b"content-encoding", b"identity").strip().lower() not in (b"", b"identity"):
             return _ENCODED
         length = headers.get(b"content-length", b"0").strip()
@@ -79,6 +88,17 @@ class BodyLimits:
             parts.append(part)
             if not message.get("more_body", False):
                 return b"".join(parts)
+
+
+def _closing(send: Send) -> Send:
+    """Return a `send` that ends the connection after the answer: what is left of the body is not read."""
+
+    async def last(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message)["Connection"] = "close"
+        await send(message)
+
+    return last
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

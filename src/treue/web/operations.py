@@ -2,47 +2,52 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import datetime
-from importlib.metadata import entry_points
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from treue.engine.assembly import Assembly
-from treue.errors import StoreError
+from treue.composition.assembly import Assembly
+from treue.insight.channels import channel_sums
+from treue.insight.status import standing
 from treue.language.settings import ChannelSettings, Env
-from treue.web.console import look, metrics
-from treue.web.guard import REMOTE, LocalOnly, has_key, is_local
+from treue.packages import installed_entries
+from treue.web.console import overview
+from treue.web.metrics import MEDIA_TYPE, metrics
 from treue.web.pages import page
-from treue.web.problems import Problem
+from treue.web.problems import HttpProblem
+from treue.web.readiness import Readiness
+
+_log = logging.getLogger("treue.web")
 
 
-def router(assembly: Assembly, key: str, clock: Callable[[], datetime]) -> APIRouter:
+def router(assembly: Assembly, clock: Callable[[], datetime]) -> APIRouter:
     """Return the console, /metrics, /healthz and /readyz."""
-    routes = APIRouter(include_in_schema=False)
+    routes, readiness = APIRouter(include_in_schema=False), Readiness(assembly.store)
 
     @routes.get("/")
-    def show_console(request: Request) -> Response:
-        _require_local(request)
+    def show_console() -> Response:
         settings = assembly.settings
         channels = [(name, _adapter(channel)) for name, channel in settings.channels.items()]
-        return page(
+        answer = page(
             "console.html",
-            state=look(assembly, clock()),
+            overview=overview(assembly.store, clock()),
             settings=settings,
             channels=channels,
             inbox=uses_inbox(assembly),
         )
+        # Under no-referrer a browser hides which page a form is on, here the one that signs out.
+        answer.headers["Referrer-Policy"] = "same-origin"
+        return answer
 
     @routes.get("/metrics")
-    def show_metrics(request: Request) -> Response:
-        if not is_local(request.scope) and not has_key(request.headers, key):
-            raise REMOTE
-        text = metrics(look(assembly, clock(), events=False))
-        return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
+    def show_metrics() -> Response:
+        with assembly.store.reading() as connection:
+            text = metrics(standing(connection, clock()), channel_sums(connection))
+        return Response(text, media_type=MEDIA_TYPE)
 
     @routes.get("/healthz")
     async def healthy() -> Response:
@@ -50,10 +55,10 @@ def router(assembly: Assembly, key: str, clock: Callable[[], datetime]) -> APIRo
 
     @routes.get("/readyz")
     def ready() -> Response:
-        try:
-            assembly.store.check()
-        except StoreError as error:
-            raise Problem(503, "The database cannot be used; `treue db check` says why.") from error
+        """Say whether what comes in can be written down; not whether all is well: it is taken also while passes fail."""
+        if problem := readiness.problem():
+            _log.warning("Not ready: %s", problem)
+            raise HttpProblem(503, "The database cannot be written to; the log and `treue db check` say why.")
         return JSONResponse({"status": "ready"})
 
     return routes
@@ -81,18 +86,17 @@ def uses_inbox(assembly: Assembly) -> bool:
 
 
 def mount_inbox(app: FastAPI, assembly: Assembly) -> None:
-    """Show the inbox's pages under /inbox, to this machine only, where the workspace uses the inbox."""
-    found = {entry.name: entry for entry in entry_points(group="treue.pages")}
+    """Show the inbox's pages under /inbox where the workspace uses the inbox."""
+    found = {entry.name: entry for entry in installed_entries("treue.pages")}
     if "inbox" not in found or not uses_inbox(assembly):
         return
     pages = found["inbox"].load()(assembly.inbox_path, assembly.settings.timezone)
 
     @app.get("/inbox", include_in_schema=False)
-    async def to_the_inbox(request: Request) -> Response:
-        _require_local(request)
+    async def to_the_inbox() -> Response:
         return RedirectResponse("/inbox/", 307)
 
-    app.mount("/inbox", LocalOnly(pages))
+    app.mount("/inbox", pages)
 
 
 def _adapter(channel: ChannelSettings) -> str:
@@ -100,8 +104,3 @@ def _adapter(channel: ChannelSettings) -> str:
     url = channel.options.get("url")
     nowhere = channel.adapter == "smtp" and not (url.value() if isinstance(url, Env) else url)
     return "smtp, to the built-in inbox" if nowhere else channel.adapter
-
-
-def _require_local(request: Request) -> None:
-    if not is_local(request.scope):
-        raise REMOTE

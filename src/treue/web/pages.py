@@ -1,4 +1,4 @@
-"""HTML pages: everything escaped, the style inside, nothing loaded from anywhere, no script at all."""
+"""HTML pages: everything escaped, the style inside, nothing loaded from anywhere, no script but on the sign-in page."""
 
 from __future__ import annotations
 
@@ -14,10 +14,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
+from treue.insight.health import age
 
-def page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """Return a page made of a template, with a policy that allows its own style and its own forms only."""
+
+def page(template: str, status: int = 200, *, script: str = "", **values: Any) -> HTMLResponse:
+    """Return a page made of a template, with a policy that allows its own style and its own forms only.
+
+    `script` names a file beside the template that it puts into the page, the only script that then runs there.
+    """
     pages, policy = _pages()
+    if script:
+        code = _source(pages, script)
+        policy += f"; script-src {_hashed(code)}"
+        values["script"] = Markup(code)  # noqa: S704 - our own file
     return HTMLResponse(
         pages.get_template(template).render(values), status, headers={"Content-Security-Policy": policy}
     )
@@ -26,14 +35,6 @@ def page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
 def local_time(moment: datetime | None, zone: str) -> str:
     """Return an instant as the workspace's clock shows it, to the second."""
     return f"{moment.astimezone(ZoneInfo(zone)):%d %b %Y, %H:%M:%S}" if moment else ""
-
-
-def length(seconds: float) -> str:
-    """Return a length of time roughly, as in `12 s`, `5 min`, `3 h` or `2 d`."""
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds // size:.0f} {unit}"
-    return f"{max(0, seconds):.0f} s"
 
 
 def listed_counts(counts: Mapping[str, int]) -> str:
@@ -47,14 +48,23 @@ def _pages() -> tuple[Environment, str]:
     pages = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    style, _, _ = loader.get_source(pages, "style.css")
-    digest = base64.b64encode(sha256(style.encode()).digest()).decode()
+    style = _source(pages, "style.css")
     pages.globals["style"] = Markup(style)  # noqa: S704 - our own file
     pages.filters["time"] = local_time
-    pages.filters["duration"] = length
+    pages.filters["age"] = lambda then, now: age(now, then)
     pages.filters["listed_counts"] = listed_counts
     policy = (
-        f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; frame-ancestors 'none'; "
+        f"default-src 'none'; style-src {_hashed(style)}; form-action 'self'; frame-ancestors 'none'; "
         "base-uri 'none'"
     )
     return pages, policy
+
+
+def _source(pages: Environment, name: str) -> str:
+    assert pages.loader is not None
+    return pages.loader.get_source(pages, name)[0]
+
+
+def _hashed(text: str) -> str:
+    """Return what a policy calls this very text."""
+    return f"'sha256-{base64.b64encode(sha256(text.encode()).digest()).decode()}'"

@@ -7,9 +7,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from treue.engine.assembly import Assembly
+from treue.composition.assembly import Assembly
 from treue.store import pictures
-from treue.web.problems import Problem
+from treue.web.problems import HttpProblem
 
 HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",
@@ -27,7 +27,7 @@ def router(assembly: Assembly) -> APIRouter:
     async def picture(digest: str, name: str, request: Request) -> Response:
         kept = await run_in_threadpool(pictures.find, assembly.store, digest, name)
         if kept is None:
-            raise Problem(404, "There is no such picture.")
+            raise HttpProblem(404, "There is no such picture.")
         headers = {**HEADERS, "ETag": f'"{digest}"'}
         if headers["ETag"] in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)

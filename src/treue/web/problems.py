@@ -19,24 +19,24 @@ MAX_FINDINGS = 50
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What is wrong at one place of the body, named by a JSON pointer (RFC 6901)."""
+class BodyError:
+    """An error at one place of the body, which a JSON pointer names (RFC 6901)."""
 
     pointer: str
     detail: str
 
 
 @dataclass
-class Problem(Exception):  # noqa: N818 - RFC 9457's word
-    """A request that is answered with a problem document instead of a result."""
+class HttpProblem(Exception):  # noqa: N818 - RFC 9457's word
+    """A request is refused: answered with a problem document (RFC 9457) instead of a result."""
 
     status: int
     detail: str
-    findings: Sequence[Finding] = ()
+    findings: Sequence[BodyError] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def response(problem: Problem) -> Response:
+def response(problem: HttpProblem) -> Response:
     """Return the problem as its document."""
     document: dict[str, Any] = {
         "type": "about:blank",
@@ -50,8 +50,8 @@ def response(problem: Problem) -> Response:
 
 
 async def from_problem(_request: Request, error: Exception) -> Response:
-    """Answer a Problem."""
-    assert isinstance(error, Problem)
+    """Answer with the problem document of an HttpProblem."""
+    assert isinstance(error, HttpProblem)
     return response(error)
 
 
@@ -60,29 +60,31 @@ async def from_http(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     details = {404: "There is nothing here.", 405: "This address does not take that method."}
     detail = details.get(error.status_code, str(error.detail))
-    return response(Problem(error.status_code, detail, headers=dict(error.headers or {})))
+    return response(HttpProblem(error.status_code, detail, headers=dict(error.headers or {})))
 
 
 async def from_rejected(_request: Request, error: Exception) -> Response:
     """Answer data that do not fit, and signatures that do not hold."""
-    return response(Problem(401 if isinstance(error, BadSignature) else 422, str(error)))
+    return response(HttpProblem(401 if isinstance(error, BadSignature) else 422, str(error)))
 
 
 async def from_store(_request: Request, error: Exception) -> Response:
     """Answer a database that refuses: nothing was kept, and another attempt is welcome."""
     assert isinstance(error, StoreError)
     return response(
-        Problem(503, "The database refuses at the moment; nothing was kept.", headers={"Retry-After": "30"})
+        HttpProblem(
+            503, "The database refuses at the moment; nothing was kept.", headers={"Retry-After": "30"}
+        )
     )
 
 
 async def from_fault(_request: Request, _error: Exception) -> Response:
     """Answer a fault of ours, without telling anything of it; the log has it."""
-    return response(Problem(500, "Something went wrong here; the server's log says what."))
+    return response(HttpProblem(500, "Something went wrong here; the server's log says what."))
 
 
 HANDLERS = {
-    Problem: from_problem,
+    HttpProblem: from_problem,
     HTTPException: from_http,
     RejectedInput: from_rejected,
     StoreError: from_store,

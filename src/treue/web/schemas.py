@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from treue.model.states import CHANNELS, Basis
+from treue.model.states import CHANNELS, Basis, EventStatus
 
 _TEXT = {"type": "string"}
 _TIME = {"type": "string", "format": "date-time", "description": "Without an offset, local to the workspace."}
 _EVENT = {
     "type": "object",
     "properties": {
-        "id": {**_TEXT, "description": "Deduplicates for ever. Without it, a repeated request counts twice."},
+        "id": {
+            **_TEXT,
+            "description": "Unique for ever by event and customer. Without it, a repeated request counts twice.",
+        },
         "customer": {**_TEXT, "description": "The company's own id; `customer_id` is the same."},
         "event": {**_TEXT, "description": "An event that treue.yaml declares; `name` is the same."},
         "at": {**_TIME, "description": "When it happened (default: now)."},
@@ -98,5 +101,33 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         422: "Does not fit; nothing was kept",
         503: "Nothing was kept; try again",
     }.items()
+}
+RECORDED: dict[int | str, dict[str, Any]] = {
+    202: {
+        "description": "Committed: what became of each event, in the order given",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "accepted": {"type": "integer"},
+                        "duplicates": {"type": "integer"},
+                        "conflicts": {"type": "integer"},
+                        "events": {
+                            "type": "array",
+                            "items": {
+                                "type": "object",
+                                "properties": {
+                                    "id": _TEXT,
+                                    "status": {"type": "string", "enum": list(EventStatus)},
+                                    "detail": _TEXT,
+                                },
+                            },
+                        },
+                    },
+                }
+            }
+        },
+    }
 }
 SECURITY_SCHEMES = {"key": {"type": "http", "scheme": "bearer", "description": "The workspace's API key."}}

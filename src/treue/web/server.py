@@ -6,6 +6,8 @@ import asyncio
 import logging
 import signal
 import socket
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,26 +24,57 @@ HEADER_SECONDS = 10.0
 
 MAX_HEAD = 16 * 1024
 MAX_CONNECTIONS = 1_000
+MOST_OPEN = 500
+"""From so many connections on, each new one takes the place of one that waits for its client."""
 KEEP_ALIVE = 5
 GRACE = 10
 """How many seconds requests under way have when the server is told to end."""
 
 
 class PatientProtocol(H11Protocol):
-    """uvicorn's HTTP/1.1, which by itself waits for ever for a head that never ends (Slowloris)."""
+    """uvicorn's HTTP/1.1, which by itself waits for ever for a head that never ends (Slowloris).
+
+    Whoever holds many connections open and says nothing loses them to those who come, one by one.
+    """
 
     _deadline: asyncio.TimerHandle | None = None
+    _heard = 0.0
     header_seconds = HEADER_SECONDS
+    most_open = MOST_OPEN
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the clock."""
+        """Start the clock, and make room for the next."""
         super().connection_made(transport)
+        self._heard = self.loop.time()
         self._watch()
+        if len(self.connections) > self.most_open:
+            self._make_room()
 
     def data_received(self, data: bytes) -> None:
         """Stop the clock once a head is complete, start it when the next one begins."""
+        self._heard = self.loop.time()
         super().data_received(data)
         self._watch()
+
+    def _make_room(self) -> None:
+        """Close the connection that has waited longest of the client who has most that wait."""
+        others = [one for one in self.connections if isinstance(one, PatientProtocol) and one is not self]
+        waiting = [one for one in others if one.waits]
+        by_client = Counter(one.peer for one in waiting)
+        if waiting:
+            most = max(by_client.values())
+            idle = (one for one in waiting if by_client[one.peer] == most)
+            min(idle, key=lambda one: one._heard).transport.close()
+
+    @property
+    def waits(self) -> bool:
+        """Whether the client has yet to send a head, or the rest of a body."""
+        return self.conn.their_state in (h11.IDLE, h11.SEND_BODY) and not self.transport.is_closing()
+
+    @property
+    def peer(self) -> str:
+        """The client's address."""
+        return self.client[0] if self.client else ""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock."""
@@ -91,7 +124,6 @@ def server(app: ASGIApp, **settings: Any) -> uvicorn.Server:
         http=PatientProtocol,
         ws="none",
         loop="asyncio",
-        lifespan="on",
         log_config=None,
         access_log=False,
         proxy_headers=False,
@@ -100,7 +132,7 @@ def server(app: ASGIApp, **settings: Any) -> uvicorn.Server:
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
         h11_max_incomplete_event_size=MAX_HEAD,
-        **settings,
+        **{"lifespan": "on", **settings},
     )
     return uvicorn.Server(config)
 
@@ -110,6 +142,20 @@ def serve(running: uvicorn.Server, listening: socket.socket) -> None:
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     with _quiet_signals():
         running.run(sockets=[listening])
+
+
+@contextmanager
+def serve_beside(app: ASGIApp, listening: socket.socket) -> Iterator[None]:
+    """Serve in a thread while the block lasts."""
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    running = server(app, lifespan="off")
+    thread = threading.Thread(target=running.run, args=([listening],), name="treue-web", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        running.should_exit = True
+        thread.join(GRACE)
 
 
 @contextmanager

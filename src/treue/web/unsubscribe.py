@@ -1,9 +1,9 @@
 """The way out: the page behind a mail's link, and the one-click request of RFC 8058.
 
 GET never unsubscribes, as scanners fetch every link; it shows a form. POST does, at once and without a
-redirect, a cookie or a login, however often it comes. Whatever the body says, a POST under a good token
-withdraws the consent for the message's channel; only our own form can ask for all channels and gets a page
-in return.
+redirect, a cookie or a login, however often it comes. Whatever the body is (`limits` lets none stand in the way), a
+POST under a good token withdraws the consent for the message's channel, and with it the address opts out; only our
+own form can ask for all channels and gets a page in return.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from treue.engine.assembly import Assembly
+from treue.composition.assembly import Assembly
 from treue.model.states import CHANNELS
-from treue.model.tables import consent, customer, journey, message
+from treue.model.tables import consent
 from treue.render.links import Signed
-from treue.store import consents
+from treue.store import consents, opt_outs
 from treue.store.inputs import ConsentInput
+from treue.store.past.recipients import recipient
 from treue.web.intake import Intake
 from treue.web.pages import page
 from treue.web.wordings import WORDINGS, language
@@ -63,7 +64,7 @@ def router(assembly: Assembly, intake: Intake) -> APIRouter:
         signed = assembly.links.read(token, "unsubscribe", "preferences")
         if signed is None:
             return show(request, None, {})
-        form = parse_qs((await request.body()).decode("latin-1"), max_num_fields=20)
+        form = _form(await request.body())
         by_hand = form.get("way") == ["page"]
         leaving = channels if by_hand and form.get("what") == ["all"] else (signed.channel,)
         way = "page" if by_hand else "one-click"
@@ -76,34 +77,34 @@ def router(assembly: Assembly, intake: Intake) -> APIRouter:
     return routes
 
 
+def _form(body: bytes) -> dict[str, list[str]]:
+    """Return the fields of our own form; nothing where the body is none, which keeps nobody from leaving."""
+    try:
+        return parse_qs(body.decode("latin-1"), max_num_fields=20)
+    except ValueError:
+        return {}
+
+
 def _person(assembly: Assembly, signed: Signed | None) -> dict[str, Any]:
-    """Return the language of whom the message went to and the channels already left; nothing where unknown."""
+    """Return the recipient's language and the channels already left; empty where the recipient is unknown."""
     if signed is None:
         return {}
     with assembly.store.reading() as connection:
-        found = connection.execute(
-            select(customer.c.id, customer.c.locale)
-            .join(message, message.c.customer_id == customer.c.id)
-            .where(message.c.id == signed.message_id)
-        ).first()
+        found = recipient(connection, signed.message_id)
         if found is None:
             return {}
         left = select(consent.c.channel).where(consent.c.customer_id == found.id, ~consent.c.given)
-        return {"locale": found.locale, "off": tuple(connection.scalars(left))}
+        off = {*connection.scalars(left), *opt_outs.of(connection, found.id)}
+        return {"locale": found.locale, "off": tuple(off)}
 
 
 def _withdraw(
     connection: Connection, now: datetime, *, signed: Signed, channels: tuple[str, ...], way: str
 ) -> int:
-    """Withdraw the consent of whom the message went to; somebody we no longer know has nothing to withdraw."""
-    found = connection.execute(
-        select(customer.c.key, journey.c.name, message.c.template)
-        .join(message, message.c.customer_id == customer.c.id)
-        .join(journey, journey.c.id == message.c.journey_id)
-        .where(message.c.id == signed.message_id)
-    ).first()
+    """Withdraw the recipient's consent; there is nothing to withdraw for somebody no longer known."""
+    found = recipient(connection, signed.message_id)
     if found is None:
         return 0
-    proof = {"message": signed.message_id, "way": way, "journey": found.name, "template": found.template}
+    proof = {"message": signed.message_id, "way": way, "journey": found.journey, "template": found.template}
     said = [ConsentInput(found.key, name, now, source="unsubscribe link", proof=proof) for name in channels]
     return consents.withdraw(connection, said, now)

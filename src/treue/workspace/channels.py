@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from treue.channel import channel_factory, installed_adapters, own_adapters, served_kinds
-from treue.channel.fitting import missing_packages, options_of
+from treue.channel.options import missing_packages, options_of
 from treue.errors import ChannelError
 from treue.language.problems import Problem, Problems, did_you_mean, listing, nearest
 from treue.language.settings import is_secret
 from treue.language.source import Mapping, Scalar, read
 from treue.model.states import CHANNELS
 from treue.workspace.files import CHANNELS_FOLDER, SETTINGS_FILE
-from treue.workspace.loading import Workspace
+from treue.workspace.workspace import Workspace
 
 
 def channel_problems(workspace: Workspace) -> list[Problem]:

@@ -21,7 +21,7 @@ def another_version(root: Path, revision: str, folder: Path) -> Path:
     """
     commit = _commit(root, revision)
     if commit is not None:
-        return _checked_out(root, commit, revision, folder)
+        return _check_out(root, commit, revision, folder)
     if (Path(revision) / SETTINGS_FILE).is_file():
         return Path(revision).resolve()
     raise UsageError(
@@ -36,7 +36,7 @@ def _commit(root: Path, revision: str) -> str | None:
     return found.decode().strip() if found is not None else None
 
 
-def _checked_out(root: Path, commit: str, revision: str, folder: Path) -> Path:
+def _check_out(root: Path, commit: str, revision: str, folder: Path) -> Path:
     packed = _git(root, "archive", "--format=tar", commit)
     if packed is not None:
         with tarfile.open(fileobj=BytesIO(packed)) as archive:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
 
-from treue.language.journey import Emit, Journey, Send, Set, Split, Start, Step, walk
+from treue.language.journey import Journey
 from treue.language.problems import Place, Problems, did_you_mean
 from treue.language.scenario import (
     NEVER_ENTERED,
     Ended,
+    Noted,
     NotSent,
+    Outside,
     Receives,
     Recorded,
     Scenario,
     Sent,
-    Wrote,
 )
+from treue.language.steps import Step, message_of, walk
 
 SUFFIX = ".test"
 SENDS_NO = "sends no {}"
-TURNED_AWAY = ("if", "again")
+TURNED_AWAY = ("if", "again", "inside", "exit", "loop")
 """Why a customer is not let in; see the trace."""
 
 
@@ -41,7 +43,7 @@ def under_test(name: str, journeys: Mapping[str, Journey]) -> list[Journey]:
 
 def started(journey: Journey) -> list[str]:
     """Return the names of the journeys that a journey's steps start."""
-    return [step.journey for step in walk(journey.steps) if isinstance(step, Start)]
+    return [name for step in walk(journey.steps) for name in step.starts()]
 
 
 def check(scenario: Scenario, journeys: list[Journey], templates: Container[str], problems: Problems) -> None:
@@ -59,18 +61,17 @@ class _Vocabulary:
     """What happens in some journeys, by name."""
 
     def __init__(self, journeys: list[Journey]) -> None:
-        steps: list[Step] = [step for journey in journeys for step in walk(journey.steps)]
-        self.templates = {step.template for step in steps if isinstance(step, Send)}
-        self.written = {name for step in steps if isinstance(step, Set) for name, _ in step.values}
-        self.events = {step.event for step in steps if isinstance(step, Emit)}
+        self.steps = steps = [step for journey in journeys for step in walk(journey.steps)]
+        self.templates = {message.template for step in steps if (message := message_of(step))}
+        self.events = {name for step in steps for name in step.emits()}
         self.exits = {exit_.name for journey in journeys for exit_ in journey.exits}
         self.splits = dict(_splits(journeys[0].steps))
 
 
 def _splits(steps: tuple[Step, ...]) -> Iterator[tuple[str, set[str]]]:
     for step in walk(steps):
-        if isinstance(step, Split) and step.id:
-            yield step.id, {arm.name for arm in step.arms}
+        if step.draws and step.id:
+            yield step.id, {branch.name for branch in step.branches()}
 
 
 _Named = Iterator[tuple[Place, str, str, Iterable[str]]]
@@ -81,6 +82,8 @@ def _named(scenario: Scenario, known: _Vocabulary) -> _Named:
     for act in scenario.timeline or ():
         if isinstance(act, Receives):
             yield act.place, SENDS_NO, act.template, known.templates
+        elif isinstance(act, Outside):
+            yield from ((act.place, *named) for named in act.named(known.steps))
     for cap in scenario.never:
         if cap.template:
             yield cap.place, SENDS_NO, cap.template, known.templates
@@ -92,9 +95,8 @@ def _named(scenario: Scenario, known: _Vocabulary) -> _Named:
         match one:
             case Sent() | NotSent():
                 yield one.place, SENDS_NO, one.template, known.templates
-            case Wrote():
-                for name, _ in one.values:
-                    yield one.place, "writes no attribute {}", name, known.written
+            case Noted():
+                yield from ((one.place, *named) for named in one.named(known.steps))
             case Recorded():
                 yield one.place, "records no event {}", one.event, known.events
             case Ended(reason=str()):

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from treue.cli.demo.life import Lived
     from treue.cli.demo.purchases import History
     from treue.cli.demo.shop import Shop
-    from treue.engine.assembly import Assembly
-    from treue.engine.counts import JourneyCounts
-    from treue.engine.engine import Engine, Passed
-    from treue.engine.replay import Tick
-    from treue.engine.runtimes import Runtime
+    from treue.composition.assembly import Assembly
+    from treue.engine.passes.chronology import Passed
+    from treue.engine.passes.engine import Engine
+    from treue.engine.passes.runtimes import Runtime
+    from treue.engine.what_if.replay import Tick
+    from treue.store.journey_counts import JourneyCounts
 
 
 def register(app: typer.Typer) -> None:
@@ -37,7 +38,7 @@ def demo(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON do
     """Run the main job on real customers, start to end, in a temporary workspace."""
     from treue.cli.demo.purchases import load_history
     from treue.cli.demo.shop import open_shop
-    from treue.workspace.loading import load
+    from treue.vocabulary.workspace import load
 
     began = time.monotonic()
     history = load_history()
@@ -47,7 +48,7 @@ def demo(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON do
     with _assembled(load(root)) as (assembly, runtime), _progress() as bar:
         lived = _play(assembly, runtime, shop, bar)
         with assembly.store.reading() as connection:
-            from treue.engine.counts import journey_counts
+            from treue.store.journey_counts import journey_counts
 
             counts = journey_counts(connection)
             somebody = _somebody(connection)
@@ -82,8 +83,8 @@ def _assembled(workspace: Any) -> Iterator[tuple[Assembly, Runtime]]:
     """Assemble with the demo's own database and inbox, whatever the environment says."""
     import os
 
-    from treue.engine.assembly import assembled
-    from treue.engine.runtimes import load_runtime
+    from treue.composition.assembly import assembled
+    from treue.engine.passes.runtimes import load_runtime
     from treue.workspace.files import state_folder
 
     for name in ("TREUE_DATABASE", "TREUE_URL", "SMTP_URL"):
@@ -99,7 +100,7 @@ def _assembled(workspace: Any) -> Iterator[tuple[Assembly, Runtime]]:
 def _play(assembly: Assembly, runtime: Runtime, shop: Shop, bar: Progress) -> Lived:
     """Load the past, publish the journeys on the first day, live through the rest."""
     from treue.cli.demo import life
-    from treue.engine.runtimes import InProcess
+    from treue.engine.passes.runtimes import InProcess
 
     assembly.store.forgo_syncing()  # a power cut would end the demo anyway
     # Prefect takes its seconds to start; the past is loaded meanwhile.
@@ -142,6 +143,8 @@ def _opening(history: History, shop: Shop, root: Path) -> str:
         f"Purchases: {history.origin}: {len(history.purchases):,} by {len(shop.people):,} customers.\n"
         f"Names, addresses (example.com), zones and consents are made from a seed; amounts are taken as euros.\n"
         f"So that there are newcomers, the purchases of {shop.moved:,} customers are moved by 52 weeks.\n"
+        f"The data has no carts, so they are made up from the purchases: some are reported abandoned before a purchase,\n"
+        f"with its amount; others after a customer's last one, with that one's amount, and are never ordered.\n"
         f"The workspace is {root}. Its clock starts at 1998-01-01; mail goes by SMTP to the built-in inbox.\n"
         f"The first and the last day run through Prefect, the days between through the in-process runtime."
     )
@@ -150,6 +153,8 @@ def _opening(history: History, shop: Shop, root: Path) -> str:
 def _document(
     history: History, shop: Shop, lived: Lived, counts: dict[str, JourneyCounts], seconds: float, root: Path
 ) -> dict[str, Any]:
+    from treue.cli.demo.carts import Fate
+
     return {
         "format": 1,
         "data": history.origin,
@@ -157,6 +162,7 @@ def _document(
         "customers": len(shop.people),
         "newcomers": lived.newcomers,
         "orders": lived.orders,
+        "carts_made_up": {fate.value: lived.carts[fate] for fate in Fate},
         "passes": lived.passes,
         "seconds": round(seconds, 1),
         "workspace": str(root),
@@ -192,6 +198,6 @@ def _show(lived: Lived, counts: dict[str, JourneyCounts], seconds: float, root: 
     sent = sum(n for journey in counts.values() for n in journey.sent.values())
     typer.echo(f"{sent:,} messages in {seconds:.0f} s. To look at them:\n")
     treue = f"  {_command()} --workspace {root}"
-    typer.echo(f"{treue} up        # then open http://localhost:8420/inbox")
+    typer.echo(f"{treue} up        # then open the link it prints, and the inbox from there")
     typer.echo(f"{treue} status    # one screen for operators")
     typer.echo(f"{treue} why {somebody}")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from treue.cli.demo.shop import Person
-from treue.engine.assembly import Assembly
-from treue.engine.delivery.dispatcher import Delivered
-from treue.engine.replay import RunTick, Tick, replay
+from treue.cli.demo.carts import Cart, Fate
+from treue.cli.demo.shop import Shopper
+from treue.composition.assembly import Assembly
+from treue.delivery.dispatcher import Delivered
+from treue.engine.what_if.replay import RunTick, Tick, replay
 from treue.store import consents, customers, events
 from treue.store.inputs import ConsentInput, EventInput
 
@@ -29,20 +31,22 @@ class Lived:
 
     newcomers: int = 0
     orders: int = 0
+    carts: Counter[Fate] = field(default_factory=Counter)
     passes: int = 0
     delivered: Delivered = field(default_factory=Delivered)
 
-    def count(self, happened: Sequence[Person | ConsentInput | EventInput]) -> None:
-        """Count newcomers and orders."""
-        self.newcomers += sum(isinstance(one, Person) for one in happened)
+    def count(self, happened: Sequence[Shopper | ConsentInput | EventInput]) -> None:
+        """Count newcomers, orders, and abandoned carts by what became of them."""
+        self.newcomers += sum(isinstance(one, Shopper) for one in happened)
         self.orders += sum(isinstance(one, EventInput) and one.name == "order.placed" for one in happened)
+        self.carts.update(one.fate for one in happened if isinstance(one, Cart))
 
 
-Coming = tuple[datetime, int, Person | ConsentInput | EventInput]
+Coming = tuple[datetime, int, Shopper | ConsentInput | EventInput]
 """Something that is going to happen: when, a number that keeps the order, and what."""
 
 
-def load_past(assembly: Assembly, people: Sequence[Person], told: Callable[[int], None]) -> None:
+def load_past(assembly: Assembly, people: Sequence[Shopper], told: Callable[[int], None]) -> None:
     """Record everything that happened before the demo begins; no journey looks at it."""
     past = [person for person in people if person.since < START]
     for start in range(0, len(past), LOADED_AT_ONCE):
@@ -56,9 +60,9 @@ def load_past(assembly: Assembly, people: Sequence[Person], told: Callable[[int]
         told(len(chunk))
 
 
-def _life(person: Person) -> Iterator[tuple[datetime, Person | ConsentInput | EventInput]]:
+def _life(person: Shopper) -> Iterator[tuple[datetime, Shopper | ConsentInput | EventInput]]:
     yield person.since, person
-    dated: tuple[ConsentInput | EventInput, ...] = (*person.consents, *person.orders)
+    dated: tuple[ConsentInput | EventInput, ...] = (*person.consents, *person.carts, *person.orders)
     if person.farewell:
         dated += (person.farewell,)
     for what in dated:
@@ -68,19 +72,19 @@ def _life(person: Person) -> Iterator[tuple[datetime, Person | ConsentInput | Ev
 
 def _record(
     assembly: Assembly,
-    happened: Sequence[Person | ConsentInput | EventInput],
+    happened: Sequence[Shopper | ConsentInput | EventInput],
     now: datetime,
     *,
     routed: bool = False,
 ) -> None:
     with assembly.store.transaction() as connection:
-        customers.merge(connection, [one.customer for one in happened if isinstance(one, Person)], now)
+        customers.merge(connection, [one.customer for one in happened if isinstance(one, Shopper)], now)
         consents.give(connection, [one for one in happened if isinstance(one, ConsentInput)], now)
         events.record(connection, [one for one in happened if isinstance(one, EventInput)], now, routed)
 
 
-def _to_come(people: Sequence[Person]) -> list[Coming]:
-    """Return what is still to happen, as a heap by time."""
+def _to_come(people: Sequence[Shopper]) -> list[Coming]:
+    """Return the events still to happen, as a heap by time."""
     found = [
         (at, n, what)
         for n, (at, what) in enumerate(pair for person in people for pair in _life(person))
@@ -91,7 +95,7 @@ def _to_come(people: Sequence[Person]) -> list[Coming]:
 
 
 def live(
-    assembly: Assembly, people: Sequence[Person], run: RunTick, told: Callable[[datetime], None]
+    assembly: Assembly, people: Sequence[Shopper], run: RunTick, told: Callable[[datetime], None]
 ) -> Lived:
     """Live through the days. `run` runs each tick's pass."""
     coming, lived = _to_come(people), Lived()
@@ -115,6 +119,6 @@ def day_of(tick: Tick) -> int:
     return (tick.now - START) // ONE_DAY
 
 
-def _until(coming: list[Coming], now: datetime) -> Iterator[Person | ConsentInput | EventInput]:
+def _until(coming: list[Coming], now: datetime) -> Iterator[Shopper | ConsentInput | EventInput]:
     while coming and coming[0][0] <= now:
         yield heapq.heappop(coming)[2]

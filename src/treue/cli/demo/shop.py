@@ -2,7 +2,8 @@
 
 The purchases are real, the people are not: addresses are at example.com, telephone numbers from the ranges
 that regulators keep for films. CDNOW's customers all bought first in early 1997; so that the demo also has
-newcomers, every tenth customer's purchases are moved by 52 weeks, weekdays kept.
+newcomers, every tenth customer's purchases are moved by 52 weeks, weekdays kept. The data has no carts; `carts`
+makes them up from the purchases.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
+from treue.cli.demo.carts import Cart, abandoned_carts, cart_id
 from treue.cli.demo.purchases import Purchase
 from treue.store.inputs import ConsentInput, CustomerInput, EventInput
 
@@ -70,12 +72,13 @@ _FACTS = {"sale": True, "similar_goods": True, "notice": True}
 
 
 @dataclass(frozen=True)
-class Person:
+class Shopper:
     """A customer with everything that happens to them, in order."""
 
     customer: CustomerInput
     consents: tuple[ConsentInput, ...]
     orders: tuple[EventInput, ...]
+    carts: tuple[Cart, ...]
     since: datetime
     farewell: EventInput | None = None
 
@@ -84,7 +87,7 @@ class Person:
 class Shop:
     """The demo's customers in the order in which they came."""
 
-    people: list[Person] = field(default_factory=list)
+    people: list[Shopper] = field(default_factory=list)
     moved: int = 0
 
 
@@ -102,7 +105,7 @@ def open_shop(purchases: Sequence[Purchase]) -> Shop:
     return shop
 
 
-def _person(key: str, purchases: list[Purchase], shift: timedelta) -> Person:
+def _person(key: str, purchases: list[Purchase], shift: timedelta) -> Shopper:
     draw = random.Random(f"{SEED}/{key}")  # noqa: S311 - a repeatable shop, nothing secret
     times = sorted(_moment(purchase.day + shift, draw) for purchase in purchases)
     since = times[0] - timedelta(days=draw.choice((0, 0, 1, 3, 8, 20, 40)), minutes=5)
@@ -113,7 +116,8 @@ def _person(key: str, purchases: list[Purchase], shift: timedelta) -> Person:
     )
     customer = _customer(id_, key, since, draw)
     given = tuple(_consents(customer, since, times[0], draw))
-    return Person(customer, given, orders, since, _farewell(id_, times, draw))
+    carts = tuple(abandoned_carts(key, orders))
+    return Shopper(customer, given, orders, carts, since, _farewell(id_, times, draw))
 
 
 def _farewell(id_: str, times: list[datetime], draw: random.Random) -> EventInput | None:
@@ -134,6 +138,7 @@ def _order(key: str, n: int, purchase: Purchase) -> dict[str, object]:
     """Return the order's properties; CDNOW's dollars are taken as euros, one for one."""
     return {
         "order_id": f"{key}-{n}",
+        "cart_id": cart_id(key, n),
         "total": purchase.amount,
         "currency": "EUR",
         "quantity": purchase.quantity,

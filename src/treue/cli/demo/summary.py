@@ -8,9 +8,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from treue.cli.demo.carts import Fate
 from treue.cli.demo.life import Lived
-from treue.engine.counts import JourneyCounts
 from treue.model.states import CHANNELS, Reason
+from treue.store.journey_counts import JourneyCounts
 
 
 def summary(lived: Lived, counts: dict[str, JourneyCounts]) -> str:
@@ -21,10 +22,18 @@ def summary(lived: Lived, counts: dict[str, JourneyCounts]) -> str:
     console.print(
         f"{lived.orders:,} orders and {lived.newcomers:,} newcomers in 90 days, {lived.passes} passes."
     )
+    console.print(_carts(lived))
     console.print()
     console.print(_people(counts))
     console.print(_messages(counts))
     return out.getvalue()
+
+
+def _carts(lived: Lived) -> str:
+    return (
+        f"{lived.carts.total():,} abandoned carts, made up from the purchases: {lived.carts[Fate.SOON]:,} ordered "
+        f"within four hours,\n{lived.carts[Fate.LATER]:,} later, within six days, and {lived.carts[Fate.NEVER]:,} never."
+    )
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from treue.cli.preview.page import Shown
-    from treue.engine.previewing import Person
+    from treue.delivery.writing.preview import Person
     from treue.language.journey import Journey
     from treue.render.renderer import Rendered
-    from treue.workspace.loading import Workspace
+    from treue.workspace.workspace import Workspace
 
 PAGE = "preview.html"
 """The file in the workspace's state folder; each preview takes the place of the one before."""
@@ -65,7 +65,7 @@ def preview(
     if json and out is None and not show:
         output.document(**_document(template, first))
         return
-    file = _written(workspace, template, whom, journey, shown, out)
+    file = _write_page(workspace, template, whom, journey, shown, out)
     if json:
         output.document(**_document(template, first), page=str(file))
     else:
@@ -75,7 +75,7 @@ def preview(
 
 
 def _whom(workspace: Workspace, template: str, customer: str) -> tuple[Journey | None, Person]:
-    from treue.engine.previewing import person, sample, sender_of
+    from treue.delivery.writing.preview import person, sample, sender_of
 
     journey = sender_of(workspace, template)
     if not customer:
@@ -88,8 +88,8 @@ def _shown(
     workspace: Workspace, template: str, channel: str, whom: Person, journey: Journey | None, locale: str
 ) -> Shown:
     from treue.cli.preview.page import Shown
-    from treue.engine.previewing import mailbox
-    from treue.engine.previewing import preview as write
+    from treue.delivery.writing.preview import mailbox
+    from treue.delivery.writing.preview import preview as write
     from treue.model.states import ADDRESS
     from treue.render.workspace_check import workspace_renderer
 
@@ -110,7 +110,7 @@ def _required(shown: Shown) -> Rendered:
     return found
 
 
-def _written(
+def _write_page(
     workspace: Workspace,
     template: str,
     whom: Person,

@@ -16,7 +16,7 @@ _ADDRESS = re.compile(r"https?://[^\s<>\"')\]]+")
 
 
 @dataclass(frozen=True)
-class Length:
+class SmsFacts:
     """How long an SMS is, what forces it out of the GSM alphabet, and its parts with plain quotes, dashes and blanks."""
 
     coding: str
@@ -27,7 +27,7 @@ class Length:
 
     @property
     def unit(self) -> str:
-        """What its units are called."""
+        """The unit it is counted in: septets, or UTF-16 units."""
         return "septets" if self.coding == "GSM-7" else "units"
 
     @property
@@ -41,12 +41,12 @@ def size(found: Rendered) -> int:
     return len((found.html or found.text).encode())
 
 
-def length(found: Rendered) -> Length | None:
+def length(found: Rendered) -> SmsFacts | None:
     """Return how long an SMS is; None for what is none."""
     if found.channel != "sms":
         return None
     one = sms_length(found.text)
-    return Length(one.coding, one.units, one.parts, one.unusual, sms_length(plainer(found.text)).parts)
+    return SmsFacts(one.coding, one.units, one.parts, one.unusual, sms_length(plainer(found.text)).parts)
 
 
 def links(found: Rendered) -> list[Link]:

@@ -26,7 +26,7 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri
 
 @dataclass(frozen=True)
 class Shown:
-    """One channel's message, or why there is none, between whom it goes."""
+    """One channel's message, or why there is none, with its sender and recipient."""
 
     channel: str
     message: Rendered | RenderFailure
@@ -37,7 +37,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Occasion:
-    """What the page is about: which template, for whom, sent by which journey (or none), when in which time zone."""
+    """What the page is about: a template, its recipient, the journey that sends it (or none), and the time zone."""
 
     template: str
     customer: str

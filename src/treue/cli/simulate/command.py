@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from treue.cli import opening, output
-from treue.cli.import_ import mapping
+from treue.cli import columns, opening, output
 from treue.cli.opening import Json
 from treue.clock import utc_now
 from treue.errors import UsageError, WorkspaceError
 
 if TYPE_CHECKING:
-    from treue.engine.simulating import Period
-    from treue.engine.tally import Tally
+    from treue.composition.simulation import Period
+    from treue.engine.what_if.tally import Tally
     from treue.store.history import History
-    from treue.workspace.loading import Workspace
+    from treue.workspace.workspace import Workspace
 
 _A_DAY = re.compile(r"\s*\d{4}-\d{2}-\d{2}\s*")
 
@@ -74,8 +73,8 @@ def simulate(
     period = _period(from_, to, workspace.settings.timezone)
     if history is None and (map_ or event):
         raise UsageError("`--map` and `--event` say how to read a file; name it with `--history FILE`.")
-    with opening.ended_in_order(), tempfile.TemporaryDirectory(prefix="treue-simulate-") as folder:
-        past = _past(workspace, history, mapping(map_ or []), event, Path(folder))
+    with opening.interrupt_on_signals(), tempfile.TemporaryDirectory(prefix="treue-simulate-") as folder:
+        past = _past(workspace, history, columns.mapping(map_ or []), event, Path(folder), json)
         tally = _replayed(workspace, past, period, Path(folder), names, "")
         other = None
         if against:
@@ -85,7 +84,7 @@ def simulate(
 
 
 def _period(start: str, end: str, zone: str) -> Period:
-    from treue.engine.simulating import Period
+    from treue.composition.simulation import Period
 
     if not start or not end:
         raise UsageError("Say from when to when: `treue simulate --from 2026-01-01 --to 2026-03-31`.")
@@ -104,12 +103,12 @@ def _day_after(midnight: datetime, zone: str) -> datetime:
 
 
 def _past(
-    workspace: Workspace, file: Path | None, columns: dict[str, str], event: str, folder: Path
+    workspace: Workspace, file: Path | None, mapping: dict[str, str], event: str, folder: Path, json: bool
 ) -> History:
-    """Lay the past into a file of its own: that of the workspace's database, or of a file of events."""
-    from treue.store import history
+    """Copy the past into a file of its own, from the workspace's database or a file of events."""
+    from treue.store import history, import_columns
 
-    settings, progress = workspace.settings, output.Progress("rows of the past read")
+    settings, progress = workspace.settings, output.ProgressLine("rows of the past read")
     path = folder / "past.db"
     try:
         if file is None:
@@ -117,17 +116,25 @@ def _past(
                 return history.copied(store, path, f"the database {store}", progress)
         if event:
             opening.known(event, settings.schema.events, "event")
-        if not file.is_file():
-            raise UsageError(f"There is no file {file}.")
+        rows, schema = columns.recognised(file), settings.schema.events
+        mapping = columns.settled(rows, import_columns.of_events(schema, event or None), mapping, json=json)
         return history.imported(
-            file, path, columns, settings.schema.events, utc_now(), settings.timezone, event or None, progress
+            rows,
+            path,
+            mapping,
+            schema,
+            utc_now(),
+            settings.timezone,
+            settings.locale,
+            event or None,
+            progress,
         )
     finally:
         progress.close()
 
 
 def _version(root: Path, revision: str, folder: Path) -> Workspace:
-    from treue.workspace.loading import load
+    from treue.vocabulary.workspace import load
     from treue.workspace.revisions import another_version
 
     folder.mkdir()
@@ -145,16 +152,16 @@ def _replayed(
     names: Sequence[str] | None,
     version: str,
 ) -> Tally:
-    from treue.engine.simulating import simulate as replayed
+    from treue.composition.simulation import simulate as replayed
 
-    days = output.Progress(f"days lived through{f' as at {version}' if version else ''}")
+    days = output.ProgressLine(f"days lived through{f' as at {version}' if version else ''}")
 
-    def told(now: datetime) -> None:
+    def show_day(now: datetime) -> None:
         days((now - period.start) // timedelta(days=1))
 
     with tempfile.TemporaryDirectory(dir=folder) as own:
         try:
-            return replayed(workspace, past, period, Path(own), names, told)
+            return replayed(workspace, past, period, Path(own), names, show_day)
         finally:
             days.close()
 
@@ -167,11 +174,11 @@ def _show(
     if json:
         output.document(**shown.document(past, period, tally, other, against))
         return
-    shown.opening(past, period, zone, tally)
+    shown.print_opening(past, period, zone, tally)
     shown.volume(tally)
     for name, journey in tally.journeys.items():
         shown.funnel(name, journey)
     shown.pressure(tally)
     if other is not None:
         shown.comparison(other, tally, against)
-    shown.closing()
+    shown.print_closing()

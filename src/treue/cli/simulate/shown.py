@@ -8,9 +8,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from treue.cli import output
-from treue.engine.comparing import Difference, differences
-from treue.engine.simulating import Period
-from treue.engine.tally import HOLDING, Day, JourneyTally, Pressure, StepTally, Tally
+from treue.composition.simulation import Period
+from treue.engine.what_if.comparison import Difference, differences
+from treue.engine.what_if.tally import HOLDING, Day, JourneyTally, Pressure, StepTally, Tally
 from treue.model.states import Reason
 from treue.store.history import History
 
@@ -44,7 +44,11 @@ def document(
             "assumptions": [*past.assumptions, UNANSWERED],
             "notes": list(past.notes),
         },
-        "clock": {"every": int(tally.every.total_seconds()), "passes": tally.passes},
+        "clock": {
+            "passes": tally.passes,
+            "crowded_days": tally.pace.crowded,
+            "every": int(tally.pace.every.total_seconds()),
+        },
         **_numbers(tally),
         "note": NOT_EFFECT,
     }
@@ -70,18 +74,24 @@ def _utc(instant: datetime | None) -> str | None:
 # --- for people ---------------------------------------------------------------------------------------------
 
 
-def opening(past: History, period: Period, zone: str, tally: Tally) -> None:
-    """Say what is replayed, on which clock, and what had to be assumed."""
+def print_opening(past: History, period: Period, zone: str, tally: Tally) -> None:
+    """Print what is replayed, on which clock, and what had to be assumed."""
     output.line(
         f"{past.origin}: {output.count(past.customers, 'customer')}, {output.count(past.events, 'event')}"
         f"{_stretch(past.first, past.last, zone)}."
     )
     for sentence in (*past.notes, *past.assumptions, UNANSWERED):
         output.line(f"  {sentence}")
-    days = output.count(len(tally.days), "day")
+    days, crowded = output.count(len(tally.days), "day"), tally.pace.crowded
     output.line(
         f"The journeys go live at {_minute(period.start, zone)}; {days}, {output.count(tally.passes, 'pass', 'passes')}: "
-        f"where there is something to do, every {_length(tally.every)}; segments once a day, schedules at their times."
+        "wherever something happens or is due"
+        + (
+            f", but on {output.count(crowded, 'crowded day')} every {_length(tally.pace.every)}"
+            if crowded
+            else ""
+        )
+        + "; segments once a day."
     )
     output.line("  Whoever is in a segment on that first day was in it before, and does not enter.")
 
@@ -223,8 +233,8 @@ def _changed(one: Difference) -> tuple[str, str, str, int, int, str]:
     )
 
 
-def closing() -> None:
-    """Say what a replay cannot show."""
+def print_closing() -> None:
+    """Print what a replay cannot show."""
     output.line()
     output.line(NOT_EFFECT)
 

@@ -37,7 +37,7 @@ def upgrade(engine: Engine) -> None:
     An empty database gets today's tables in one go (a test proves them equal to the migrated ones).
     """
     with engine.connect() as connection, sessions.without_foreign_keys(connection), connection.begin():
-        dialect.take_lock(connection, "migrations")
+        dialect.take_locks(connection, "migrations")
         found = current(connection)
         if found is None:
             _create(connection)

@@ -15,8 +15,8 @@ from treue.web.documents import Reader
 
 
 @dataclass(frozen=True)
-class Source:
-    """Who posts: its name and scheme, its active secrets, its names for events, and the workspace's schema."""
+class WebhookSource:
+    """A shop or CRM that posts: its name and scheme, active secrets, names for events, and the workspace's schema."""
 
     name: str
     scheme: str
@@ -30,7 +30,7 @@ class Taken:
     """What one delivery says. `given_if_untold` counts only where the customer has said nothing yet."""
 
     customers: tuple[CustomerInput, ...] = ()
-    events: tuple[EventInput, ...] = ()
+    event: EventInput | None = None
     given: tuple[ConsentInput, ...] = ()
     given_if_untold: tuple[ConsentInput, ...] = ()
     withdrawn: tuple[ConsentInput, ...] = ()
@@ -49,11 +49,11 @@ class Scheme(Protocol):
     def verify(self, headers: Headers, body: bytes, secrets: Sequence[str], now: datetime) -> None:
         """Raise BadSignature unless the delivery was signed with one of the secrets, not long ago."""
 
-    def delivery_keys(self, headers: Headers, body: bytes) -> set[str]:
-        """Return what identifies the delivery; if any of these was seen before, it is a replay."""
+    def delivery_key(self, headers: Headers, body: bytes) -> str:
+        """Return what identifies the delivery, the body being part of it; if it was seen before, it is a replay."""
 
-    def read(self, headers: Headers, payload: Any, source: Source, now: datetime) -> Taken | Ignored:
-        """Return what a verified delivery means here. Raises Problem where it does not fit."""
+    def read(self, headers: Headers, payload: Any, source: WebhookSource, now: datetime) -> Taken | Ignored:
+        """Return what a verified delivery means here. Raises HttpProblem where it does not fit."""
 
 
 def short(text: str) -> str:

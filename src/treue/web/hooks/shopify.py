@@ -1,13 +1,18 @@
 """Shopify's webhooks: signed over the raw body, without a time and without the headers.
 
-What identifies a delivery is unsigned, so somebody who got hold of one could post it again under another id.
-Therefore the body itself identifies it as well, together with the topic: the same body counts once, for ever.
+The ids of deliveries and events are unsigned, so somebody who got hold of a delivery could post it again under another
+one. Therefore the body itself identifies a delivery, together with the topic: the same body counts once, for ever.
+Several subscriptions to a topic tell of one event in several bodies; X-Shopify-Event-Id says that it is one.
 
 A customer's key here is `shopify:` and Shopify's number. Consent is taken from two places. The checkout's box
 (`buyer_accepts_marketing`) counts only where the customer has not said anything yet: Shopify does not know
-who has unsubscribed here, and would otherwise undo it with the next order. The topics that tell of a changed
-consent are a customer's own word; they count as of their time, mapped or not. An order alone is a sale, not
-the notice of the right to object that UWG section 7 (3) asks for, so it never makes an existing customer.
+who has unsubscribed here, and would otherwise undo it with the next order. So does a consent without a time. What a
+customer's record says of a consent, and the topics that tell of a changed one, are a customer's own word; they count
+as of their time, the topics mapped or not. An order alone is a sale, not the notice of the right to object that UWG
+section 7 (3) asks for, so it never makes an existing customer.
+
+Deliveries come in any order: what an older record says of a customer changes nothing that a newer one has said
+(`updated_at`). An order that somebody placed to try the shop out (`test`) is none.
 """
 
 from __future__ import annotations
@@ -18,7 +23,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -28,12 +33,13 @@ from starlette.datastructures import Headers
 from treue.errors import BadSignature, RejectedInput
 from treue.store import addresses, events, validation
 from treue.store.inputs import ConsentInput, CustomerInput, EventInput
-from treue.web.hooks.scheme import Ignored, Source, Taken, short
+from treue.web.hooks.scheme import Ignored, Taken, WebhookSource, short
 
 _CONSENT_TOPICS = {
     "customers_email_marketing_consent/update": ("email", "email_marketing_consent"),
     "customers_marketing_consent/update": ("sms", "sms_marketing_consent"),
 }
+_OWN_WORD = {"email": "email_marketing_consent", "sms": "sms_marketing_consent"}
 _BUILT_IN = "customer.created"
 _SCALARS = (str, int, float, bool)
 
@@ -50,17 +56,11 @@ class Shopify:
         if not any(hmac.compare_digest(one, given) for one in wanted):
             raise BadSignature("The signature in X-Shopify-Hmac-SHA256 is missing or wrong.")
 
-    def delivery_keys(self, headers: Headers, body: bytes) -> set[str]:
-        """Return the delivery's id, the event's id and the body's digest, the latter two with the topic."""
-        topic = short(_topic(headers))
-        keys = {f"body:{topic}:{sha256(body).hexdigest()}"}
-        if delivery := headers.get("x-shopify-webhook-id"):
-            keys.add(f"delivery:{short(delivery)}")
-        if event := headers.get("x-shopify-event-id"):
-            keys.add(f"event:{topic}:{short(event)}")
-        return keys
+    def delivery_key(self, headers: Headers, body: bytes) -> str:
+        """Return the topic with the body's digest."""
+        return f"body:{short(_topic(headers))}:{sha256(body).hexdigest()}"
 
-    def read(self, headers: Headers, payload: Any, source: Source, now: datetime) -> Taken | Ignored:
+    def read(self, headers: Headers, payload: Any, source: WebhookSource, now: datetime) -> Taken | Ignored:
         """Return what a topic means here; ignore one that is not mapped, and one about nobody."""
         topic = _topic(headers)
         if not isinstance(payload, dict):
@@ -71,18 +71,24 @@ class Shopify:
         name = source.map.get(topic)
         if name is None:
             return Ignored(f"The topic {short(topic) or '(none)'} is not mapped in treue.yaml.")
+        if payload.get("test") is True:
+            return Ignored("An order that somebody placed to try the shop out.")
         person = payload if topic.startswith("customers/") else _object(payload, "customer")
         key = _customer_key(person.get("id"))
         if key is None:
             return Ignored("Nobody is named in it: a sale without a customer, or a cart nobody signed in to.")
-        consents = _accepted(payload, key, source, at)
-        customer = _customer(key, person, payload, source)
+        said = _own_words(topic, person, key, source, at, now)
+        said = replace(
+            said,
+            customers=(_customer(key, person, payload, source, now),),
+            given_if_untold=(*said.given_if_untold, *_accepted(payload, key, source, at)),
+        )
         if name == _BUILT_IN:
-            return Taken((customer,), given_if_untold=consents)
+            return said
         event = _event(headers, payload, key, name, source, at)
         if problem := events.problem(event, now):
             return Ignored(problem)
-        return Taken((customer,), (event,), given_if_untold=consents)
+        return replace(said, event=event)
 
 
 def _topic(headers: Headers) -> str:
@@ -90,10 +96,7 @@ def _topic(headers: Headers) -> str:
 
 
 def _triggered_at(headers: Headers, now: datetime) -> datetime:
-    try:
-        return min(validation.moment(headers.get("x-shopify-triggered-at")), now)
-    except validation.Misfit:
-        return now
+    return _time(headers.get("x-shopify-triggered-at"), now) or now
 
 
 def _object(payload: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -109,7 +112,7 @@ def _customer_key(number: Any) -> str | None:
 
 
 def _customer(
-    key: str, person: Mapping[str, Any], payload: Mapping[str, Any], source: Source
+    key: str, person: Mapping[str, Any], payload: Mapping[str, Any], source: WebhookSource, now: datetime
 ) -> CustomerInput:
     """Return what is known of the customer. What does not fit (a number such as 555-SHIP) is left out."""
     places = [
@@ -131,7 +134,16 @@ def _customer(
         locale=_locale(payload.get("customer_locale") or person.get("locale")),
         attributes=_fitting(attributes, source.reader.schema.attributes, source),
         source=source.name,
+        as_of=_time(person.get("updated_at"), now),
     )
+
+
+def _time(value: Any, now: datetime) -> datetime | None:
+    """Return a time that Shopify names, none of the future; None where it is missing."""
+    try:
+        return min(validation.moment(value), now)
+    except validation.Misfit:
+        return None
 
 
 def _address(normal: Callable[[str], str], *candidates: Any) -> str | None:
@@ -149,7 +161,7 @@ def _locale(value: Any) -> str | None:
     return value.strip() or None if plain else None
 
 
-def _fitting(values: Mapping[str, Any], declared: Mapping[str, str], source: Source) -> dict[str, Any]:
+def _fitting(values: Mapping[str, Any], declared: Mapping[str, str], source: WebhookSource) -> dict[str, Any]:
     """Return those values that are declared and fit; Shopify would only repeat a refusal, then give up."""
     known = {name: value for name, value in values.items() if name in declared and value is not None}
     kept, problems = validation.conform(known, declared, source.reader.zone)
@@ -159,7 +171,7 @@ def _fitting(values: Mapping[str, Any], declared: Mapping[str, str], source: Sou
 
 
 def _event(
-    headers: Headers, payload: Mapping[str, Any], key: str, name: str, source: Source, at: datetime
+    headers: Headers, payload: Mapping[str, Any], key: str, name: str, source: WebhookSource, at: datetime
 ) -> EventInput:
     declared = source.reader.schema.events.get(name, {})
     return EventInput(
@@ -167,9 +179,14 @@ def _event(
         name,
         at,
         _fitting(_properties(payload), declared, source),
-        f"{source.name}:{short(_topic(headers))}:{_fingerprint(payload)}",
+        f"{source.name}:{short(f'{_topic(headers)}:{_event_id(headers, payload)}')}",
         source.name,
+        dated=False,
     )
+
+
+def _event_id(headers: Headers, payload: Mapping[str, Any]) -> str:
+    return headers.get("x-shopify-event-id", "").strip() or _fingerprint(payload)
 
 
 def _fingerprint(payload: Mapping[str, Any]) -> str:
@@ -196,7 +213,9 @@ def _properties(payload: Mapping[str, Any]) -> dict[str, Any]:
     return own | named
 
 
-def _accepted(payload: Mapping[str, Any], key: str, source: Source, at: datetime) -> tuple[ConsentInput, ...]:
+def _accepted(
+    payload: Mapping[str, Any], key: str, source: WebhookSource, at: datetime
+) -> tuple[ConsentInput, ...]:
     if payload.get("buyer_accepts_marketing") is not True:
         return ()
     proof = {
@@ -207,8 +226,27 @@ def _accepted(payload: Mapping[str, Any], key: str, source: Source, at: datetime
     return (ConsentInput(key, "email", at, source=f"{source.name}: checkout", proof=proof),)
 
 
+def _own_words(
+    topic: str, person: Mapping[str, Any], key: str, source: WebhookSource, at: datetime, now: datetime
+) -> Taken:
+    """Return what a customer's record says of consents, each as of its own time."""
+    taken = Taken()
+    for channel, field in _OWN_WORD.items():
+        said = _object(person, field)
+        told_at = _time(said.get("consent_updated_at"), now)
+        word = _word(topic, said, ConsentInput(key, channel, told_at or at), source)
+        match said.get("state"):
+            case "subscribed" if told_at:
+                taken = replace(taken, given=(*taken.given, word))
+            case "subscribed":
+                taken = replace(taken, given_if_untold=(*taken.given_if_untold, word))
+            case "unsubscribed":
+                taken = replace(taken, withdrawn=(*taken.withdrawn, word))
+    return taken
+
+
 def _changed_consent(
-    topic: str, payload: Mapping[str, Any], source: Source, at: datetime, now: datetime
+    topic: str, payload: Mapping[str, Any], source: WebhookSource, at: datetime, now: datetime
 ) -> Taken | Ignored:
     channel, field = _CONSENT_TOPICS[topic]
     said = _object(payload, field)
@@ -216,10 +254,8 @@ def _changed_consent(
     state = said.get("state")
     if key is None or state not in ("subscribed", "unsubscribed"):
         return Ignored("It says neither that somebody subscribed nor that somebody unsubscribed.")
-    with suppress(validation.Misfit):
-        at = min(validation.moment(said.get("consent_updated_at")), now)
-    proof = {"topic": topic, "state": state, "opt_in_level": _locale(said.get("opt_in_level"))}
-    word = ConsentInput(key, channel, at, source=f"{source.name}: {topic}", proof=proof)
+    at = _time(said.get("consent_updated_at"), now) or at
+    word = _word(topic, said, ConsentInput(key, channel, at), source)
     customer = CustomerInput(
         key,
         email=_address(addresses.email, payload.get("email_address")),
@@ -231,3 +267,12 @@ def _changed_consent(
         given=(word,) if state == "subscribed" else (),
         withdrawn=(word,) if state == "unsubscribed" else (),
     )
+
+
+def _word(topic: str, said: Mapping[str, Any], word: ConsentInput, source: WebhookSource) -> ConsentInput:
+    proof = {
+        "topic": topic,
+        "state": _locale(said.get("state")),
+        "opt_in_level": _locale(said.get("opt_in_level")),
+    }
+    return replace(word, source=f"{source.name}: {topic}", proof=proof)

@@ -8,7 +8,8 @@ The body is `{"type": …, "timestamp": …, "data": {…}}`. Here `data` has th
 
 `customer_id` may stand in place of `customer`. A source's `map` renames types to the workspace's events.
 `customer.created` and `customer.updated` bring the customer up to date and are no events of their own; types
-that are neither declared nor mapped are ignored.
+that are neither declared nor mapped are ignored. What an older `timestamp` says of a customer changes nothing that a
+newer one has said.
 """
 
 from __future__ import annotations
@@ -18,16 +19,17 @@ import binascii
 import hmac
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from starlette.datastructures import Headers
 
 from treue.errors import BadSignature
-from treue.store.inputs import CustomerInput
 from treue.web.documents import event_name_problem, refused
-from treue.web.hooks.scheme import Ignored, Source, Taken, short
-from treue.web.problems import Finding, Problem
+from treue.web.hooks.scheme import Ignored, Taken, WebhookSource, short
+from treue.web.problems import BodyError, HttpProblem
 
 TOLERANCE = 300
 """By how many seconds a signature's time may differ from ours, either way; the specification's five minutes."""
@@ -38,7 +40,7 @@ _DATA_KEYS = ("customer", "customer_id", "properties")
 
 
 class StandardWebhooks:
-    """Signed with HMAC-SHA256 over id, time and raw body; deduplicated for ever by the id."""
+    """Signed with HMAC-SHA256 over id, time and raw body; deduplicated for ever by id and body."""
 
     def verify(self, headers: Headers, body: bytes, secrets: Sequence[str], now: datetime) -> None:
         """Raise BadSignature unless one of the `v1` signatures is ours and its time within five minutes."""
@@ -56,20 +58,20 @@ class StandardWebhooks:
         if abs(int(now.timestamp()) - int(timestamp)) > TOLERANCE:
             raise BadSignature("The signature is too old, or one of the two clocks is wrong.")
 
-    def delivery_keys(self, headers: Headers, body: bytes) -> set[str]:
-        """Return the id, which stays the same on every attempt."""
-        return {f"id:{short(_header(headers, 'id'))}"}
+    def delivery_key(self, headers: Headers, body: bytes) -> str:
+        """Return the id with the body's digest: both stay the same on every attempt."""
+        return f"id:{short(_header(headers, 'id'))}:{sha256(body).hexdigest()}"
 
-    def read(self, headers: Headers, payload: Any, source: Source, now: datetime) -> Taken | Ignored:
+    def read(self, headers: Headers, payload: Any, source: WebhookSource, now: datetime) -> Taken | Ignored:
         """Return the customer and the event, or ignore a type that nobody declared."""
         if not isinstance(payload, dict) or not isinstance(payload.get("type"), str):
-            raise Problem(422, "The body is an object with `type`, `timestamp` and `data`.")
+            raise HttpProblem(422, "The body is an object with `type`, `timestamp` and `data`.")
         name = source.map.get(payload["type"], payload["type"])
         if name not in _UPSERTS and event_name_problem(name, source.reader.schema):
             return Ignored(f"The type {short(payload['type'])} is neither declared nor mapped in treue.yaml.")
         data = payload.get("data")
         if not isinstance(data, dict):
-            raise refused([Finding("/data", "`data` is an object with `customer` and `properties`.")])
+            raise refused([BodyError("/data", "`data` is an object with `customer` and `properties`.")])
         key = f"{source.name}:{short(_header(headers, 'id'))}"
         return _read(name, payload.get("timestamp"), data, key, source, now)
 
@@ -88,14 +90,14 @@ def _key(secret: str) -> bytes:
 
 
 def _read(
-    name: str, timestamp: Any, data: Mapping[str, Any], key: str, source: Source, now: datetime
+    name: str, timestamp: Any, data: Mapping[str, Any], key: str, source: WebhookSource, now: datetime
 ) -> Taken:
-    reader, found = source.reader, list[Finding]()
+    reader, found = source.reader, list[BodyError]()
     for unknown in [given for given in data if given not in _DATA_KEYS]:
-        found.append(Finding("/data", f"There is no key {short(unknown)!r} in `data`."))
+        found.append(BodyError("/data", f"There is no key {short(unknown)!r} in `data`."))
     person = data.get("customer", {"id": data.get("customer_id")})
     if not isinstance(person, dict):
-        raise refused([Finding("/data/customer", "`customer` is an object.")])
+        raise refused([BodyError("/data/customer", "`customer` is an object.")])
     customer = reader.customer(person, "/data/customer", found)
     if customer is None:
         raise refused(found)
@@ -104,12 +106,10 @@ def _read(
     event = None
     if name not in _UPSERTS:
         told = {"id": key, "customer": customer.key, "event": name, "properties": data.get("properties")}
-        told["at"] = min(at, now) if at else now
+        if at:
+            told["at"] = min(at, now)
         event = reader.event(told, "/data", found, now)
     if found:
         raise refused(found)
-    return Taken(_told(customer, data), (event,) if event else (), words.given, (), words.withdrawn)
-
-
-def _told(customer: CustomerInput, data: Mapping[str, Any]) -> tuple[CustomerInput, ...]:
-    return (customer,) if "customer" in data else ()
+    named = (replace(customer, as_of=min(at, now) if at else None),) if "customer" in data else ()
+    return Taken(named, event, words.given, (), words.withdrawn)

@@ -1,0 +1,1 @@
+"""Sets of customers who stand at one stage, and what may be done to them as SQL."""

@@ -1,0 +1,1 @@
+"""Where store, engine, delivery, rendering and channels are put together."""

@@ -1,0 +1,1 @@
+"""Messages written for their channels: mails, calls, previews, proofs."""

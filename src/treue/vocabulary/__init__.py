@@ -1,0 +1,1 @@
+"""The words of the language, one folder each; `registry` finds them."""

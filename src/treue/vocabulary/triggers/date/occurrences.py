@@ -1,0 +1,200 @@
+"""The date trigger: whose day has come. The days of a window are few, and so are zones; customers are found in SQL."""
+
+from __future__ import annotations
+
+from calendar import isleap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Select,
+    Text,
+    and_,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    type_coerce,
+)
+
+from treue.clock import Duration, add_months, resolve
+from treue.cohorts.local_time import home_zone, own_day
+from treue.cohorts.scene import Version
+from treue.model.states import ArrivalKind
+from treue.model.tables import arrival, change, customer, timezone_offset
+from treue.model.types import Instant
+from treue.store.dialect import rows_as_table, worked_out
+from treue.vocabulary.triggers.date.word import OnDate
+
+ONE_DAY = timedelta(days=1)
+_AHEAD = (2 * ONE_DAY, 40 * ONE_DAY, 400 * ONE_DAY)
+"""How far is looked ahead, first in small steps: with many customers, somebody's day is always near."""
+
+
+@dataclass(frozen=True)
+class DateOccurrence:
+    """A day in one zone, and the instant at which it lets in the customers whose attribute shows it.
+
+    `shown` is what an attribute shows of the day: all of it, or of an anniversary month and day.
+    """
+
+    zone: str
+    day: date
+    at: datetime
+    shown: str
+
+
+def zones_in_use(connection: Connection, zone: str) -> list[str]:
+    """Return the time zones customers live in, the workspace's `zone` included."""
+    found = connection.scalars(select(timezone_offset.c.zone).distinct())
+    return sorted({zone, *found})
+
+
+def occurrences(
+    on: OnDate, zones: Iterable[str], after: datetime, until: datetime
+) -> Iterator[DateOccurrence]:
+    """Yield the days that begin in (`after`, `until`] in at least one of the zones."""
+    for day in _days(on, after, until):
+        for zone in zones:
+            at = moment(on, day, zone)
+            if after < at <= until:
+                yield from (DateOccurrence(zone, day, at, shown) for shown in _shown(on, day))
+
+
+def moment(on: OnDate, day: date, zone: str) -> datetime:
+    """Return when somebody who lives in `zone` enters for a day that the attribute names or comes round to."""
+    length, sign = _moved(on)
+    moved = add_months(day, sign * length.months) + timedelta(days=sign * length.days)
+    at = resolve(datetime.combine(moved, time.fromisoformat(on.at)), zone)
+    return at + timedelta(seconds=sign * length.seconds)
+
+
+def _moved(on: OnDate) -> tuple[Duration, int]:
+    return (on.before, -1) if on.before else (on.after or Duration(), 1)
+
+
+def _days(on: OnDate, after: datetime, until: datetime) -> Iterator[date]:
+    """Yield the days that may begin in a window: one more on either side for the zones, more where months count."""
+    length, sign = _moved(on)
+    slack = timedelta(days=4 if length.months else 1)
+    back = timedelta(days=-sign * length.days, seconds=-sign * length.seconds)
+    first, last = (add_months((end + back).date(), -sign * length.months) for end in (after, until))
+    day = first - slack
+    while day <= last + slack:
+        yield day
+        day += ONE_DAY
+
+
+def _shown(on: OnDate, day: date) -> list[str]:
+    """Return what attributes show that come round to a day: in common years, 29 February comes a day early."""
+    if not on.yearly:
+        return [day.isoformat()]
+    found = [day.isoformat()[5:]]
+    return [*found, "02-29"] if found == ["02-28"] and not isleap(day.year) else found
+
+
+def bring(
+    connection: Connection, version: Version, on: OnDate, after: datetime, until: datetime, zone: str
+) -> None:
+    """Create arrivals for the customers whose day comes in a window; the day is the arrival's detail."""
+    found = list(occurrences(on, zones_in_use(connection, zone), after, until))
+    if found:
+        query = _whose(connection, version, on, found, zone)
+        columns = ["journey_id", "customer_id", "kind", "at", "detail", "effective_at"]
+        connection.execute(insert(arrival).from_select(columns, query))
+
+
+def next_beginning(version: Version, on: OnDate, after: datetime, zones: Sequence[str]) -> datetime:
+    """Return the first instant after another at which a day begins in any of the zones, whoever's day that is.
+
+    It is kept with the version until it is past.
+    """
+
+    def look() -> tuple[Sequence[str], datetime, datetime]:
+        ahead = (occurrences(on, zones, after, after + days) for days in _AHEAD)
+        first = next((min(one.at for one in found) for days in ahead if (found := list(days))), None)
+        return zones, after, first or after + _AHEAD[-1]
+
+    def is_good(found: tuple[Sequence[str], datetime, datetime]) -> bool:
+        known, since, first = found
+        return known == zones and since <= after < first
+
+    return version.kept.while_good("next beginning", look, is_good)[-1]
+
+
+def next_day(connection: Connection, version: Version, on: OnDate, now: datetime, zone: str) -> datetime:
+    """Return the first instant after `now` at which anybody's day comes; where that is far off, when to look again.
+
+    What was found is kept with the version until it is past or customers have changed.
+    """
+    known = connection.execute(_CUSTOMERS).one()
+
+    def look() -> tuple[Any, datetime, datetime]:
+        return known, now, _next_day(connection, version, on, now, zone)
+
+    def is_good(found: tuple[Any, datetime, datetime]) -> bool:
+        seen, since, first = found
+        return seen == known and since <= now < first
+
+    _, _, first = version.kept.while_good("next day", look, is_good)
+    return first
+
+
+_CUSTOMERS = select(func.count(), func.max(customer.c.updated_at)).select_from(customer)
+
+
+def _next_day(connection: Connection, version: Version, on: OnDate, now: datetime, zone: str) -> datetime:
+    named = own_day(on.attribute, on.type, zone, connection.dialect.name)
+    anybody = connection.scalar(select(customer.c.id).where(named.is_not(None)).limit(1))
+    zones = zones_in_use(connection, zone)
+    for days in _AHEAD if anybody is not None else ():
+        found = list(occurrences(on, zones, now, now + days))
+        whose = _whose(connection, version, on, found, zone).subquery("whose")
+        first: datetime | None = connection.scalar(select(type_coerce(func.min(whose.c.at), Instant)))
+        if first is not None:
+            return first
+    return now + _AHEAD[-1]
+
+
+def _whose(
+    connection: Connection, version: Version, on: OnDate, found: list[DateOccurrence], zone: str
+) -> Select[Any]:
+    types: dict[str, Any] = {"zone": Text(), "shown": Text(), "at": Instant(), "day": Text()}
+    rows = [{"zone": one.zone, "shown": one.shown, "at": one.at, "day": one.day.isoformat()} for one in found]
+    days = worked_out(select(rows_as_table(connection, types, rows)), "days")  # once, not for each customer
+    named = own_day(on.attribute, on.type, zone, connection.dialect.name)
+    people = worked_out(
+        select(
+            customer.c.id,
+            customer.c.created_at,
+            home_zone(zone).label("zone"),
+            named.label("named"),
+            (func.substr(named, 6) if on.yearly else named).label("shown"),
+        ).where(named.is_not(None)),
+        "people",  # SQLite finds the days of each by columns, but compares every day with everybody by expressions
+    )
+    # What an attribute came to say after a day had come tells nothing of who was there on that day.
+    told_since = exists().where(
+        change.c.customer_id == people.c.id, change.c.name == on.attribute, change.c.at > days.c.at
+    )
+    return (
+        select(
+            literal(version.journey_id, BigInteger),
+            people.c.id,
+            literal(ArrivalKind.date.value),
+            days.c.at,
+            days.c.day,
+            days.c.at.label("effective_at"),
+        )
+        .join_from(days, people, and_(days.c.zone == people.c.zone, days.c.shown == people.c.shown))
+        .where(
+            people.c.named <= days.c.day,  # nothing comes round before it was
+            people.c.created_at <= days.c.at,
+            ~told_since,
+        )
+    )

@@ -1,0 +1,634 @@
+SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '/' || :name, 0));
+
+SELECT enrollment.due_at
+FROM enrollment
+WHERE enrollment.version_id = :version_id_1::BIGINT
+  AND enrollment.step_id = :step_id_1::BIGINT
+  AND enrollment.outcome = 'inside'
+  AND enrollment.due_at <= :due_by::BIGINT
+  AND enrollment.deadline_at IS NULL
+  AND (
+    NOT (EXISTS (SELECT any_event.id FROM event AS any_event WHERE any_event.routed_at IS NULL))
+      OR (
+        SELECT :param_1::INTEGER AS anon_1
+        FROM event AS unseen
+        WHERE unseen.customer_id = enrollment.customer_id
+          AND unseen.routed_at IS NULL
+          AND unseen.effective_at <= CASE
+            WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+            ELSE enrollment.effective_at
+          END
+        LIMIT :param_2::INTEGER
+      ) IS NULL
+  )
+  AND (
+    SELECT :param_3::INTEGER AS anon_2
+    FROM arrival AS earlier
+    WHERE earlier.customer_id = enrollment.customer_id
+      AND earlier.journey_id + :journey_id_1::BIGINT IN (:running_1::BIGINT)
+      AND (
+        earlier.effective_at < CASE
+          WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+          ELSE enrollment.effective_at
+        END
+          OR earlier.effective_at = CASE
+            WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+            ELSE enrollment.effective_at
+          END
+            AND NOT earlier.caused
+      )
+    LIMIT :param_4::INTEGER
+  ) IS NULL
+  AND (
+    SELECT :param_5::INTEGER AS anon_3
+    FROM enrollment AS other
+    WHERE other.customer_id = enrollment.customer_id
+      AND other.outcome = 'inside'
+      AND other.journey_id + :journey_id_2::BIGINT IN (:running_1::BIGINT)
+      AND (other.step_id NOT IN (NULL) OR (1 = 1))
+      AND other.id != enrollment.id
+      AND (
+        CASE WHEN (other.due_at > other.effective_at) THEN other.due_at ELSE other.effective_at END < CASE
+          WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+          ELSE enrollment.effective_at
+        END
+          OR CASE WHEN (other.due_at > other.effective_at) THEN other.due_at ELSE other.effective_at END = CASE
+            WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+            ELSE enrollment.effective_at
+          END
+            AND (
+              other.journey_id IN (NULL) AND (1 != 1)
+                OR other.journey_id = :journey_id_3::BIGINT
+                  AND (
+                    other.version_id < :version_id_2::BIGINT
+                      OR other.version_id = :version_id_3::BIGINT
+                        AND other.step_id IN (
+                          :step_id_2_1::BIGINT, :step_id_2_2::BIGINT, :step_id_2_3::BIGINT,
+                          :step_id_2_4::BIGINT, :step_id_2_5::BIGINT, :step_id_2_6::BIGINT,
+                          :step_id_2_7::BIGINT
+                        )
+                  )
+            )
+      )
+    LIMIT :param_6::INTEGER
+  ) IS NULL
+ORDER BY enrollment.due_at
+LIMIT :param_7::INTEGER;
+-- version_id_1=5 step_id_1=13 param_1=1 param_2=1 param_3=1 journey_id_1=0 param_4=1 param_5=1 journey_id_2=0
+-- journey_id_3=5 version_id_2=5 version_id_3=5 param_6=1 param_7=1 running_1=5 step_id_2_1=6 step_id_2_2=7
+-- step_id_2_3=8 step_id_2_4=9 step_id_2_5=10 step_id_2_6=11 step_id_2_7=12
+
+DELETE FROM cohort;
+
+INSERT INTO cohort (
+  enrollment_id, customer_id, event_id, held_out, entered_at, arrived_at, at, deadline_at, effective_at,
+  entered_effective_at, entered_seq, arrived_effective_at, visit
+)
+SELECT enrollment.id, enrollment.customer_id, enrollment.event_id, enrollment.held_out, enrollment.entered_at,
+  enrollment.arrived_at, enrollment.due_at, enrollment.deadline_at,
+  CASE
+    WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at ELSE enrollment.effective_at
+  END AS anon_1,
+  enrollment.effective_at, enrollment.seq,
+  CASE
+    WHEN (enrollment.arrived_at > enrollment.effective_at) THEN enrollment.arrived_at
+    ELSE enrollment.effective_at
+  END AS anon_2,
+  enrollment.visit
+FROM enrollment
+WHERE enrollment.version_id = :version_id_1::BIGINT
+  AND enrollment.step_id = :step_id_1::BIGINT
+  AND enrollment.outcome = 'inside'
+  AND enrollment.due_at <= :due_by::BIGINT
+  AND enrollment.deadline_at IS NULL
+  AND (
+    NOT (EXISTS (SELECT any_event.id FROM event AS any_event WHERE any_event.routed_at IS NULL))
+      OR (
+        SELECT :param_1::INTEGER AS anon_3
+        FROM event AS unseen
+        WHERE unseen.customer_id = enrollment.customer_id
+          AND unseen.routed_at IS NULL
+          AND unseen.effective_at <= CASE
+            WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+            ELSE enrollment.effective_at
+          END
+        LIMIT :param_2::INTEGER
+      ) IS NULL
+  )
+  AND (
+    SELECT :param_3::INTEGER AS anon_4
+    FROM arrival AS earlier
+    WHERE earlier.customer_id = enrollment.customer_id
+      AND earlier.journey_id + :journey_id_1::BIGINT IN (:running_1::BIGINT)
+      AND (
+        earlier.effective_at < CASE
+          WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+          ELSE enrollment.effective_at
+        END
+          OR earlier.effective_at = CASE
+            WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+            ELSE enrollment.effective_at
+          END
+            AND NOT earlier.caused
+      )
+    LIMIT :param_4::INTEGER
+  ) IS NULL
+  AND (
+    SELECT :param_5::INTEGER AS anon_5
+    FROM enrollment AS other
+    WHERE other.customer_id = enrollment.customer_id
+      AND other.outcome = 'inside'
+      AND other.journey_id + :journey_id_2::BIGINT IN (:running_1::BIGINT)
+      AND (other.step_id NOT IN (NULL) OR (1 = 1))
+      AND other.id != enrollment.id
+      AND (
+        CASE WHEN (other.due_at > other.effective_at) THEN other.due_at ELSE other.effective_at END < CASE
+          WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+          ELSE enrollment.effective_at
+        END
+          OR CASE WHEN (other.due_at > other.effective_at) THEN other.due_at ELSE other.effective_at END = CASE
+            WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+            ELSE enrollment.effective_at
+          END
+            AND (
+              other.journey_id IN (NULL) AND (1 != 1)
+                OR other.journey_id = :journey_id_3::BIGINT
+                  AND (
+                    other.version_id < :version_id_2::BIGINT
+                      OR other.version_id = :version_id_3::BIGINT
+                        AND other.step_id IN (
+                          :step_id_2_1::BIGINT, :step_id_2_2::BIGINT, :step_id_2_3::BIGINT,
+                          :step_id_2_4::BIGINT, :step_id_2_5::BIGINT, :step_id_2_6::BIGINT,
+                          :step_id_2_7::BIGINT
+                        )
+                  )
+            )
+      )
+    LIMIT :param_6::INTEGER
+  ) IS NULL
+  AND enrollment.due_at < :until::BIGINT
+ORDER BY enrollment.due_at, enrollment.id
+LIMIT :param_7::INTEGER;
+-- version_id_1=5 step_id_1=13 param_1=1 param_2=1 param_3=1 journey_id_1=0 param_4=1 param_5=1 journey_id_2=0
+-- journey_id_3=5 version_id_2=5 version_id_3=5 param_6=1 param_7=5000 running_1=5 step_id_2_1=6 step_id_2_2=7
+-- step_id_2_3=8 step_id_2_4=9 step_id_2_5=10 step_id_2_6=11 step_id_2_7=12
+
+SELECT cohort.customer_id,
+  coalesce(cohort.effective_at, cohort.at) AS effective_at,
+  NULL AS last_at,
+  NULL AS last_seq
+FROM cohort
+WHERE (
+  SELECT max(change.at) AS max_1
+  FROM change
+  WHERE change.customer_id = cohort.customer_id
+) > coalesce(cohort.effective_at, cohort.at)
+  OR (
+    SELECT max(change.at) AS max_1
+    FROM change
+    WHERE change.customer_id = cohort.customer_id
+  ) = coalesce(cohort.effective_at, cohort.at)
+    AND NULL IS NOT NULL;
+
+WITH moved AS MATERIALIZED (
+  SELECT located.key AS key, located.home AS home, located.wall + :param_3::BIGINT AS wall
+  FROM (
+    SELECT homes.key AS key,
+      homes.home AS home,
+      homes.instant AS instant,
+      homes.instant + (
+        SELECT there.shift
+        FROM timezone_offset AS there
+        WHERE there.zone = homes.home AND there.utc_from <= homes.instant
+        ORDER BY there.utc_from DESC
+        LIMIT :param_4::INTEGER
+      ) AS wall
+    FROM (
+      SELECT waiting.enrollment_id AS key,
+        waiting.at AS instant,
+        coalesce(customer.timezone, :param_5::VARCHAR) AS home
+      FROM (
+        SELECT cohort.enrollment_id AS enrollment_id,
+          cohort.customer_id AS customer_id,
+          cohort.event_id AS event_id,
+          cohort.held_out AS held_out,
+          cohort.entered_at AS entered_at,
+          cohort.arrived_at AS arrived_at,
+          cohort.at AS at,
+          cohort.deadline_at AS deadline_at,
+          cohort.effective_at AS effective_at,
+          cohort.entered_effective_at AS entered_effective_at,
+          cohort.entered_seq AS entered_seq,
+          cohort.arrived_effective_at AS arrived_effective_at,
+          cohort.visit AS visit,
+          cohort.branch AS branch,
+          cohort.note AS note,
+          cohort.stands_until AS stands_until
+        FROM cohort
+        WHERE cohort.note IS NULL
+      ) AS waiting
+      JOIN customer ON customer.id = waiting.customer_id
+    ) AS homes
+  ) AS located
+)
+UPDATE cohort
+SET deadline_at=until.due
+FROM (
+  SELECT moved.key AS key,
+    (
+      SELECT CASE
+        WHEN (moved.wall - back.shift < back.utc_from) THEN back.utc_from ELSE moved.wall - back.shift
+      END AS anon_1
+      FROM timezone_offset AS back
+      WHERE back.zone = moved.home AND back.wall_from <= moved.wall
+      ORDER BY back.wall_from DESC
+      LIMIT :param_1::INTEGER
+    ) + :param_2::BIGINT AS due
+  FROM moved
+) AS until
+WHERE cohort.enrollment_id = until.key;
+-- param_1=1 param_2=0 param_3=259200000000 param_4=1 param_5='Europe/Berlin'
+
+UPDATE enrollment
+SET deadline_at=CASE
+  WHEN (cohort.deadline_at > cohort.at) THEN cohort.deadline_at ELSE cohort.at
+END
+FROM cohort
+WHERE enrollment.id = cohort.enrollment_id AND cohort.note IS NULL;
+
+SELECT enrollment.id
+FROM enrollment
+WHERE enrollment.id = (SELECT min(cohort.enrollment_id) AS min_1 FROM cohort)
+  AND enrollment.version_id = :version_id_1::BIGINT
+  AND enrollment.step_id = :step_id_1::BIGINT
+  AND enrollment.outcome = 'inside'
+  AND enrollment.due_at <= :due_by::BIGINT
+  AND enrollment.deadline_at IS NULL
+  AND enrollment.due_at = (SELECT cohort.at FROM cohort WHERE cohort.enrollment_id = enrollment.id);
+-- version_id_1=5 step_id_1=13
+
+SELECT enrollment.due_at
+FROM enrollment
+WHERE enrollment.version_id = :version_id_1::BIGINT
+  AND enrollment.step_id = :step_id_1::BIGINT
+  AND enrollment.outcome = 'inside'
+  AND enrollment.due_at <= :due_by::BIGINT
+  AND enrollment.deadline_at IS NOT NULL
+  AND (
+    NOT (EXISTS (SELECT any_event.id FROM event AS any_event WHERE any_event.routed_at IS NULL))
+      OR (
+        SELECT :param_1::INTEGER AS anon_1
+        FROM event AS unseen
+        WHERE unseen.customer_id = enrollment.customer_id
+          AND unseen.routed_at IS NULL
+          AND unseen.effective_at <= CASE
+            WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+            ELSE enrollment.effective_at
+          END
+        LIMIT :param_2::INTEGER
+      ) IS NULL
+  )
+  AND (
+    SELECT :param_3::INTEGER AS anon_2
+    FROM arrival AS earlier
+    WHERE earlier.customer_id = enrollment.customer_id
+      AND earlier.journey_id + :journey_id_1::BIGINT IN (:running_1::BIGINT)
+      AND (
+        earlier.effective_at < CASE
+          WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+          ELSE enrollment.effective_at
+        END
+          OR earlier.effective_at = CASE
+            WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+            ELSE enrollment.effective_at
+          END
+            AND NOT earlier.caused
+      )
+    LIMIT :param_4::INTEGER
+  ) IS NULL
+  AND (
+    SELECT :param_5::INTEGER AS anon_3
+    FROM enrollment AS other
+    WHERE other.customer_id = enrollment.customer_id
+      AND other.outcome = 'inside'
+      AND other.journey_id + :journey_id_2::BIGINT IN (:running_1::BIGINT)
+      AND (other.step_id NOT IN (NULL) OR (1 = 1))
+      AND other.id != enrollment.id
+      AND (
+        CASE WHEN (other.due_at > other.effective_at) THEN other.due_at ELSE other.effective_at END < CASE
+          WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+          ELSE enrollment.effective_at
+        END
+          OR CASE WHEN (other.due_at > other.effective_at) THEN other.due_at ELSE other.effective_at END = CASE
+            WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+            ELSE enrollment.effective_at
+          END
+            AND (
+              other.journey_id IN (NULL) AND (1 != 1)
+                OR other.journey_id = :journey_id_3::BIGINT
+                  AND (
+                    other.version_id < :version_id_2::BIGINT
+                      OR other.version_id = :version_id_3::BIGINT
+                        AND other.step_id IN (
+                          :step_id_2_1::BIGINT, :step_id_2_2::BIGINT, :step_id_2_3::BIGINT,
+                          :step_id_2_4::BIGINT, :step_id_2_5::BIGINT, :step_id_2_6::BIGINT,
+                          :step_id_2_7::BIGINT
+                        )
+                  )
+            )
+      )
+    LIMIT :param_6::INTEGER
+  ) IS NULL
+ORDER BY enrollment.due_at
+LIMIT :param_7::INTEGER;
+-- version_id_1=5 step_id_1=13 param_1=1 param_2=1 param_3=1 journey_id_1=0 param_4=1 param_5=1 journey_id_2=0
+-- journey_id_3=5 version_id_2=5 version_id_3=5 param_6=1 param_7=1 running_1=5 step_id_2_1=6 step_id_2_2=7
+-- step_id_2_3=8 step_id_2_4=9 step_id_2_5=10 step_id_2_6=11 step_id_2_7=12
+
+INSERT INTO cohort (
+  enrollment_id, customer_id, event_id, held_out, entered_at, arrived_at, at, deadline_at, effective_at,
+  entered_effective_at, entered_seq, arrived_effective_at, visit
+)
+SELECT enrollment.id, enrollment.customer_id, enrollment.event_id, enrollment.held_out, enrollment.entered_at,
+  enrollment.arrived_at, enrollment.due_at, enrollment.deadline_at,
+  CASE
+    WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at ELSE enrollment.effective_at
+  END AS anon_1,
+  enrollment.effective_at, enrollment.seq,
+  CASE
+    WHEN (enrollment.arrived_at > enrollment.effective_at) THEN enrollment.arrived_at
+    ELSE enrollment.effective_at
+  END AS anon_2,
+  enrollment.visit
+FROM enrollment
+WHERE enrollment.version_id = :version_id_1::BIGINT
+  AND enrollment.step_id = :step_id_1::BIGINT
+  AND enrollment.outcome = 'inside'
+  AND enrollment.due_at <= :due_by::BIGINT
+  AND enrollment.deadline_at IS NOT NULL
+  AND (
+    NOT (EXISTS (SELECT any_event.id FROM event AS any_event WHERE any_event.routed_at IS NULL))
+      OR (
+        SELECT :param_1::INTEGER AS anon_3
+        FROM event AS unseen
+        WHERE unseen.customer_id = enrollment.customer_id
+          AND unseen.routed_at IS NULL
+          AND unseen.effective_at <= CASE
+            WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+            ELSE enrollment.effective_at
+          END
+        LIMIT :param_2::INTEGER
+      ) IS NULL
+  )
+  AND (
+    SELECT :param_3::INTEGER AS anon_4
+    FROM arrival AS earlier
+    WHERE earlier.customer_id = enrollment.customer_id
+      AND earlier.journey_id + :journey_id_1::BIGINT IN (:running_1::BIGINT)
+      AND (
+        earlier.effective_at < CASE
+          WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+          ELSE enrollment.effective_at
+        END
+          OR earlier.effective_at = CASE
+            WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+            ELSE enrollment.effective_at
+          END
+            AND NOT earlier.caused
+      )
+    LIMIT :param_4::INTEGER
+  ) IS NULL
+  AND (
+    SELECT :param_5::INTEGER AS anon_5
+    FROM enrollment AS other
+    WHERE other.customer_id = enrollment.customer_id
+      AND other.outcome = 'inside'
+      AND other.journey_id + :journey_id_2::BIGINT IN (:running_1::BIGINT)
+      AND (other.step_id NOT IN (NULL) OR (1 = 1))
+      AND other.id != enrollment.id
+      AND (
+        CASE WHEN (other.due_at > other.effective_at) THEN other.due_at ELSE other.effective_at END < CASE
+          WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+          ELSE enrollment.effective_at
+        END
+          OR CASE WHEN (other.due_at > other.effective_at) THEN other.due_at ELSE other.effective_at END = CASE
+            WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+            ELSE enrollment.effective_at
+          END
+            AND (
+              other.journey_id IN (NULL) AND (1 != 1)
+                OR other.journey_id = :journey_id_3::BIGINT
+                  AND (
+                    other.version_id < :version_id_2::BIGINT
+                      OR other.version_id = :version_id_3::BIGINT
+                        AND other.step_id IN (
+                          :step_id_2_1::BIGINT, :step_id_2_2::BIGINT, :step_id_2_3::BIGINT,
+                          :step_id_2_4::BIGINT, :step_id_2_5::BIGINT, :step_id_2_6::BIGINT,
+                          :step_id_2_7::BIGINT
+                        )
+                  )
+            )
+      )
+    LIMIT :param_6::INTEGER
+  ) IS NULL
+  AND enrollment.due_at < :until::BIGINT
+ORDER BY enrollment.due_at, enrollment.id
+LIMIT :param_7::INTEGER;
+-- version_id_1=5 step_id_1=13 param_1=1 param_2=1 param_3=1 journey_id_1=0 param_4=1 param_5=1 journey_id_2=0
+-- journey_id_3=5 version_id_2=5 version_id_3=5 param_6=1 param_7=5000 running_1=5 step_id_2_1=6 step_id_2_2=7
+-- step_id_2_3=8 step_id_2_4=9 step_id_2_5=10 step_id_2_6=11 step_id_2_7=12
+
+UPDATE cohort
+SET branch=found.branch
+FROM (
+  SELECT cohort.customer_id AS customer_id,
+    CASE
+      WHEN (fact_1.n0 >= CAST(:param_1 AS NUMERIC) OR fact_2.n0 IS NOT NULL) THEN :param_2::INTEGER
+    END AS branch,
+    cohort.enrollment_id AS enrollment_id
+  FROM cohort
+  LEFT OUTER JOIN (
+    SELECT stay.customer_id AS customer_id, stay.enrollment_id AS enrollment_id, count(*) AS n0
+    FROM (
+      SELECT cohort.customer_id AS customer_id,
+        cohort.arrived_effective_at AS arrived_effective_at,
+        cohort.entered_effective_at AS entered_effective_at,
+        cohort.entered_at AS entered_at,
+        cohort.entered_seq AS entered_seq,
+        cohort.at AS at,
+        cohort.effective_at AS effective_at,
+        cohort.enrollment_id AS enrollment_id
+      FROM cohort
+    ) AS stay
+    JOIN event ON event.customer_id = stay.customer_id
+    WHERE event.name = :param_3::VARCHAR
+      AND event.effective_at <= stay.effective_at
+      AND (event.effective_at, event.at, event.seq) > (
+        stay.arrived_effective_at,
+        CASE
+          WHEN (stay.arrived_effective_at = stay.entered_effective_at) THEN stay.entered_at
+          ELSE stay.arrived_effective_at
+        END,
+        CASE
+          WHEN (stay.arrived_effective_at = stay.entered_effective_at) THEN stay.entered_seq
+          ELSE :param_4::BIGINT
+        END
+      )
+      AND CASE
+        WHEN (
+          jsonb_typeof(event.properties -> :param_5::VARCHAR) = :jsonb_typeof_1::VARCHAR
+        ) THEN CAST(event.properties -> :param_5::VARCHAR AS NUMERIC)
+      END > CAST(:param_6 AS NUMERIC)
+    GROUP BY stay.customer_id, stay.enrollment_id
+  ) AS fact_1 ON fact_1.enrollment_id = cohort.enrollment_id
+  LEFT OUTER JOIN (
+    SELECT stay.customer_id AS customer_id, stay.enrollment_id AS enrollment_id, max(message.clicked_at) AS n0
+    FROM (
+      SELECT cohort.customer_id AS customer_id,
+        cohort.at AS at,
+        cohort.effective_at AS effective_at,
+        cohort.enrollment_id AS enrollment_id
+      FROM cohort
+    ) AS stay
+    JOIN message ON message.customer_id = stay.customer_id
+    WHERE message.clicked_at <= stay.effective_at
+      AND message.clicked_at <= stay.effective_at
+      AND message.template = :param_7::VARCHAR
+    GROUP BY stay.customer_id, stay.enrollment_id
+  ) AS fact_2 ON fact_2.enrollment_id = cohort.enrollment_id
+) AS found
+WHERE cohort.enrollment_id = found.enrollment_id;
+-- param_1=Decimal('1') param_2=0 param_3='order.placed' param_4=4611686018427387904 param_5='total'
+-- jsonb_typeof_1='number' param_6=Decimal('20') param_7='hello'
+
+WITH moved AS MATERIALIZED (
+  SELECT located.key AS key, located.home AS home, located.wall + :param_3::BIGINT AS wall
+  FROM (
+    SELECT homes.key AS key,
+      homes.home AS home,
+      homes.instant AS instant,
+      homes.instant + (
+        SELECT there.shift
+        FROM timezone_offset AS there
+        WHERE there.zone = homes.home AND there.utc_from <= homes.instant
+        ORDER BY there.utc_from DESC
+        LIMIT :param_4::INTEGER
+      ) AS wall
+    FROM (
+      SELECT gone.enrollment_id AS key,
+        gone.at AS instant,
+        coalesce(customer.timezone, :param_5::VARCHAR) AS home
+      FROM (
+        SELECT cohort.enrollment_id AS enrollment_id,
+          cohort.customer_id AS customer_id,
+          max(
+            CASE
+              WHEN (message.state IN ('queued', 'claimed')) THEN :now::BIGINT
+              ELSE coalesce(message.sent_at, message.doubted_at)
+            END
+          ) AS at
+        FROM cohort
+        JOIN message ON message.enrollment_id = cohort.enrollment_id
+        WHERE cohort.branch IS NULL
+          AND cohort.at >= cohort.deadline_at
+          AND message.template IN (:template_1_1::VARCHAR)
+          AND (
+            message.state IN ('queued', 'claimed')
+              OR coalesce(message.sent_at, message.doubted_at) > cohort.arrived_at
+          )
+        GROUP BY cohort.enrollment_id, cohort.customer_id
+      ) AS gone
+      JOIN customer ON customer.id = gone.customer_id
+    ) AS homes
+  ) AS located
+)
+UPDATE cohort
+SET deadline_at=until.due
+FROM (
+  SELECT moved.key AS key,
+    (
+      SELECT CASE
+        WHEN (moved.wall - back.shift < back.utc_from) THEN back.utc_from ELSE moved.wall - back.shift
+      END AS anon_1
+      FROM timezone_offset AS back
+      WHERE back.zone = moved.home AND back.wall_from <= moved.wall
+      ORDER BY back.wall_from DESC
+      LIMIT :param_1::INTEGER
+    ) + :param_2::BIGINT AS due
+  FROM moved
+) AS until
+WHERE cohort.enrollment_id = until.key AND cohort.deadline_at < until.due;
+-- param_1=1 param_2=0 param_3=259200000000 param_4=1 param_5='Europe/Berlin' template_1_1='hello'
+
+UPDATE enrollment
+SET deadline_at=cohort.deadline_at
+FROM cohort
+WHERE enrollment.id = cohort.enrollment_id AND enrollment.deadline_at < cohort.deadline_at;
+
+UPDATE cohort
+SET branch=:branch::INTEGER
+WHERE cohort.branch IS NULL AND cohort.at >= cohort.deadline_at;
+-- branch=1
+
+UPDATE enrollment
+SET due_at=coalesce(
+  (
+    SELECT min(event.effective_at) AS min_1
+    FROM event
+    WHERE event.customer_id = cohort.customer_id
+      AND event.name IN (:name_1_1::VARCHAR)
+      AND event.effective_at > cohort.effective_at
+      AND event.effective_at <= cohort.deadline_at
+  ), cohort.deadline_at
+)
+FROM cohort
+WHERE enrollment.id = cohort.enrollment_id AND cohort.branch IS NULL;
+-- name_1_1='order.placed'
+
+INSERT INTO trace (customer_id, journey_id, enrollment_id, step_id, at, decision, detail)
+SELECT cohort.customer_id,
+  :param_1::BIGINT AS anon_1,
+  cohort.enrollment_id,
+  :param_2::BIGINT AS anon_2,
+  cohort.at,
+  :param_3::VARCHAR AS anon_3,
+  jsonb_build_object(:param_4::VARCHAR, cohort.deadline_at) AS jsonb_build_object_1
+FROM cohort
+WHERE cohort.branch IS NULL AND cohort.at = cohort.arrived_at;
+-- param_1=5 param_2=13 param_3='waiting' param_4='until'
+
+INSERT INTO trace (customer_id, journey_id, enrollment_id, step_id, at, decision, detail)
+SELECT cohort.customer_id,
+  :param_1::BIGINT AS anon_1,
+  cohort.enrollment_id,
+  :param_2::BIGINT AS anon_2,
+  cohort.at,
+  :param_3::VARCHAR AS anon_3,
+  jsonb_build_object(
+    :param_4::VARCHAR,
+    CASE cohort.branch WHEN :param_5::INTEGER THEN :param_6::VARCHAR ELSE :param_7::VARCHAR END
+  ) AS jsonb_build_object_1
+FROM cohort
+WHERE cohort.branch IS NOT NULL;
+-- param_1=5 param_2=13 param_3='branch' param_4='way' param_5=0 param_6='then' param_7='otherwise'
+
+UPDATE enrollment
+SET step_id=:step_id::BIGINT, arrived_at=enrollment.due_at, deadline_at=:deadline_at::BIGINT
+WHERE enrollment.id IN (SELECT cohort.enrollment_id FROM cohort WHERE cohort.branch = :branch_1::INTEGER);
+-- step_id=14 deadline_at=None branch_1=0
+
+UPDATE enrollment
+SET step_id=:step_id::BIGINT, arrived_at=enrollment.due_at, deadline_at=:deadline_at::BIGINT
+WHERE enrollment.id IN (SELECT cohort.enrollment_id FROM cohort WHERE cohort.branch = :branch_1::INTEGER);
+-- step_id=15 deadline_at=None branch_1=1
+
+SELECT enrollment.id
+FROM enrollment
+WHERE enrollment.id = (SELECT min(cohort.enrollment_id) AS min_1 FROM cohort)
+  AND enrollment.version_id = :version_id_1::BIGINT
+  AND enrollment.step_id = :step_id_1::BIGINT
+  AND enrollment.outcome = 'inside'
+  AND enrollment.due_at <= :due_by::BIGINT
+  AND enrollment.deadline_at IS NOT NULL
+  AND enrollment.due_at = (SELECT cohort.at FROM cohort WHERE cohort.enrollment_id = enrollment.id);
+-- version_id_1=5 step_id_1=13

@@ -1,0 +1,457 @@
+SELECT enrollment.due_at
+FROM enrollment
+WHERE enrollment.version_id = :version_id_1
+  AND enrollment.step_id = :step_id_1
+  AND enrollment.outcome = 'inside'
+  AND enrollment.due_at <= :due_by
+  AND enrollment.deadline_at IS NULL
+  AND (
+    NOT (EXISTS (SELECT any_event.id FROM event AS any_event WHERE any_event.routed_at IS NULL))
+      OR (
+        SELECT :param_1 AS anon_1
+        FROM event AS unseen
+        WHERE unseen.customer_id = enrollment.customer_id
+          AND unseen.routed_at IS NULL
+          AND unseen.effective_at <= CASE
+            WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+            ELSE enrollment.effective_at
+          END
+        LIMIT :param_2 OFFSET :param_3
+      ) IS NULL
+  )
+  AND (
+    SELECT :param_4 AS anon_2
+    FROM arrival AS earlier
+    WHERE earlier.customer_id = enrollment.customer_id
+      AND earlier.journey_id + :journey_id_1 IN (:running_1)
+      AND (
+        earlier.effective_at < CASE
+          WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+          ELSE enrollment.effective_at
+        END
+          OR earlier.effective_at = CASE
+            WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+            ELSE enrollment.effective_at
+          END
+            AND earlier.caused = 0
+      )
+    LIMIT :param_5 OFFSET :param_6
+  ) IS NULL
+  AND (
+    SELECT :param_7 AS anon_3
+    FROM enrollment AS other
+    WHERE other.customer_id = enrollment.customer_id
+      AND other.outcome = 'inside'
+      AND other.journey_id + :journey_id_2 IN (:running_1)
+      AND (other.step_id NOT IN (SELECT 1 FROM (SELECT 1) WHERE 1!= 1))
+      AND other.id != enrollment.id
+      AND (
+        CASE WHEN (other.due_at > other.effective_at) THEN other.due_at ELSE other.effective_at END < CASE
+          WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+          ELSE enrollment.effective_at
+        END
+          OR CASE WHEN (other.due_at > other.effective_at) THEN other.due_at ELSE other.effective_at END = CASE
+            WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+            ELSE enrollment.effective_at
+          END
+            AND (
+              other.journey_id IN (SELECT 1 FROM (SELECT 1) WHERE 1!= 1)
+                OR other.journey_id = :journey_id_3
+                  AND (
+                    other.version_id < :version_id_2
+                      OR other.version_id = :version_id_3
+                        AND other.step_id IN (
+                          :step_id_2_1, :step_id_2_2, :step_id_2_3, :step_id_2_4, :step_id_2_5, :step_id_2_6,
+                          :step_id_2_7
+                        )
+                  )
+            )
+      )
+    LIMIT :param_8 OFFSET :param_9
+  ) IS NULL
+ORDER BY enrollment.due_at
+LIMIT :param_10 OFFSET :param_11;
+-- version_id_1=5 step_id_1=13 param_1=1 param_2=1 param_3=0 param_4=1 journey_id_1=0 param_5=1 param_6=0
+-- param_7=1 journey_id_2=0 journey_id_3=5 version_id_2=5 version_id_3=5 param_8=1 param_9=0 param_10=1
+-- param_11=0 running_1=5 step_id_2_1=6 step_id_2_2=7 step_id_2_3=8 step_id_2_4=9 step_id_2_5=10
+-- step_id_2_6=11 step_id_2_7=12
+
+SELECT enrollment.due_at
+FROM enrollment
+WHERE enrollment.version_id = :version_id_1
+  AND enrollment.step_id = :step_id_1
+  AND enrollment.outcome = 'inside'
+  AND enrollment.due_at <= :due_by
+  AND enrollment.deadline_at IS NOT NULL
+  AND (
+    NOT (EXISTS (SELECT any_event.id FROM event AS any_event WHERE any_event.routed_at IS NULL))
+      OR (
+        SELECT :param_1 AS anon_1
+        FROM event AS unseen
+        WHERE unseen.customer_id = enrollment.customer_id
+          AND unseen.routed_at IS NULL
+          AND unseen.effective_at <= CASE
+            WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+            ELSE enrollment.effective_at
+          END
+        LIMIT :param_2 OFFSET :param_3
+      ) IS NULL
+  )
+  AND (
+    SELECT :param_4 AS anon_2
+    FROM arrival AS earlier
+    WHERE earlier.customer_id = enrollment.customer_id
+      AND earlier.journey_id + :journey_id_1 IN (:running_1)
+      AND (
+        earlier.effective_at < CASE
+          WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+          ELSE enrollment.effective_at
+        END
+          OR earlier.effective_at = CASE
+            WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+            ELSE enrollment.effective_at
+          END
+            AND earlier.caused = 0
+      )
+    LIMIT :param_5 OFFSET :param_6
+  ) IS NULL
+  AND (
+    SELECT :param_7 AS anon_3
+    FROM enrollment AS other
+    WHERE other.customer_id = enrollment.customer_id
+      AND other.outcome = 'inside'
+      AND other.journey_id + :journey_id_2 IN (:running_1)
+      AND (other.step_id NOT IN (SELECT 1 FROM (SELECT 1) WHERE 1!= 1))
+      AND other.id != enrollment.id
+      AND (
+        CASE WHEN (other.due_at > other.effective_at) THEN other.due_at ELSE other.effective_at END < CASE
+          WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+          ELSE enrollment.effective_at
+        END
+          OR CASE WHEN (other.due_at > other.effective_at) THEN other.due_at ELSE other.effective_at END = CASE
+            WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+            ELSE enrollment.effective_at
+          END
+            AND (
+              other.journey_id IN (SELECT 1 FROM (SELECT 1) WHERE 1!= 1)
+                OR other.journey_id = :journey_id_3
+                  AND (
+                    other.version_id < :version_id_2
+                      OR other.version_id = :version_id_3
+                        AND other.step_id IN (
+                          :step_id_2_1, :step_id_2_2, :step_id_2_3, :step_id_2_4, :step_id_2_5, :step_id_2_6,
+                          :step_id_2_7
+                        )
+                  )
+            )
+      )
+    LIMIT :param_8 OFFSET :param_9
+  ) IS NULL
+ORDER BY enrollment.due_at
+LIMIT :param_10 OFFSET :param_11;
+-- version_id_1=5 step_id_1=13 param_1=1 param_2=1 param_3=0 param_4=1 journey_id_1=0 param_5=1 param_6=0
+-- param_7=1 journey_id_2=0 journey_id_3=5 version_id_2=5 version_id_3=5 param_8=1 param_9=0 param_10=1
+-- param_11=0 running_1=5 step_id_2_1=6 step_id_2_2=7 step_id_2_3=8 step_id_2_4=9 step_id_2_5=10
+-- step_id_2_6=11 step_id_2_7=12
+
+DELETE FROM cohort;
+
+INSERT INTO cohort (
+  enrollment_id, customer_id, event_id, held_out, entered_at, arrived_at, at, deadline_at, effective_at,
+  entered_effective_at, entered_seq, arrived_effective_at, visit
+)
+SELECT enrollment.id, enrollment.customer_id, enrollment.event_id, enrollment.held_out, enrollment.entered_at,
+  enrollment.arrived_at, enrollment.due_at, enrollment.deadline_at,
+  CASE
+    WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at ELSE enrollment.effective_at
+  END AS anon_1,
+  enrollment.effective_at, enrollment.seq,
+  CASE
+    WHEN (enrollment.arrived_at > enrollment.effective_at) THEN enrollment.arrived_at
+    ELSE enrollment.effective_at
+  END AS anon_2,
+  enrollment.visit
+FROM enrollment
+WHERE enrollment.version_id = :version_id_1
+  AND enrollment.step_id = :step_id_1
+  AND enrollment.outcome = 'inside'
+  AND enrollment.due_at <= :due_by
+  AND enrollment.deadline_at IS NOT NULL
+  AND (
+    NOT (EXISTS (SELECT any_event.id FROM event AS any_event WHERE any_event.routed_at IS NULL))
+      OR (
+        SELECT :param_1 AS anon_3
+        FROM event AS unseen
+        WHERE unseen.customer_id = enrollment.customer_id
+          AND unseen.routed_at IS NULL
+          AND unseen.effective_at <= CASE
+            WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+            ELSE enrollment.effective_at
+          END
+        LIMIT :param_2 OFFSET :param_3
+      ) IS NULL
+  )
+  AND (
+    SELECT :param_4 AS anon_4
+    FROM arrival AS earlier
+    WHERE earlier.customer_id = enrollment.customer_id
+      AND earlier.journey_id + :journey_id_1 IN (:running_1)
+      AND (
+        earlier.effective_at < CASE
+          WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+          ELSE enrollment.effective_at
+        END
+          OR earlier.effective_at = CASE
+            WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+            ELSE enrollment.effective_at
+          END
+            AND earlier.caused = 0
+      )
+    LIMIT :param_5 OFFSET :param_6
+  ) IS NULL
+  AND (
+    SELECT :param_7 AS anon_5
+    FROM enrollment AS other
+    WHERE other.customer_id = enrollment.customer_id
+      AND other.outcome = 'inside'
+      AND other.journey_id + :journey_id_2 IN (:running_1)
+      AND (other.step_id NOT IN (SELECT 1 FROM (SELECT 1) WHERE 1!= 1))
+      AND other.id != enrollment.id
+      AND (
+        CASE WHEN (other.due_at > other.effective_at) THEN other.due_at ELSE other.effective_at END < CASE
+          WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+          ELSE enrollment.effective_at
+        END
+          OR CASE WHEN (other.due_at > other.effective_at) THEN other.due_at ELSE other.effective_at END = CASE
+            WHEN (enrollment.due_at > enrollment.effective_at) THEN enrollment.due_at
+            ELSE enrollment.effective_at
+          END
+            AND (
+              other.journey_id IN (SELECT 1 FROM (SELECT 1) WHERE 1!= 1)
+                OR other.journey_id = :journey_id_3
+                  AND (
+                    other.version_id < :version_id_2
+                      OR other.version_id = :version_id_3
+                        AND other.step_id IN (
+                          :step_id_2_1, :step_id_2_2, :step_id_2_3, :step_id_2_4, :step_id_2_5, :step_id_2_6,
+                          :step_id_2_7
+                        )
+                  )
+            )
+      )
+    LIMIT :param_8 OFFSET :param_9
+  ) IS NULL
+  AND enrollment.due_at < :until
+ORDER BY enrollment.due_at, enrollment.id
+LIMIT :param_10 OFFSET :param_11;
+-- version_id_1=5 step_id_1=13 param_1=1 param_2=1 param_3=0 param_4=1 journey_id_1=0 param_5=1 param_6=0
+-- param_7=1 journey_id_2=0 journey_id_3=5 version_id_2=5 version_id_3=5 param_8=1 param_9=0 param_10=5000
+-- param_11=0 running_1=5 step_id_2_1=6 step_id_2_2=7 step_id_2_3=8 step_id_2_4=9 step_id_2_5=10
+-- step_id_2_6=11 step_id_2_7=12
+
+SELECT cohort.customer_id,
+  coalesce(cohort.effective_at, cohort.at) AS effective_at,
+  NULL AS last_at,
+  NULL AS last_seq
+FROM cohort
+WHERE (
+  SELECT max(change.at) AS max_1
+  FROM change
+  WHERE change.customer_id = cohort.customer_id
+) > coalesce(cohort.effective_at, cohort.at)
+  OR (
+    SELECT max(change.at) AS max_1
+    FROM change
+    WHERE change.customer_id = cohort.customer_id
+  ) = coalesce(cohort.effective_at, cohort.at)
+    AND NULL IS NOT NULL;
+
+UPDATE cohort
+SET branch=found.branch
+FROM (
+  SELECT cohort.customer_id AS customer_id,
+    CASE WHEN (fact_1.n0 >= :param_1 OR fact_2.n0 IS NOT NULL) THEN :param_2 END AS branch,
+    cohort.enrollment_id AS enrollment_id
+  FROM cohort
+  LEFT OUTER JOIN (
+    SELECT stay.customer_id AS customer_id, stay.enrollment_id AS enrollment_id, count(*) AS n0
+    FROM (
+      SELECT cohort.customer_id AS customer_id,
+        cohort.arrived_effective_at AS arrived_effective_at,
+        cohort.entered_effective_at AS entered_effective_at,
+        cohort.entered_at AS entered_at,
+        cohort.entered_seq AS entered_seq,
+        cohort.at AS at,
+        cohort.effective_at AS effective_at,
+        cohort.enrollment_id AS enrollment_id
+      FROM cohort
+    ) AS stay
+    JOIN event ON event.customer_id = stay.customer_id
+    WHERE stay.customer_id IN (SELECT cohort.customer_id FROM cohort)
+      AND event.name = :param_3
+      AND event.effective_at <= stay.effective_at
+      AND (event.effective_at, event.at, event.seq) > (
+        stay.arrived_effective_at,
+        CASE
+          WHEN (stay.arrived_effective_at = stay.entered_effective_at) THEN stay.entered_at
+          ELSE stay.arrived_effective_at
+        END,
+        CASE
+          WHEN (stay.arrived_effective_at = stay.entered_effective_at) THEN stay.entered_seq ELSE :param_4
+        END
+      )
+      AND CASE
+        WHEN (
+          json_type(event.properties, :param_5) IN (:json_type_1_1, :json_type_1_2)
+        ) THEN json_extract(event.properties, :param_5)
+      END > :param_6
+    GROUP BY stay.customer_id, stay.enrollment_id
+  ) AS fact_1 ON fact_1.enrollment_id = cohort.enrollment_id
+  LEFT OUTER JOIN (
+    SELECT stay.customer_id AS customer_id, stay.enrollment_id AS enrollment_id, max(message.clicked_at) AS n0
+    FROM (
+      SELECT cohort.customer_id AS customer_id,
+        cohort.at AS at,
+        cohort.effective_at AS effective_at,
+        cohort.enrollment_id AS enrollment_id
+      FROM cohort
+    ) AS stay
+    JOIN message ON message.customer_id = stay.customer_id
+    WHERE stay.customer_id IN (SELECT cohort.customer_id FROM cohort)
+      AND message.clicked_at <= stay.effective_at
+      AND message.clicked_at <= stay.effective_at
+      AND message.template = :param_7
+    GROUP BY stay.customer_id, stay.enrollment_id
+  ) AS fact_2 ON fact_2.enrollment_id = cohort.enrollment_id
+) AS found
+WHERE cohort.enrollment_id = found.enrollment_id;
+-- param_1=1 param_2=0 param_3='order.placed' param_4=4611686018427387904 param_5='$."total"' param_6=20
+-- param_7='hello' json_type_1_1='integer' json_type_1_2='real'
+
+WITH moved AS MATERIALIZED (
+  SELECT located."key" AS "key", located.home AS home, located.wall + :param_4 AS wall
+  FROM (
+    SELECT homes."key" AS "key",
+      homes.home AS home,
+      homes.instant AS instant,
+      homes.instant + (
+        SELECT there.shift
+        FROM timezone_offset AS there
+        WHERE there.zone = homes.home AND there.utc_from <= homes.instant
+        ORDER BY there.utc_from DESC
+        LIMIT :param_5 OFFSET :param_6
+      ) AS wall
+    FROM (
+      SELECT gone.enrollment_id AS "key", gone.at AS instant, coalesce(customer.timezone, :param_7) AS home
+      FROM (
+        SELECT cohort.enrollment_id AS enrollment_id,
+          cohort.customer_id AS customer_id,
+          max(
+            CASE
+              WHEN (message.state IN ('queued', 'claimed')) THEN :now
+              ELSE coalesce(message.sent_at, message.doubted_at)
+            END
+          ) AS at
+        FROM cohort
+        JOIN message ON message.enrollment_id = cohort.enrollment_id
+        WHERE cohort.branch IS NULL
+          AND cohort.at >= cohort.deadline_at
+          AND message.template IN (:template_1_1)
+          AND (
+            message.state IN ('queued', 'claimed')
+              OR coalesce(message.sent_at, message.doubted_at) > cohort.arrived_at
+          )
+        GROUP BY cohort.enrollment_id, cohort.customer_id
+      ) AS gone
+      JOIN customer ON customer.id = gone.customer_id
+    ) AS homes
+  ) AS located
+)
+UPDATE cohort
+SET deadline_at=until.due
+FROM (
+  SELECT moved."key" AS "key",
+    (
+      SELECT CASE
+        WHEN (moved.wall - back.shift < back.utc_from) THEN back.utc_from ELSE moved.wall - back.shift
+      END AS anon_1
+      FROM timezone_offset AS back
+      WHERE back.zone = moved.home AND back.wall_from <= moved.wall
+      ORDER BY back.wall_from DESC
+      LIMIT :param_1 OFFSET :param_2
+    ) + :param_3 AS due
+  FROM moved
+) AS until
+WHERE cohort.enrollment_id = until."key" AND cohort.deadline_at < until.due;
+-- param_1=1 param_2=0 param_3=0 param_4=259200000000 param_5=1 param_6=0 param_7='Europe/Berlin'
+-- template_1_1='hello'
+
+UPDATE enrollment
+SET deadline_at=cohort.deadline_at
+FROM cohort
+WHERE enrollment.id = cohort.enrollment_id AND enrollment.deadline_at < cohort.deadline_at;
+
+UPDATE cohort
+SET branch=:branch
+WHERE cohort.branch IS NULL AND cohort.at >= cohort.deadline_at;
+-- branch=1
+
+UPDATE enrollment
+SET due_at=coalesce(
+  (
+    SELECT min(event.effective_at) AS min_1
+    FROM event
+    WHERE event.customer_id = cohort.customer_id
+      AND event.name IN (:name_1_1)
+      AND event.effective_at > cohort.effective_at
+      AND event.effective_at <= cohort.deadline_at
+  ), cohort.deadline_at
+)
+FROM cohort
+WHERE enrollment.id = cohort.enrollment_id AND cohort.branch IS NULL;
+-- name_1_1='order.placed'
+
+INSERT INTO trace (customer_id, journey_id, enrollment_id, step_id, at, decision, detail)
+SELECT cohort.customer_id,
+  :param_1 AS anon_1,
+  cohort.enrollment_id,
+  :param_2 AS anon_2,
+  cohort.at,
+  :param_3 AS anon_3,
+  json_object(:param_4, cohort.deadline_at) AS json_object_1
+FROM cohort
+WHERE cohort.branch IS NULL AND cohort.at = cohort.arrived_at;
+-- param_1=5 param_2=13 param_3='waiting' param_4='until'
+
+INSERT INTO trace (customer_id, journey_id, enrollment_id, step_id, at, decision, detail)
+SELECT cohort.customer_id,
+  :param_1 AS anon_1,
+  cohort.enrollment_id,
+  :param_2 AS anon_2,
+  cohort.at,
+  :param_3 AS anon_3,
+  json_object(:param_4, CASE cohort.branch WHEN :param_5 THEN :param_6 ELSE :param_7 END) AS json_object_1
+FROM cohort
+WHERE cohort.branch IS NOT NULL;
+-- param_1=5 param_2=13 param_3='branch' param_4='way' param_5=0 param_6='then' param_7='otherwise'
+
+UPDATE enrollment
+SET step_id=:step_id, arrived_at=enrollment.due_at, deadline_at=:deadline_at
+WHERE enrollment.id IN (SELECT cohort.enrollment_id FROM cohort WHERE cohort.branch = :branch_1);
+-- step_id=14 deadline_at=None branch_1=0
+
+UPDATE enrollment
+SET step_id=:step_id, arrived_at=enrollment.due_at, deadline_at=:deadline_at
+WHERE enrollment.id IN (SELECT cohort.enrollment_id FROM cohort WHERE cohort.branch = :branch_1);
+-- step_id=15 deadline_at=None branch_1=1
+
+SELECT enrollment.id
+FROM enrollment
+WHERE enrollment.id = (SELECT min(cohort.enrollment_id) AS min_1 FROM cohort)
+  AND enrollment.version_id = :version_id_1
+  AND enrollment.step_id = :step_id_1
+  AND enrollment.outcome = 'inside'
+  AND enrollment.due_at <= :due_by
+  AND enrollment.deadline_at IS NOT NULL
+  AND enrollment.due_at = (SELECT cohort.at FROM cohort WHERE cohort.enrollment_id = enrollment.id);
+-- version_id_1=5 step_id_1=13
