@@ -506,8 +506,8 @@ class Life:
                 kind = CAUSED if arrival.caused else OUTSIDE
                 turn = self.turn(journey, arrival.place, kind, arrival.number)
                 found[turn] = partial(partial, self.take_in, journey, arrival)
-            for slot, deed in self.occasions(journey, now):
-                found[self.turn(journey, (slot, slot, LAST), OUTSIDE, 0)] = partial(partial, deed)
+            for place, deed in self.occasions(journey, now):
+                found[self.turn(journey, place, OUTSIDE, 0)] = partial(partial, deed)
             if (over := self.expiry(journey, now)) is not None:
                 expiry = Arrival(0, over, over, "expiry")
                 look = partial(partial, self.look, journey, expiry)
@@ -660,13 +660,17 @@ class Life:
 
     # --- schedules and days ---------------------------------------------------------------------------------
 
-    def occasions(self, journey: Journey, now: datetime) -> Iterator[tuple[datetime, Deed]]:
-        """Yield the slots and days since the last pass that may let the customer in; before her time, none does."""
+    def occasions(self, journey: Journey, now: datetime) -> Iterator[tuple[Place, Deed]]:
+        """Yield the slots and days since the last pass that may let the customer in; before her time, none does.
+
+        A day comes with all else that comes from outside at its instant; a schedule's segment is asked after that.
+        """
         enter = journey.live.says["enter"] if journey.live else {}
         for moment, per in self.moments(enter, journey.scheduled_until, now):
             assert journey.scheduled_until is not None
             if journey.scheduled_until < moment <= now and moment >= self.customer.created_at:
-                yield moment, partial(self.on_occasion, journey, enter, moment, per)
+                place = (moment, moment, LAST + ("schedule" in enter))
+                yield place, partial(self.on_occasion, journey, enter, moment, per)
 
     def moments(
         self, enter: dict[str, Any], since: datetime | None, now: datetime

@@ -23,6 +23,7 @@ from sqlalchemy import (
     case,
     delete,
     func,
+    literal,
     null,
     or_,
     select,
@@ -80,6 +81,24 @@ CALLERS = _changed_since(
 """Those at a door: where something from outside brought them, of its instant only what came before it."""
 
 
+def everybody(
+    at: datetime, names: Collection[str] = (), which: ColumnElement[bool] | None = None
+) -> Select[Any]:
+    """Return whose record has changed after an instant, to be asked as of it, with all that happened at it.
+
+    With `names`, only where one of these things has changed; `which` says which customers it is about.
+    """
+    query = select(
+        change.c.customer_id,
+        literal(at, Instant).label("effective_at"),
+        _no_time.label("last_at"),
+        _no_number.label("last_seq"),
+    ).where(change.c.at > at)
+    if names:
+        query = query.where(change.c.name.in_(sorted(names)))
+    return (query if which is None else query.where(which)).distinct()
+
+
 @dataclass(frozen=True)
 class Hindsight:
     """What was taken back: by thing the later changes in their order, what held then, and what holds today."""
@@ -93,7 +112,7 @@ class Hindsight:
 
 @contextmanager
 def in_their_time(connection: Connection, asked: Select[Any]) -> Iterator[None]:
-    """Let what is done meanwhile read what records said at the instant of each of those asked: `COHORT` or `CALLERS`.
+    """Let what is done meanwhile read what records said at the instant of each of those asked: `COHORT`, `CALLERS` or `everybody`.
 
     To be entered when they are taken, and left in the same transaction, in which an exception undoes all of it.
     """

@@ -199,7 +199,7 @@ class Change(SQLModel, table=True):
     """
 
     __tablename__ = "change"
-    __table_args__ = (Index("change_place", "customer_id", "at"),)
+    __table_args__ = (Index("change_place", "customer_id", "at"), Index("change_time", "at"))
     id: int = _id()
     customer_id: int = _ref("customer.id")
     name: str = _text()

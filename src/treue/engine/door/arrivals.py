@@ -266,11 +266,16 @@ def bring_slot(
     _look(store, attempts, versions, now, zone, partial(_slots, everybody=True))
 
 
-def next_slot(store: Store, versions: Sequence[Version], zone: str) -> datetime | None:
-    """Return the first time of a schedule that has not been looked at yet, in the past or to come; None without schedules."""
+def next_slot(
+    store: Store, versions: Sequence[Version], zone: str
+) -> tuple[datetime | None, Sequence[Version]]:
+    """Return the first time of a schedule that has not been looked at yet, in the past or to come, and whose it is.
+
+    Without schedules, None.
+    """
     asking = [one for one in versions if not one.paused and any(_slots(one, everybody=True))]
     if not asking:
-        return None
+        return None, ()
     with store.reading() as connection:
         looked = all_looked_until(connection)
         found = [
@@ -279,7 +284,8 @@ def next_slot(store: Store, versions: Sequence[Version], zone: str) -> datetime 
             )
             for version in asking
         ]
-    return min((at for at in found if at is not None), default=None)
+    first = min((at for at in found if at is not None), default=None)
+    return first, [version for version, at in zip(asking, found, strict=True) if at == first]
 
 
 _Look = Callable[[Connection, Version, datetime, str], None]

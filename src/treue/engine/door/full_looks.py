@@ -8,36 +8,32 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
     Executable,
-    Select,
+    and_,
     bindparam,
     delete,
     exists,
     func,
     insert,
     literal,
-    null,
     or_,
     select,
-    type_coerce,
     update,
 )
 
 from treue.clock import TICK
-from treue.cohorts.hindsight import in_their_time
+from treue.cohorts.hindsight import everybody, in_their_time
 from treue.cohorts.scene import NOW
 from treue.engine.door.looks import put_expiries
 from treue.engine.versions.versions import Version
 from treue.engine.versions.watching import CREATED, watching
 from treue.model.states import ArrivalKind
 from treue.model.tables import arrival, change, cohort, customer, event, journey, membership
-from treue.model.types import Instant
 from treue.segments.sql import Moment, branches
 from treue.segments.tree import Condition
 from treue.store.dialect import count_many
@@ -69,7 +65,7 @@ def first_look(store: Store, version: Version, zone: str, seconds: float) -> Non
             until, over = portion(connection, after)
             with (
                 store.limited(connection, seconds),
-                in_their_time(connection, _changed(before, after, until)),
+                in_their_time(connection, everybody(before, which=_of_portion(after, until))),
             ):
                 _gather(connection, version, Moment(before, zone), after, until)
             for statement in (_REMEMBER, _expiring(connection.dialect.name)):
@@ -94,19 +90,8 @@ def compare(connection: Connection, version: Version, now: datetime, zone: str, 
     return found
 
 
-def _changed(since: datetime, low: int, high: int) -> Select[Any]:
-    """Return whose record has changed after an instant, to be asked as of it."""
-    at = literal(since, Instant)
-    return (
-        select(
-            change.c.customer_id,
-            at.label("effective_at"),
-            type_coerce(null(), Instant).label("last_at"),
-            type_coerce(null(), BigInteger).label("last_seq"),
-        )
-        .where(change.c.at > at, change.c.customer_id > low, change.c.customer_id <= high)
-        .distinct()
-    )
+def _of_portion(low: int, high: int) -> ColumnElement[bool]:
+    return and_(change.c.customer_id > low, change.c.customer_id <= high)
 
 
 def _gather(connection: Connection, version: Version, moment: Moment, low: int, high: int) -> None:

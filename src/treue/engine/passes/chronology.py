@@ -15,7 +15,7 @@ from treue.cohorts.host import MISSED_FOR_LONG
 from treue.cohorts.turns import Turns
 from treue.delivery.dispatcher import Delivered
 from treue.engine.passes.attempts import DELIVER, ENTER, Attempts, step
-from treue.engine.versions.versions import Version
+from treue.engine.versions.versions import Version, in_order
 from treue.language.steps import Stage
 
 if TYPE_CHECKING:
@@ -193,17 +193,29 @@ class Chronology:
 
     def _up_to(self, end: datetime) -> Iterator[Due]:
         """Do what is pending until then, stopping at each time of a schedule: its segment is asked of everybody as of it."""
-        slot = self.engine.next_slot(self.attempts, self.versions)
+        slot, whose = self.engine.next_slot(self.attempts, self.versions)
         if slot is not None and slot < self.now - MISSED_FOR_LONG:
             self.engine.pass_over(self.attempts, self.versions, self.now)
-            slot = self.engine.next_slot(self.attempts, self.versions)
+            slot, whose = self.engine.next_slot(self.attempts, self.versions)
         while slot is not None and slot <= end:
             self.until = slot - TICK
             yield from self.rounds()
-            self.engine.bring_slot(self.attempts, self.versions, slot)
-            slot = self.engine.next_slot(self.attempts, self.versions)
+            self._slot(slot, whose)
+            slot, whose = self.engine.next_slot(self.attempts, self.versions)
         self.until = end
         yield from self.rounds()
+
+    def _slot(self, slot: datetime, whose: Sequence[Version]) -> None:
+        """Bring who is in a segment at a time of its schedule to the door, in one journey after the other.
+
+        What comes from outside at that very instant comes first, steps that are due at it come after.
+        """
+        self.until = slot
+        self.doors()
+        order = in_order(whose)
+        for version in sorted(whose, key=lambda one: order.index(one.journey_id)):
+            self.engine.bring_slot(self.attempts, [version], slot)
+            self.doors()
 
     def doors(self) -> None:
         """Let everybody in and out at the doors, until what waits there is not yet its customer's turn."""

@@ -181,13 +181,15 @@ class Engine:
         """Let the times of schedules that were missed for long come once, not once each."""
         arrivals.pass_over(self.store, attempts, versions, now, self.zone)
 
-    def next_slot(self, attempts: Attempts, versions: Sequence[Version]) -> datetime | None:
-        """Return the first time of a schedule that has not been looked at yet, of those that may be looked at."""
+    def next_slot(
+        self, attempts: Attempts, versions: Sequence[Version]
+    ) -> tuple[datetime | None, Sequence[Version]]:
+        """Return the first time of a schedule that has not been looked at yet, of those that may be, and whose it is."""
         tried = [version for version in versions if attempts.may(version.journey_id, slot_work(version))]
         return arrivals.next_slot(self.store, tried, self.zone)
 
     def bring_slot(self, attempts: Attempts, versions: Sequence[Version], slot: datetime) -> None:
-        """Bring everybody to the doors of the journeys whose schedule has this time."""
+        """Bring who is in the segment to the doors of journeys whose schedule has this time."""
         arrivals.bring_slot(self.store, attempts, versions, slot, self.zone)
 
     def is_over(self, seconds: float) -> bool:

@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("before", sa.JSON().with_variant(JSONB(), "postgresql")),
     )
     op.create_index("change_place", "change", ["customer_id", "at"])
+    op.create_index("change_time", "change", ["at"])
     _add("event", ("effective_at", 0), ("seq", 0))
     op.execute(EVENTS_IN_THEIR_ORDER)
     op.drop_index("event_name_customer", "event")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from calendar import isleap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import (
@@ -14,7 +16,6 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
-    exists,
     func,
     insert,
     literal,
@@ -23,6 +24,7 @@ from sqlalchemy import (
 )
 
 from treue.clock import Duration, add_months, resolve
+from treue.cohorts.hindsight import everybody, in_their_time
 from treue.cohorts.local_time import home_zone, own_day
 from treue.cohorts.scene import Version
 from treue.model.states import ArrivalKind
@@ -101,12 +103,27 @@ def _shown(on: OnDate, day: date) -> list[str]:
 def bring(
     connection: Connection, version: Version, on: OnDate, after: datetime, until: datetime, zone: str
 ) -> None:
-    """Create arrivals for the customers whose day comes in a window; the day is the arrival's detail."""
+    """Create arrivals for the customers whose day comes in a window, as known then; the day is the arrival's detail."""
     found = list(occurrences(on, zones_in_use(connection, zone), after, until))
-    if found:
-        query = _whose(connection, version, on, found, zone)
-        columns = ["journey_id", "customer_id", "kind", "at", "detail", "effective_at"]
-        connection.execute(insert(arrival).from_select(columns, query))
+    names = (on.attribute, "timezone")
+    for same in _between_changes(connection, found, names):
+        with in_their_time(connection, everybody(same[0].at, names)):
+            query = _whose(connection, version, on, same, zone)
+            columns = ["journey_id", "customer_id", "kind", "at", "detail", "effective_at"]
+            connection.execute(insert(arrival).from_select(columns, query))
+
+
+def _between_changes(
+    connection: Connection, found: Sequence[DateOccurrence], names: Collection[str]
+) -> Iterator[list[DateOccurrence]]:
+    """Yield days in the order of their instants, those together between whose instants no record says anything else."""
+    if not found:
+        return
+    days = sorted(found, key=lambda one: one.at)
+    since = and_(change.c.at > days[0].at, change.c.at <= days[-1].at, change.c.name.in_(sorted(names)))
+    changed = sorted(connection.scalars(select(change.c.at).where(since).distinct()))
+    for _, together in groupby(days, key=lambda one: bisect_right(changed, one.at)):
+        yield list(together)
 
 
 def next_beginning(version: Version, on: OnDate, after: datetime, zones: Sequence[str]) -> datetime:
@@ -178,10 +195,6 @@ def _whose(
         ).where(named.is_not(None)),
         "people",  # SQLite finds the days of each by columns, but compares every day with everybody by expressions
     )
-    # What an attribute came to say after a day had come tells nothing of who was there on that day.
-    told_since = exists().where(
-        change.c.customer_id == people.c.id, change.c.name == on.attribute, change.c.at > days.c.at
-    )
     return (
         select(
             literal(version.journey_id, BigInteger),
@@ -195,6 +208,5 @@ def _whose(
         .where(
             people.c.named <= days.c.day,  # nothing comes round before it was
             people.c.created_at <= days.c.at,
-            ~told_since,
         )
     )

@@ -10,6 +10,7 @@ from cronsim import CronSim
 from sqlalchemy import BigInteger, Connection, and_, insert, literal, select
 
 from treue.clock import TICK
+from treue.cohorts.hindsight import everybody, in_their_time
 from treue.cohorts.host import MISSED_FOR_LONG, Host, Inquiry, Note, gather, has_looked, looked_until
 from treue.cohorts.scene import Version
 from treue.model.states import ArrivalKind
@@ -32,11 +33,12 @@ class ScheduleHost(Host[ScheduleTrigger]):
     def bring(
         self, connection: Connection, version: Version, trigger: ScheduleTrigger, now: datetime, zone: str
     ) -> None:
-        """Bring everybody in the segment as of the first time that has come since the last look."""
+        """Bring everybody in the segment as of the first time that has come since the last look, by what was known then."""
         due = next_occurrence(trigger.schedule, looked_until(connection, version), zone)
         if due > now:
             return
-        gather(connection, version, trigger.segment, Moment(due, zone))
+        with in_their_time(connection, everybody(due)):
+            gather(connection, version, trigger.segment, Moment(due, zone))
         query = select(
             literal(version.journey_id, BigInteger),
             cohort.c.customer_id,
