@@ -1090,7 +1090,7 @@ class Life:
 
     def release(self, journey: Journey, now: datetime) -> None:
         """Ask again about what was held until now, and whether it is quiet by now for the others."""
-        for message in self.ready(journey, now):
+        for message in sorted(self.ready(journey, now), key=lambda m: (-m.priority, m.due, m.number)):
             if message.reserved is None or message.channel in self.world.quiet_hours:
                 left = message.stay.outcome in ("exited", "converted")
                 against = "left_before_send" if left else None
