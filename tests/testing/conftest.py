@@ -35,14 +35,20 @@ class Case:
         self.path.write_text(f"{kept}{MARK}says\n{says}", encoding="utf-8")
 
 
-def made(root: Path, tests: str, visit: str = "", quiet: str = "") -> Workspace:
-    """Return the small workspace with a file of tests, and perhaps another journey and a segment."""
+def made(
+    root: Path, tests: str, visit: str = "", quiet: str = "", beside: str = "", settings: str = ""
+) -> Workspace:
+    """Return the small workspace with a file of tests, and perhaps another journey in its place, one beside it, a segment."""
     shutil.copytree(HERE / "base", root, dirs_exist_ok=True)
     (root / "journeys" / "visit.test.yaml").write_text(tests, encoding="utf-8")
     if visit:
         (root / "journeys" / "visit.yaml").write_text(visit, encoding="utf-8")
         (root / "segments").mkdir(exist_ok=True)
         (root / "segments" / "quiet.yaml").write_text(quiet, encoding="utf-8")
+    if beside:
+        (root / "journeys" / "beside.yaml").write_text(beside, encoding="utf-8")
+    with (root / "treue.yaml").open("a", encoding="utf-8") as file:
+        file.write(settings)
     return load(root, tests=True).require()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from treue.errors import WorkspaceError
 from treue.testing import scenarios
 from treue.testing.scenarios import Report
 from treue.vocabulary.workspace import load
@@ -264,3 +265,96 @@ def test_sends_of_one_template_are_told_apart_by_their_steps(run: Run) -> None:
         "+ 2026-03-03 10:00  send hello on email “Hello Ada” by again  ← not expected",
         "+ 2026-03-03 10:00  send voucher on email “A gift”  ← not expected",
     ]
+
+
+CALLS = """
+description: Who visits is told to the shop, and no longer written to.
+category: relational
+basis: consent
+enter: {event: shop.visited}
+steps:
+  - call: "https://hooks.example.com/{{ customer.country }}"
+    json: {name: "{{ customer.first_name }}", kind: visit}
+  - wait: 1h
+  - withdraw: email
+"""
+LISTED = "calls: {hosts: [hooks.example.com]}\n"
+
+
+def test_calls_and_withdrawals_are_expected_as_they_are_made(run: Run) -> None:
+    report = run(
+        f"""
+- test: Told
+  {ADA}
+  timeline:
+{VISIT}
+  expect:
+    - {{at: 2026-03-02 10:00, call: "https://hooks.example.com/DE", json: {{name: Ada, kind: visit}}}}
+    - {{at: 2026-03-02 11:00, withdraw: email}}
+- test: Not told so
+  {ADA}
+  timeline:
+{VISIT}
+  expect:
+    - {{at: 2026-03-02 10:00, call: "https://hooks.example.com/AT"}}
+    - {{call: "https://hooks.example.com/DE", json: {{name: Ben, kind: visit}}}}
+    - {{at: 2026-03-02 12:00, withdraw: email}}
+""",
+        visit=CALLS,
+        settings=LISTED,
+        quiet=QUIET,
+    )
+    told, otherwise = report.results
+    assert told.diff == ()
+    made = "+ 2026-03-02 10:00  call https://hooks.example.com/DE name=Ada, kind=visit  ← "
+    shown = [line for line in otherwise.diff if line.startswith("+")]
+    assert shown[:2] == [f"{made}to another address", f"{made}with another document"]
+    assert [line[:18] for line in shown[2:]] == ["+ 2026-03-02 11:00"]
+
+
+BESIDE = """
+description: Writes about orders.
+category: relational
+basis: consent
+enter: {event: order.placed}
+steps:
+  - {send: thanks, on: email}
+"""
+
+
+def test_journeys_that_a_test_names_are_live_as_well(run: Run) -> None:
+    tests = f"""
+- test: Alone
+  {ADA}
+  timeline:
+    - {{at: 2026-03-02 10:00, event: order.placed, data: {{total: 5}}}}
+  expect: []
+- test: Together
+  with: [beside]
+  {ADA}
+  timeline:
+    - {{at: 2026-03-02 10:00, event: order.placed, data: {{total: 5}}}}
+  expect:
+    - {{at: 2026-03-02 10:00, send: thanks}}
+    - {{outcome: never}}
+"""
+    assert diffs(run(tests, beside=BESIDE)) == []
+
+
+def test_a_test_that_names_what_is_not_there_is_told(make: Callable[..., object]) -> None:
+    tests = f"""
+- test: With nobody
+  with: [besides]
+  {ADA}
+  timeline: [{{at: 2026-03-02 10:00, event: shop.visited}}]
+  expect:
+    - {{withdraw: email}}
+    - {{call: "https://hooks.example.com/DE"}}
+"""
+    with pytest.raises(WorkspaceError) as told:
+        make(tests, beside=BESIDE)
+    said = str(told.value)
+    assert "There is no journey `besides`" in said
+    assert "Did you mean `beside`?" in said
+    assert "The journey `visit` withdraws no consent to `email`." in said
+    assert "The journey `visit` makes no call to `https://hooks.example.com/DE`." in said

@@ -48,6 +48,7 @@ WHOLE = {
     "outcome expectation": 'at: "2026-03-02 10:00", outcome: exited',
     "set expectation": 'at: "2026-03-02 10:00", set: {lifecycle: collector}',
     "emit expectation": 'at: "2026-03-02 10:00", emit: letters.paused',
+    "call expectation": 'at: "2026-03-02 10:00", call: https://hooks.example.com/new',
     "bound": "more_than: 3, per: 7d",
 }
 """By shape: the inside of a mapping with all that the shape requires."""
@@ -131,12 +132,14 @@ EXAMPLES: dict[str, dict[str, str]] = {
     "test": {
         "history": 'history: [{at: "2026-01-05 12:00", event: order.placed}]',
         "live": 'live: "2026-03-01 00:00"',
+        "with": "with: [winback]",
         "held_out": "held_out: true",
         "draw": "draw: {one-or-three: three-records}",
         "never": "never: [more than 3 a week]",
         "always": "always: [ends]",
         "until": 'until: "2026-06-01"',
     },
+    "call expectation": {"json": "json: {kind: visit}"},
     "event entry": {"data": "data: {total: 20, currency: EUR}"},
     "message entry": {"on": "on: email"},
     "consent entry": {"basis": "basis: existing_customer"},

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from treue.clock import YEARS, Duration, parse_instant
+from treue.language.calls import Document
 from treue.language.conditions import UNDECLARED, scalar
 from treue.language.grammar import (
     INVALID,
@@ -258,6 +259,14 @@ class Recorded(Expected):
 
 
 @dataclass(frozen=True)
+class Called(Expected):
+    """A step makes a call: to an address as it is filled in, with a document (None: any)."""
+
+    url: str = ""
+    document: Any = None
+
+
+@dataclass(frozen=True)
 class Cap:
     """What must never happen: more than so many messages in any stretch of a length; or one message at all."""
 
@@ -285,6 +294,7 @@ class Scenario:
     never: tuple[Cap, ...] = ()
     always_ends: bool = False
     until: When | None = None
+    beside: tuple[str, ...] = ()
 
 
 def in_words(values: Any) -> str:
@@ -632,6 +642,13 @@ EXPECTATIONS: dict[str, Kind] = {
         lambda f: Wrote(*expected(f, "set"), f.get("set")),
     ),
     "emit": expectation_row("emit", "A step records this event.", EventName(), _recorded, _DATA),
+    "call": expectation_row(
+        "call",
+        "A step makes this call.",
+        Text("an address, its templates filled in"),
+        lambda f: Called(*expected(f, "call"), f.get("call"), f.get("json")),
+        Key("json", Document(), "The document that it carries, its templates filled in."),
+    ),
 }
 """What may be expected, whatever words there are: leading key to row. Words bring further ones."""
 
@@ -739,6 +756,7 @@ def _scenario(fields: Fields) -> Any:
         fields.get("never", ()),
         fields.written("always"),
         fields.get("until"),
+        fields.get("with", ()),
     )
 
 
@@ -825,6 +843,11 @@ TEST = Shape(
         ),
         Key("live", Clock(), "When the journey goes live (default: a minute before the timeline begins)."),
         Key("timeline", _Timeline(), "What happens, in order; `any` tries many timelines."),
+        Key(
+            "with",
+            ListOf(Name("journey")),
+            "Other journeys that are live as well; those it starts are anyway.",
+        ),
         Key("held_out", Flag(), "Whether the customer is in the holdout (default: no)."),
         Key("draw", _Draw(), "Which arm of a split the customer draws, by the split's id."),
         Key(

@@ -88,7 +88,7 @@ def _replayed(workspace: Workspace, name: str, lines: list[str]) -> Played:
     )
     assert found, [problem.message for problem in problems]
     with world(workspace) as place:
-        return play(place, under_test(name, workspace.journeys), found[0])
+        return play(place, under_test(name, found[0], workspace.journeys), found[0])
 
 
 class _Past:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from json import loads
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
@@ -80,6 +81,16 @@ class Noticed:
 
 
 @dataclass(frozen=True)
+class MadeCall:
+    """A call that a step made; `document` is None where it carried none."""
+
+    at: datetime
+    method: str
+    url: str
+    document: Any
+
+
+@dataclass(frozen=True)
 class Happened:
     """All that happened to the customer of a test."""
 
@@ -88,6 +99,7 @@ class Happened:
     decided: tuple[Decided, ...]
     stays: tuple[Stay, ...]
     events: tuple[Noticed, ...]
+    calls: tuple[MadeCall, ...]
 
 
 _NEW = (
@@ -127,6 +139,7 @@ class Observer:
                 tuple(self._decided.get(customer_id, ())),
                 tuple(_stays(connection, customer_id)),
                 tuple(_events(connection, customer_id)),
+                tuple(self._calls(connection, customer_id)),
             )
 
     def _mails(self, rows: Iterable[Any]) -> Iterator[SentMessage]:
@@ -136,6 +149,14 @@ class Observer:
                 yield SentMessage(
                     row.sent_at, row.journey, row.step, row.template, row.channel, row.category, letter
                 )
+
+    def _calls(self, connection: Connection, customer_id: int) -> Iterator[MadeCall]:
+        sent = (message.c.channel == WEBHOOK, message.c.state == MessageState.sent.value)
+        query = select(message).where(message.c.customer_id == customer_id, *sent)
+        for row in connection.execute(query.order_by(message.c.sent_at, message.c.id)):
+            made = self._world.outgoing(WEBHOOK, message_key(row.id, row.queued_at))
+            document = loads(made.raw) if made.raw else None
+            yield MadeCall(row.sent_at, made.data.get("method", "POST"), made.to, document)
 
 
 def _written(connection: Connection, customer_id: int, names: Iterable[str]) -> dict[str, Any]:

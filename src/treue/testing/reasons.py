@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from treue.insight.why import CustomerInquiry, TraceEntry
 from treue.language.journey import Journey
-from treue.language.scenario import Expected, Noted, Recorded, Sent
+from treue.language.scenario import Called, Expected, Noted, Recorded, Sent
 from treue.language.steps import Step, message_of
 from treue.model.states import Decision, Outcome, Reason
 from treue.segments.explain import Explanation
@@ -151,6 +151,8 @@ def _does(step: Step, expected: Expected) -> bool:
             return message is not None and message.template == expected.template
         case Noted():
             return expected.is_of(step)
+        case Called():
+            return step.outbox() is not None and message_of(step) is None
         case Recorded():
             return expected.event in step.emits()
     return False

@@ -13,6 +13,7 @@ from treue.language.scenario import (
     NEVER_ENTERED,
     Act,
     Agrees,
+    Called,
     Changes,
     Does,
     Ended,
@@ -28,7 +29,7 @@ from treue.language.scenario import (
     in_words,
 )
 from treue.model.states import Decision, Outcome
-from treue.testing.happenings import Decided, Noticed, Refusal, SentMessage, Stay
+from treue.testing.happenings import Decided, MadeCall, Noticed, Refusal, SentMessage, Stay
 from treue.testing.playback import Played
 from treue.testing.reasons import Reasons
 from treue.testing.verdict import Pair, Verdict
@@ -141,6 +142,8 @@ def _wanted(one: Expected) -> str:
             return one.words()
         case Recorded():
             return f"emit {one.event}" + (f" {in_words(one.data)}" if one.data else "")
+        case Called():
+            return f"call {one.url}" + (f" {in_words(one.document)}" if one.document else "")
     raise AssertionError(one)
 
 
@@ -164,6 +167,8 @@ def _told(thing: Any, *, brief: bool = False) -> str:
             return WORDS.decision(thing.decision) + (f": {in_words(thing.values)}" if thing.values else "")
         case Noticed():
             return f"emit {thing.event}" + (f" {in_words(thing.data)}" if thing.data else "")
+        case MadeCall():
+            return f"call {thing.url}" + (f" {in_words(thing.document)}" if thing.document else "")
     raise AssertionError(thing)
 
 

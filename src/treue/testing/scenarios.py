@@ -77,7 +77,7 @@ def world(workspace: Workspace) -> Iterator[World]:
 
 
 def _run(place: World, name: str, scenario: Scenario, decided: list[Decided]) -> Result:
-    journeys: list[Journey] = under_test(name, place.workspace.journeys)
+    journeys: list[Journey] = under_test(name, scenario, place.workspace.journeys)
     if scenario.timeline is None:
         played, tried = explore(place, journeys, scenario)
         decided += [one for each in tried for one in each.happened.decided]

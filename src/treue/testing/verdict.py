@@ -11,6 +11,7 @@ from treue.clock import instant, micros
 from treue.cohorts.local_time import absolute
 from treue.language.scenario import (
     NEVER_ENTERED,
+    Called,
     Cap,
     Ended,
     Expected,
@@ -20,10 +21,10 @@ from treue.language.scenario import (
     Sent,
 )
 from treue.model.states import Decision, Outcome
-from treue.testing.happenings import Decided, Noticed, Refusal, SentMessage, Stay
+from treue.testing.happenings import Decided, MadeCall, Noticed, Refusal, SentMessage, Stay
 from treue.testing.playback import Played
 
-Thing = TypeVar("Thing", SentMessage, Stay, Decided, Noticed)
+Thing = TypeVar("Thing", SentMessage, Stay, Decided, Noticed, MadeCall)
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Pair:
     """
 
     expected: Expected | None
-    happened: SentMessage | Stay | Decided | Noticed | Refusal | None
+    happened: SentMessage | Stay | Decided | Noticed | MadeCall | Refusal | None
     differences: tuple[str, ...] = ()
 
     @property
@@ -79,6 +80,8 @@ def _pairs(played: Played, journey: str) -> Iterator[Pair]:
             yield _nearest(one, noted, _unlike_noted(played))
         elif isinstance(one, Recorded):
             yield _nearest(one, happened.events, _unlike_event(played))
+        elif isinstance(one, Called):
+            yield _nearest(one, happened.calls, _unlike_call(played))
 
 
 Unlike = Callable[[Any, Any], list[str]]
@@ -202,6 +205,15 @@ def _nearest(one: Expected, things: Sequence[Any], unlike: Unlike) -> Pair:
 def _unlike_noted(played: Played) -> Unlike:
     def unlike(one: Noted, decided: Decided) -> list[str]:
         return [*_untimely(one, decided.at, played.zone), *one.differences(decided.values)]
+
+    return unlike
+
+
+def _unlike_call(played: Played) -> Unlike:
+    def unlike(one: Called, call: MadeCall) -> list[str]:
+        found = [] if one.url == call.url else ["to another address"]
+        found += _untimely(one, call.at, played.zone)
+        return found if one.document in (None, call.document) else [*found, "with another document"]
 
     return unlike
 

@@ -56,8 +56,12 @@ class Recorder:
     def close(self) -> None:
         """Nothing to let go of."""
 
+    def outgoing(self, key: str) -> Outgoing:
+        """Return what was handed over under a key."""
+        return self._sent[key]
+
     def letter(self, key: str) -> SeenMessage:
-        """Return what was sent under a key."""
+        """Return what a customer sees of what was sent under a key."""
         message = self._sent[key]
         if not message.raw:
             return SeenMessage(
@@ -122,6 +126,10 @@ class World:
     def letter(self, channel: str, key: str) -> SeenMessage:
         """Return what was sent under a message's key."""
         return self.channels[channel].letter(key)
+
+    def outgoing(self, channel: str, key: str) -> Outgoing:
+        """Return what was handed to a channel under a message's key."""
+        return self.channels[channel].outgoing(key)
 
     def close(self) -> None:
         """Let go of everything."""

@@ -8,6 +8,7 @@ from treue.language.journey import Journey
 from treue.language.problems import Place, Problems, did_you_mean
 from treue.language.scenario import (
     NEVER_ENTERED,
+    Called,
     Ended,
     Noted,
     NotSent,
@@ -30,9 +31,9 @@ def tested(stem: str) -> str:
     return stem.removesuffix(SUFFIX)
 
 
-def under_test(name: str, journeys: Mapping[str, Journey]) -> list[Journey]:
-    """Return a journey and those it starts, directly or through others; the tested one first."""
-    found, waiting = dict[str, Journey](), [name]
+def under_test(name: str, scenario: Scenario, journeys: Mapping[str, Journey]) -> list[Journey]:
+    """Return the journeys that are live in a test: the tested one first, those it names, those that these start."""
+    found, waiting = dict[str, Journey](), [name, *scenario.beside]
     while waiting:
         journey = journeys.get(waiting.pop(0))
         if journey is not None and journey.name not in found:
@@ -64,6 +65,7 @@ class _Vocabulary:
         self.steps = steps = [step for journey in journeys for step in walk(journey.steps)]
         self.templates = {message.template for step in steps if (message := message_of(step))}
         self.events = {name for step in steps for name in step.emits()}
+        self.calls = any(step.outbox() and message_of(step) is None for step in steps)
         self.exits = {exit_.name for journey in journeys for exit_ in journey.exits}
         self.splits = dict(_splits(journeys[0].steps))
 
@@ -97,6 +99,9 @@ def _named(scenario: Scenario, known: _Vocabulary) -> _Named:
                 yield one.place, SENDS_NO, one.template, known.templates
             case Noted():
                 yield from ((one.place, *named) for named in one.named(known.steps))
+            case Called():
+                if not known.calls:
+                    yield one.place, "makes no call to {}", one.url, set[str]()
             case Recorded():
                 yield one.place, "records no event {}", one.event, known.events
             case Ended(reason=str()):

@@ -152,7 +152,9 @@ class _Loader:
             parsed = () if node is None else TESTS.parse(node, context) or ()
             self.references += context.references
             for scenario in parsed if name in journeys else ():
-                scenarios.check(scenario, scenarios.under_test(name, journeys), templates, self.problems)
+                scenarios.check(
+                    scenario, scenarios.under_test(name, scenario, journeys), templates, self.problems
+                )
             found[name] = (*found.get(name, ()), *parsed)
         return found
 

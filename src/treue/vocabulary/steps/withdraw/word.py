@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from treue.language.grammar import ChannelName
+from treue.language.scenario import Noted, expectation_row, expected
 from treue.language.step_rows import leaf, step_row
-from treue.language.steps import Leaf
+from treue.language.steps import Leaf, Step
 from treue.language.words import Word
+from treue.model.states import Decision
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,29 @@ class Withdraw(Leaf):
         return ("consent.withdrawn",)
 
 
+@dataclass(frozen=True)
+class Withdrew(Noted):
+    """A step takes the consent to a channel back."""
+
+    decisions: ClassVar[tuple[str, ...]] = (Decision.emitted.value,)
+
+    channel: str = ""
+
+    def words(self) -> str:
+        """Return "withdraw", with the channel."""
+        return f"withdraw {self.channel}"
+
+    def differences(self, values: Mapping[str, Any]) -> list[str]:
+        """Return nothing where that is what a step noted, else a phrase."""
+        noted = (values.get("event"), values.get("channel"))
+        return [] if noted == ("consent.withdrawn", self.channel) else ["no such withdrawal"]
+
+    def named(self, steps: Sequence[Step]) -> Iterator[tuple[str, str, Iterable[str]]]:
+        """Yield the channel: some step must withdraw the consent to it."""
+        known = {step.channel for step in steps if isinstance(step, Withdraw)}
+        yield "withdraws no consent to {}", self.channel, known
+
+
 ROW = step_row(
     "withdraw",
     "Takes the customer's consent to a channel back.",
@@ -39,4 +64,11 @@ ROW = step_row(
     lambda fields: Withdraw(**leaf(fields), channel=fields.get("withdraw")),
     least="withdraw: email",
 )
-WORD = Word("step", {"withdraw": ROW}, (Withdraw,))
+EXPECTATION = expectation_row(
+    "withdraw",
+    "A step takes the customer's consent to this channel back.",
+    ChannelName(),
+    lambda fields: Withdrew(*expected(fields, "withdraw"), channel=fields.get("withdraw")),
+    least="withdraw: email",
+)
+WORD = Word("step", {"withdraw": ROW}, (Withdraw,), expectations={"withdraw": EXPECTATION})
