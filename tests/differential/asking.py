@@ -323,7 +323,7 @@ class Asked:
         return plain(name, value, wanted)
 
     def in_time(self, name: str, value: date, wanted: str) -> bool:
-        """Compare a day or an instant with a day (all of it), an instant, or `30d ago`."""
+        """Compare a day or an instant with a day (all of it), an instant, `30d ago`, or `in 3d`."""
         first, last = self.span(wanted)
         if not isinstance(value, datetime):
             first, last = local_day(first, self.zone), local_day(last, self.zone)
@@ -333,6 +333,9 @@ class Asked:
         """Return the first and last instant of what a comparison names."""
         if wanted.endswith(" ago"):
             moment = earlier(self.now, wanted.removesuffix(" ago"), self.zone)
+            return moment, moment
+        if wanted.startswith("in "):
+            moment = later(self.now, wanted.removeprefix("in "), self.zone)
             return moment, moment
         if len(wanted) == 10:
             day = date.fromisoformat(wanted)

@@ -413,6 +413,8 @@ class Making:
             enter["at"] = self.pick(("02:30", "00:00", "18:00"))
         if self.chance(0.3):
             enter["every"] = self.pick(("year", "once"))
+        if self.chance(0.25):
+            enter = {"date": "trial_ends", self.pick(("before", "after")): self.pick(("6h", "30m", "24h"))}
         return enter
 
     def by_hand(self, _: int) -> dict[str, Any]:
@@ -595,8 +597,8 @@ class Making:
         return {name: ops[name]()}
 
     def moment(self, kind: str) -> str:
-        if self.chance(0.4):
-            return f"{self.pick(WAITS)} ago"
+        if self.chance(0.6):
+            return self.pick((f"{self.pick(WAITS)} ago", f"in {self.pick(WAITS)}"))
         if kind == "time":
             return self.pick(("2027-03-28T01:00:00Z", "2026-07-01T10:00:00Z"))
         return self.pick(("2027-03-28", "2000-02-29", "1990-01-01"))

@@ -685,7 +685,13 @@ class Life:
                 yield from self.days(enter, self.asking(now).typed(enter["date"], value), now)
 
     def days(self, enter: dict[str, Any], value: Any, now: datetime) -> Iterator[tuple[datetime, str]]:
-        """Yield when the days let in that a value names, with the days."""
+        """Yield when the days let in that a value names, with the days; hours count from the instant that it names."""
+        if by_instant(enter):
+            if value is not None:
+                sign = -1 if "before" in enter else 1
+                length_ = absolute(enter.get("before") or enter["after"])
+                yield value + sign * length_, f"{value:%Y-%m-%dT%H:%M:%SZ}"
+            return
         for day in self.occurrences(enter, value, now):
             yield self.moment_of(enter, day), day.isoformat()
 
@@ -1244,7 +1250,7 @@ def lengths_of(condition: Any, segments: Mapping[str, Any]) -> set[str]:
 
 
 def agos(value: Any) -> Iterator[str]:
-    """Yield the lengths of all `30d ago` in what a leaf says."""
+    """Yield the lengths of all `30d ago` in what a leaf says, and all `in 3d` as they stand."""
     if isinstance(value, dict):
         for one in value.values():
             yield from agos(one)
@@ -1253,6 +1259,8 @@ def agos(value: Any) -> Iterator[str]:
             yield from agos(one)
     elif isinstance(value, str) and value.endswith(" ago"):
         yield value.removesuffix(" ago")
+    elif isinstance(value, str) and value.startswith("in "):
+        yield value
 
 
 def is_foreseen(condition: Any, segments: Mapping[str, Any]) -> bool:
@@ -1276,11 +1284,13 @@ def instants_in(value: Any, zone: str) -> Iterator[datetime]:
 
 @cache
 def first_reaching(at: datetime, text: str, zone: str) -> datetime:
-    """Return the first instant from which so long ago is not before another one."""
-    low, high = later(at, text, zone) - timedelta(days=5), later(at, text, zone) + timedelta(days=5)
+    """Return the first instant from which so long ago, or so long ahead (`in 3d`), is not before another one."""
+    there, back = (earlier, later) if text.startswith("in ") else (later, earlier)
+    near = there(at, text, zone)
+    low, high = near - timedelta(days=5), near + timedelta(days=5)
     while high - low > TICK:
         middle = low + (high - low) / 2
-        if earlier(middle, text, zone) >= at:
+        if back(middle, text, zone) >= at:
             high = middle
         else:
             low = middle
@@ -1314,6 +1324,11 @@ def every(enter: dict[str, Any]) -> str:
     """Return whether a date comes round every year: birthdays and anniversaries do, others are once."""
     yearly = enter["date"].rpartition("_")[2] in ("birthday", "anniversary")
     return str(enter.get("every", "year" if yearly else "once"))
+
+
+def by_instant(enter: dict[str, Any]) -> bool:
+    """Whether a date lets in hours before or after the instant that a time names."""
+    return bool(length(enter.get("before") or enter.get("after") or "0d").seconds)
 
 
 def waits(step: Step) -> dict[str, Any]:

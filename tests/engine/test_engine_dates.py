@@ -29,7 +29,6 @@ def due(scene: Scene) -> list[datetime]:
         ('date: birthday, at: "18:30"', "1990-03-05", ["2026-03-05 18:30", "2027-03-05 18:30"]),
         ("date: birthday, before: 3d", "1990-03-05", ["2026-03-02 09:00", "2027-03-02 09:00"]),
         ("date: birthday, after: 1w", "1990-03-05", ["2026-03-12 09:00", "2027-03-12 09:00"]),
-        ("date: birthday, after: 12h", "1990-03-05", ["2026-03-05 21:00", "2027-03-05 21:00"]),
         ("date: birthday, before: 1mo", "1990-04-30", ["2026-03-30 09:00", "2027-03-30 09:00"]),
         ("date: birthday, after: 1mo", "1990-01-31", ["2027-02-28 09:00"]),
         ("date: birthday, before: 1d", "1990-01-01", ["2026-12-31 09:00"]),
@@ -40,6 +39,10 @@ def due(scene: Scene) -> list[datetime]:
         ("date: trial_ends, after: 1y", "2025-03-05", ["2026-03-05 09:00"]),
         ("date: trial_ends, every: year", "2020-12-24", ["2026-12-24 09:00"]),
         ("date: seen_at", "2026-03-04T23:30:00Z", ["2026-03-05 09:00"]),
+        ("date: seen_at, before: 1h", "2026-03-05T14:00:30Z", ["2026-03-05 14:00:30"]),
+        ("date: seen_at, after: 48h", "2026-03-05T14:00:00Z", ["2026-03-07 15:00"]),
+        ("date: seen_at, before: 24h", "2026-03-29T10:00:00Z", ["2026-03-28 11:00"]),  # the clocks go forward
+        ("date: seen_at, before: 1h", "2026-02-30T10:00:00Z", []),
         ("date: seen_at, every: year", "2020-07-04T22:30:00Z", ["2026-07-05 09:00"]),
         ("date: birthday", "1990-02-30", []),
         ("date: birthday", None, []),
@@ -130,6 +133,27 @@ def test_a_date_that_is_put_off_lets_in_again(scene: Scene) -> None:
         scene.customer("ada", trial_ends=ends)
         scene.until(until, every=DAY)
     assert due(scene) == [at("2026-03-05 09:00"), at("2026-03-10 09:00")]
+
+
+@pytest.mark.parametrize("every", [timedelta(minutes=20), DAY])
+def test_an_hour_before_is_an_hour_before_what_was_known_then(scene: Scene, every: timedelta) -> None:
+    journey(scene, "date: seen_at, before: 1h", "2026-03-01 10:00")
+    for key in ("ada", "bob", "cem"):
+        scene.customer(key, seen_at="2026-03-02T12:00:00Z")
+    scene.run()
+    for when, key, seen_at in (
+        ("2026-03-01 11:00", "ada", "2026-03-02T15:00:00Z"),  # put off in time, then again too late
+        ("2026-03-02 10:00", "bob", None),
+        ("2026-03-02 15:30", "ada", "2026-03-02T15:10:00Z"),
+    ):
+        scene.until(when, every=every) if every < DAY else None
+        scene.now = at(when)
+        scene.customer(key, seen_at=seen_at)
+    scene.until("2026-03-03 10:00", every=every)
+    assert [(row[0], row[-1]) for row in scene.messages()] == [
+        ("ada", at("2026-03-02 15:00")),
+        ("cem", at("2026-03-02 12:00")),
+    ]
 
 
 def test_the_if_of_enter_is_asked_of_those_whose_day_has_come(scene: Scene) -> None:

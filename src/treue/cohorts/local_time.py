@@ -120,8 +120,14 @@ def own_instant(attribute: str, type_: str, dialect: str) -> ColumnElement[Any]:
     """Return what a customer's attribute names in microseconds since 1970: a time in UTC, a date as its local midnight."""
     if attribute in BUILT_IN_ATTRIBUTES:
         return type_coerce(customer.c[attribute], BigInteger)
-    value = typed(customer.c.attributes, attribute, type_, dialect)
-    return seconds(value, dialect) * literal(MICROSECONDS, BigInteger)
+    return micros_named(customer.c.attributes, attribute, type_, dialect)
+
+
+def micros_named(
+    document: ColumnElement[Any], attribute: str, type_: str, dialect: str
+) -> ColumnElement[Any]:
+    """Return what an attribute in a JSON document names in microseconds since 1970: a time in UTC, a date as its local midnight."""
+    return seconds(typed(document, attribute, type_, dialect), dialect) * literal(MICROSECONDS, BigInteger)
 
 
 def own_day(attribute: str, type_: str, zone: str, dialect: str) -> ColumnElement[Any]:

@@ -72,6 +72,7 @@ def moment(on: OnDate, day: date, zone: str) -> datetime:
     """Return when somebody who lives in `zone` enters for a day that the attribute names or comes round to."""
     length, sign = _moved(on)
     moved = add_months(day, sign * length.months) + timedelta(days=sign * length.days)
+    assert on.at is not None
     at = resolve(datetime.combine(moved, time.fromisoformat(on.at)), zone)
     return at + timedelta(seconds=sign * length.seconds)
 
