@@ -69,6 +69,7 @@ STARTS = (
     datetime(2028, 2, 26, 9, 0, tzinfo=UTC),  # a leap year
     datetime(2026, 6, 29, 22, 30, tzinfo=UTC),
 )
+TIMES = ("2027-03-28T01:00:00Z", "2027-10-31T00:30:00Z", "2026-07-01T10:00:00Z")
 WAITS = ("30m", "1h", "6h", "1d", "24h", "2d", "1d 12h", "3d", "1w", "1mo")
 WITHINS = ("1h", "1d", "2d", "1w", "1mo")
 LONG = ("1d", "24h", "2d", "1d 12h", "3d")
@@ -143,6 +144,8 @@ class Making:
         self.started = ""
         self.ids = 0
         self.looping = False
+        self.start = STARTS[0]
+        self.happens: list[datetime] = []
 
     def chance(self, share: float) -> bool:
         return self.rng.random() < share
@@ -153,10 +156,11 @@ class Making:
     # --- the world ----------------------------------------------------------------------------------------
 
     def case(self, seed: int, customers: int) -> Case:
-        start = self.pick(STARTS)
+        start = self.start = self.pick(STARTS)
         self.looping = self.chance(0.25)
         self.waits = self.rng.sample(LONG if self.looping else WAITS, 3)
         instants = self.instants(start, self.rng.randint(4, 6))
+        self.happens = instants
         self.zones = [None, *self.rng.sample(ZONES[1:], self.rng.randint(0, 2))]
         segments = {"first": self.where(2), "second": [*self.where(1), {"segment": "first"}]}
         if self.chance(0.5):
@@ -276,10 +280,15 @@ class Making:
             "vip": lambda: self.chance(0.5),
             "visits": lambda: self.rng.randint(0, 5),
             "birthday": lambda: self.pick(("1990-03-28", "2000-02-29", "1985-10-31", "1999-07-02")),
-            "trial_ends": lambda: self.pick(
-                ("2027-03-28T01:00:00Z", "2027-10-31T00:30:00Z", "2026-07-01T10:00:00Z")
-            ),
+            "trial_ends": lambda: self.pick((*TIMES, *(self.near() for _ in range(4)))),
         }[name]()
+
+    def near(self) -> str:
+        """Return a time in the days in which a world lives, often just when something happens, or a day later."""
+        at = self.start + timedelta(hours=self.rng.randint(-30, 11 * 24))
+        if self.happens and self.chance(0.4):
+            at = self.pick(self.happens) + timedelta(days=self.rng.randint(0, 2))
+        return f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
     def entries(self, addresses: dict[str, str], at: datetime) -> list[Entry]:
         """Return something that happens; what happens in one call may be several events, or the same one twice."""
@@ -501,7 +510,9 @@ class Making:
     def until_attribute(self) -> dict[str, Any]:
         until = {"attribute": self.pick(("birthday", "trial_ends"))}
         if self.chance(0.6):
-            until[self.pick(("before", "after"))] = self.pick(("1d", "2d", "6h"))
+            until[self.pick(("before", "after"))] = self.pick(("1d", "2d", "6h", "1mo"))
+        if self.chance(0.4):
+            until["passed"] = self.pick(("skip", "go_on", "stop"))
         return {"until": until}
 
     def wait_for(self, n: int, depth: int) -> dict[str, Any]:

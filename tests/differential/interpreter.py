@@ -162,7 +162,8 @@ class Stay:
     """One stay in a journey. `at` is the customer's logical time: when the step before was due.
 
     `place` is the place in the order of what began it. `looks` are the instants before its time at which somebody who
-    waits for something looks whether it has come.
+    waits for something looks whether it has come. `skipping` says that nothing is sent since a moment to wait for had passed,
+    `straight` that nothing but waits came since.
     """
 
     number: int
@@ -182,6 +183,8 @@ class Stay:
     reason: str | None = None
     left_at: datetime | None = None
     looks: set[datetime] = field(default_factory=set)
+    skipping: bool = False
+    straight: bool = False
 
     @property
     def effective(self) -> datetime:
@@ -742,6 +745,8 @@ class Life:
     def wake(self, journey: Journey, arrival: Arrival) -> None:
         """Let those look who wait for something that an event, or what has changed, is about."""
         for stay in self.inside(journey):
+            if stay.holding and arrival.kind == "touch" and arrival.effective <= stay.due:
+                self.follow(stay, arrival)
             says = self.waits_for(stay)
             if not says or not stay.holding or arrival.effective < stay.arrived_effective:
                 continue
@@ -749,6 +754,14 @@ class Life:
             changed = arrival.kind == "touch" and arrival.reason in named_things(says, self.world.segments)
             if happened or changed:
                 stay.looks.add(arrival.effective)
+
+    def follow(self, stay: Stay, arrival: Arrival) -> None:
+        """Let who waits until a date of hers wait until where it lies now; one that is gone or past has passed."""
+        assert stay.step is not None
+        says = waits(stay.file.steps[stay.step]).get("until")
+        if isinstance(says, dict) and says["attribute"] == arrival.reason:
+            asked = self.asking(arrival.effective, arrival.known, stay)
+            self.wait_until(stay, says, self.moment_to_wait_for(says, asked), arrival.effective)
 
     def exits(self, journey: Journey, arrival: Arrival) -> None:
         """Let stays end that an event, or a condition noticed, ends; take back what is still in the outbox."""
@@ -869,6 +882,8 @@ class Life:
         if reason := self.reason_to_leave(stay, at, whole(effective)):
             return partial(stay.leave, "exited", reason, effective)
         asked = self.asking_of(stay, at, effective)
+        if "wait" not in step.says:
+            stay.straight = False
         if "if" in step.says and not stay.holding and not asked.holds(step.says["if"]):
             return partial(stay.go, step.to)
         if "for" in waits(step):
@@ -889,26 +904,38 @@ class Life:
 
     def do_wait(self, stay: Stay, step: Step, now: datetime) -> None:
         """wait: 2d, until a time of day, or until an attribute's date."""
+        says = step.says["wait"]
         if stay.holding:
-            stay.go(step.to)
+            until = says.get("until") if isinstance(says, dict) else None
+            passed = stay.skipping and isinstance(until, dict) and until.get("passed") == "stop"
+            stay.go(None if passed else step.to)
             return
         stay.holding = True
-        stay.due = self.until(stay, step.says["wait"])
+        if isinstance(says, dict) and isinstance(says["until"], dict):
+            asked = self.asking_of(stay, stay.at, stay.arrived_effective)
+            self.wait_until(stay, says["until"], self.moment_to_wait_for(says["until"], asked), stay.at)
+        else:
+            stay.skipping = stay.skipping and stay.straight
+            stay.due = self.until(stay, says)
 
     def until(self, stay: Stay, says: Any) -> datetime:
-        """Return when a wait is over that begins at the stay's time."""
+        """Return when a wait for a length, or until a time of day, is over that begins at the stay's time."""
         if isinstance(says, str):
             return later(stay.at, says, self.home)
-        if isinstance(says["until"], str):
-            days = says.get("on")
-            return next_wall(stay.at, says["until"], self.home, [days] if isinstance(days, str) else days)
-        return max(stay.at, self.until_attribute(says["until"], stay))
+        days = says.get("on")
+        return next_wall(stay.at, says["until"], self.home, [days] if isinstance(days, str) else days)
 
-    def until_attribute(self, says: dict[str, Any], stay: Stay) -> datetime:
-        """until: {attribute: trial_ends, before: 2d}: at once where it is missing."""
-        value = self.asking_of(stay, stay.at, stay.arrived_effective).value(says["attribute"])
+    def wait_until(self, stay: Stay, says: dict[str, Any], moment: datetime | None, at: datetime) -> None:
+        """Wait until a moment, looked at as of a time: one that is missing or lies before has passed."""
+        passed = moment is None or moment < at
+        stay.due = at if moment is None or passed else moment
+        stay.skipping, stay.straight = passed and says.get("passed", "skip") != "go_on", True
+
+    def moment_to_wait_for(self, says: dict[str, Any], asked: Asked) -> datetime | None:
+        """until: {attribute: trial_ends, before: 2d}"""
+        value = asked.value(says["attribute"])
         if value is None:
-            return stay.at
+            return None
         moment = value if isinstance(value, datetime) else midnight(value, self.home)
         if "before" in says:
             return earlier(moment, says["before"], self.home)
@@ -918,7 +945,7 @@ class Life:
         """wait: {for: …, at_most: 7d, then: […], otherwise: […]}: watches from arrival on, to the deadline."""
         says, begins = step.says["wait"], not stay.holding
         if begins:
-            stay.holding = True
+            stay.holding, stay.skipping = True, False
             stay.due = later(stay.at, says["at_most"], self.home)
         holds = self.asking_of(stay, at, effective).holds(says["for"])
 
@@ -994,7 +1021,10 @@ class Life:
     # --- messages -------------------------------------------------------------------------------------------
 
     def do_send(self, stay: Stay, step: Step, now: datetime) -> None:
-        """One message on the first channel that reaches the customer, or with `all: true` one on each."""
+        """One message on the first channel that reaches the customer, or with `all: true` one on each; none while skipping."""
+        if stay.skipping:
+            stay.go(step.to)
+            return
         self.release(self.journeys[stay.journey], self.now)
         on = channels(step)
         if not step.says.get("all"):

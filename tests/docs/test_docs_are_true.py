@@ -78,6 +78,10 @@ def test_every_example_of_a_file_loads(name: str, text: str, tmp_path: Path) -> 
     if "call:" in text:
         with (tmp_path / "treue.yaml").open("a", encoding="utf-8") as settings_file:
             settings_file.write("calls: {hosts: [crm.klangladen.example]}\n")
+    if "trial_ends" in text:
+        declared = (tmp_path / "treue.yaml").read_text(encoding="utf-8")
+        declared = declared.replace("  birthday: date\n", "  birthday: date\n  trial_ends: date\n")
+        (tmp_path / "treue.yaml").write_text(declared, encoding="utf-8")
     kind = "journeys" if "steps:" in text else "segments"
     (tmp_path / kind / "example-from-the-docs.yaml").write_text(text, encoding="utf-8")
     workspace = load(tmp_path)

@@ -40,10 +40,11 @@ class Calm(generator.Making):
         """Instants whose distance is one of the world's lengths."""
 
     def case(self, seed: int, customers: int) -> Case:
-        start = self.pick(STARTS)
+        start = self.start = self.pick(STARTS)
         self.looping = self.chance(0.35)
         self.waits = self.rng.sample(generator.LONG if self.looping else generator.WAITS, 2)
         instants = self.instants(start, self.rng.choice((2, 3, 4, 25)))
+        self.happens = instants
         self.waits += [self.gap(instants) for _ in range(2)]
         self.zones = [None, *self.rng.sample(generator.ZONES[1:], self.rng.randint(0, 2))]
         segments = {"first": self.watched_for(), "second": [*self.watched_for(), {"segment": "first"}]}
@@ -91,7 +92,7 @@ class Calm(generator.Making):
         return found | {"late": self.pick((1, 1, 30, 600))} if self.chance(0.15) else found
 
     def _attribute(self, _: Any) -> dict[str, Any]:
-        name = self.pick(list(ATTRIBUTES))
+        name = self.pick([*ATTRIBUTES, "trial_ends", "trial_ends"])
         return {"name": name, "value": self.attribute_value(name) if self.chance(0.85) else None}
 
     # --- journeys -----------------------------------------------------------------------------------------
@@ -171,11 +172,8 @@ class Calm(generator.Making):
         return [self.step_set(n, depth), *kept] if not kept or self.chance(0.3) else kept
 
     def step_set(self, n: int, depth: int) -> dict[str, Any]:
-        name = self.pick(("vip", "visits", "visits"))
+        name = self.pick(("vip", "visits", "visits", "trial_ends"))
         return {"set": {name: self.attribute_value(name)}}
-
-    def until_attribute(self) -> dict[str, Any]:
-        return self.until_clock()
 
     def watched(self) -> dict[str, Any]:
         leaf: dict[str, Any] = {"event": self.pick(("order.placed", "told", "ping"))}

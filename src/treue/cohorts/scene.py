@@ -53,6 +53,13 @@ class Plan(Protocol):
     def has_several_stays(self) -> bool:
         """Whether a customer may be inside more than once at a time."""
 
+    @property
+    def skips(self) -> bool:
+        """Whether customers may be sent nothing for a while, since a moment to wait for has passed."""
+
+    def stage(self, id_: str) -> Stage:
+        """Return the stage with an id."""
+
 
 class Version(Protocol):
     """What a stage needs to know of the version it is played for."""

@@ -100,6 +100,13 @@ class Reason(Sentence):
     dropped = "dropped", "an operator decided that it is not sent"
 
 
+class Dated(Sentence):
+    """Why a date of the customer's own changes what becomes of a stay."""
+
+    date_moved = "date_moved", "the date has moved"
+    moment_passed = "moment_passed", "the moment to wait for had passed, or its date was missing"
+
+
 class DeliveryEventKind(Sentence):
     """What can be heard of a message after it was handed over; each word means the same for every provider."""
 

@@ -388,7 +388,8 @@ class Enrollment(SQLModel, table=True):
 
     `deadline_at` is when the wait they stand at ends; empty where they stand at no wait, or have only just come. The stay
     took effect at `effective_at`, later than `entered_at` where the event that began it came late; its place among what
-    happened at that instant is `seq`. `visit` counts how often a stay has begun a round of steps anew.
+    happened at that instant is `seq`. `visit` counts how often a stay has begun a round of steps anew. `skipping` says that
+    nothing is sent on the way from a wait whose moment had passed: 1 until the next wait, 2 while she comes from waits alone.
     """
 
     __tablename__ = "enrollment"
@@ -439,6 +440,7 @@ class Enrollment(SQLModel, table=True):
     effective_at: datetime = _effective()
     seq: int = _number(LAST)
     visit: int = _number(0)
+    skipping: int = _number(0)
 
 
 class Draw(SQLModel, table=True):
@@ -900,6 +902,7 @@ cohort = Table(
     Column("entered_seq", BigInteger),
     Column("arrived_effective_at", Instant),
     Column("visit", BigInteger),
+    Column("skipping", BigInteger),
     Column("branch", Integer),
     Column("note", Text),
     Column("stands_until", Instant),

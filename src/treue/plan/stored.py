@@ -16,12 +16,22 @@ from treue.vocabulary.registry import WORDS
 def to_json(plan: Plan) -> dict[str, Any]:
     """Return the plan as plain JSON values."""
     found: dict[str, Any] = adapter(Plan).dump_python(plan, mode="json")
-    return found | {"entry": _flat(found["entry"]), "exits": [_as_before(one) for one in found["exits"]]}
+    exits = [_as_before(one) for one in found["exits"]]
+    return found | {
+        "entry": _flat(found["entry"]),
+        "exits": exits,
+        "stages": [_without_passed(one) for one in found["stages"]],
+    }
 
 
 def _as_before(exit_: dict[str, Any]) -> dict[str, Any]:
     """Return an exit as it is stored: one that is not asked, as it was before any was, so that hashes stay what they are."""
     return {name: value for name, value in exit_.items() if name != "asked" or value}
+
+
+def _without_passed(stage: dict[str, Any]) -> dict[str, Any]:
+    """Return a stage as it is stored: a wait from before it was said what a passed moment means says nothing of it."""
+    return {name: value for name, value in stage.items() if name != "passed" or value is not None}
 
 
 def from_json(document: dict[str, Any]) -> Plan:

@@ -39,7 +39,7 @@ from treue.cohorts.cohort import insert_new
 from treue.cohorts.draws import holdout_purpose, place_sql
 from treue.cohorts.hindsight import CALLERS, in_their_time
 from treue.cohorts.local_time import later
-from treue.cohorts.player import watcher
+from treue.cohorts.player import follower, watcher
 from treue.cohorts.scene import BEFORE, NOW
 from treue.cohorts.trace import note
 from treue.cohorts.turns import Turns, is_turn_of_arrival, later_of
@@ -125,7 +125,7 @@ def _deal(
         _leave(connection, version, moment, errands)
         _convert(connection, version, moment, errands)
         if ArrivalKind.touch.value in errands:
-            _rouse(connection, version)
+            _rouse(connection, version, zone)
         if watches and looks.look_at_stays(connection, version, moment):
             _run(connection, version.kept.of("leave by condition", partial(_leaving_by_condition, version)))
             looks.keep_earliest(connection)
@@ -142,8 +142,14 @@ def _deal(
     return entered, watches
 
 
-def _rouse(connection: Connection, version: Version) -> None:
-    """Let those look again who wait for something that what has touched them may have brought about."""
+def _rouse(connection: Connection, version: Version, zone: str) -> None:
+    """Let those look again who wait for something that what has touched them may have brought about.
+
+    Who waits until a date waits until where it lies now.
+    """
+    for stage in watching(version).follows:
+        for statement in follower(stage).follow(connection, version, stage, zone):
+            connection.execute(statement)
     for stage, condition in watching(version).waits:
         if condition.changes_by().names():
             connection.execute(watcher(stage).rouse(version, stage))

@@ -45,6 +45,11 @@ class Watching:
         found = ((stage, stage.waits_for()) for stage in self.plan.stages)
         return tuple((stage, condition) for stage, condition in found if condition is not None)
 
+    @cached_property
+    def follows(self) -> tuple[Stage, ...]:
+        """The stages at which customers wait until a date of theirs, and follow it where it moves."""
+        return tuple(stage for stage in self.plan.stages if stage.follows())
+
     @property
     def reasons(self) -> list[Condition]:
         """The conditions that are reasons to leave."""
@@ -62,8 +67,9 @@ class Watching:
 
     @cached_property
     def wait_touch(self) -> Touch:
-        """What may change whether somebody need wait no longer."""
-        return Touch.union(condition.changes_by() for _, condition in self.waits)
+        """What may change whether somebody need wait no longer, or until when."""
+        dates = frozenset(name for stage in self.follows for name in stage.follows())
+        return Touch.union((Touch(attributes=dates), *(one.changes_by() for _, one in self.waits)))
 
     @cached_property
     def entry_events(self) -> frozenset[str]:

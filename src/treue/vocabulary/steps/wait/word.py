@@ -71,9 +71,21 @@ class WaitUntil(Timer):
         return self.at
 
 
+Passed = Literal["skip", "go_on", "stop"]
+_PASSED = {
+    "skip": "where it has passed, nothing is sent until the next wait",
+    "go_on": "where it has passed, on at once",
+    "stop": "where it has passed, the end",
+}
+
+
 @dataclass(frozen=True)
 class WaitDate(Timer):
-    """Holds customers until the day (local midnight) or the time an attribute of `type` names, moved by a duration."""
+    """Holds customers until the day (local midnight) or the time an attribute of `type` names, moved by a duration.
+
+    `passed` says what becomes of those for whom that has passed; those of plans from before there was a choice go on, and
+    wait for what the attribute said when they came.
+    """
 
     holds: ClassVar[bool] = False  # where the date has passed, they go on at once
 
@@ -81,12 +93,23 @@ class WaitDate(Timer):
     type: str
     before: Duration | None
     after: Duration | None
+    passed: Passed | None = None
     kind: Literal["wait_date"] = "wait_date"
 
     def words(self) -> str:
-        """Return "wait until", with the attribute and how far from its date."""
+        """Return "wait until", with the attribute, how far from its date, and what becomes of whom it has passed for."""
         moved = f"{self.before} before " if self.before else f"{self.after} after " if self.after else ""
-        return f"wait until {moved}{self.attribute}"
+        where_passed = f" ({_PASSED[self.passed]})" if self.passed else ""
+        return f"wait until {moved}{self.attribute}{where_passed}"
+
+    def follows(self) -> tuple[str, ...]:
+        """Return the attribute, and the clock by which its day begins."""
+        return () if self.passed is None else (self.attribute, "timezone")
+
+    @property
+    def skips(self) -> bool:
+        """Whether customers are sent nothing on the way from it where the moment has passed."""
+        return self.passed == "skip"
 
     def reads(self) -> tuple[str, ...]:
         """Return the attribute that holds the date."""
@@ -188,7 +211,7 @@ def _check_until(fields: Fields) -> None:
 
 UNTIL_DATE = Shape(
     "date to wait for",
-    "The day or the instant an attribute names, or so long before or after it; where it has passed, on at once.",
+    "The day or the instant an attribute names, or so long before or after it. While somebody waits, it follows the attribute.",
     (
         Key(
             "attribute",
@@ -198,6 +221,12 @@ UNTIL_DATE = Shape(
         ),
         Key("before", Length(), "So long before."),
         Key("after", Length(), "So long after."),
+        Key(
+            "passed",
+            Option(tuple(_PASSED)),
+            "Where that has passed, or the date is missing: `skip` (the default) sends, asks and calls nothing until the next "
+            "wait, `go_on` goes on as if nothing were, `stop` ends the journey.",
+        ),
     ),
     lambda fields: partial(
         WaitDate,
@@ -205,6 +234,7 @@ UNTIL_DATE = Shape(
         type=fields.get("attribute")[1],
         before=fields.get("before"),
         after=fields.get("after"),
+        passed=fields.get("passed", "skip"),
     ),
     "a time of the day such as `09:00`, or a mapping with `attribute`",
     check=check_moving,
