@@ -267,6 +267,11 @@ class Journey:
     looked_at: datetime | None = None
     door: list[Arrival] = field(default_factory=list)
 
+    @property
+    def live_enter(self) -> dict[str, Any]:
+        """How the live version lets in."""
+        return self.live.says["enter"] if self.live else {}
+
 
 class Turn(NamedTuple):
     """Where a thing stands in a customer's order; the smallest is taken first.
@@ -737,6 +742,7 @@ class Life:
         journey.door.remove(arrival)
         self.exits(journey, arrival)
         self.goals(journey, arrival)
+        self.dates_move(journey, arrival)
         self.wake(journey, arrival)
         self.look(journey, arrival)
         if journey.live is not None and self.asks_to_enter(journey.live, arrival):
@@ -754,6 +760,16 @@ class Life:
             changed = arrival.kind == "touch" and arrival.reason in named_things(says, self.world.segments)
             if happened or changed:
                 stay.looks.add(arrival.effective)
+
+    def dates_move(self, journey: Journey, arrival: Arrival) -> None:
+        """End the stays that are for a day, or an instant, which the changed attribute names no longer."""
+        for stay in self.inside(journey):
+            enter = stay.file.says["enter"]
+            if arrival.kind != "touch" or enter.get("date") != arrival.reason or not stay.per:
+                continue
+            value = self.asking(arrival.effective, arrival.known).value(enter["date"])
+            if stay.per not in {per for _, per in self.days(enter, value, arrival.effective)}:
+                stay.leave("exited", "date_moved", arrival.effective)
 
     def follow(self, stay: Stay, arrival: Arrival) -> None:
         """Let who waits until a date of hers wait until where it lies now; one that is gone or past has passed."""
@@ -862,6 +878,8 @@ class Life:
         """Say whether nobody is inside and `again` lets them come (back)."""
         stays = [s for s in self.customer.stays if s.journey == journey.name and s.per == per]
         if any(stay.outcome == "inside" for stay in stays):
+            return False
+        if "date" in journey.live_enter and per and stays:
             return False
         if again in ("never", "always"):
             return again == "always" or not stays

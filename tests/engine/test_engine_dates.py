@@ -150,10 +150,70 @@ def test_an_hour_before_is_an_hour_before_what_was_known_then(scene: Scene, ever
         scene.now = at(when)
         scene.customer(key, seen_at=seen_at)
     scene.until("2026-03-03 10:00", every=every)
-    assert [(row[0], row[-1]) for row in scene.messages()] == [
+    assert sorted((row[0], row[-1]) for row in scene.messages()) == [
         ("ada", at("2026-03-02 15:00")),
         ("cem", at("2026-03-02 12:00")),
     ]
+
+
+@pytest.mark.parametrize("every", [timedelta(hours=5), timedelta(days=60)])
+@pytest.mark.parametrize(
+    ("enter", "first", "second", "stays"),
+    [
+        ("date: trial_ends, before: 1d", "2026-03-05", "2026-03-12", ["exited date_moved", "finished None"]),
+        ("date: trial_ends, before: 1d", "2026-03-05", "2026-03-05", ["finished None"]),
+        ("date: trial_ends, before: 1d", "2026-03-05", None, ["exited date_moved"]),
+        (
+            "date: trial_ends, before: 1d",
+            "2026-03-05",
+            "2026-03-04",
+            ["exited date_moved"],
+        ),  # its time is past
+        ("date: trial_ends, every: year", "2020-03-05", "2019-03-05", ["finished None"]),
+        ("date: trial_ends, every: year", "2020-03-05", "2020-03-09", ["exited date_moved", "finished None"]),
+        ("date: trial_ends, every: year", "2020-03-05", "2026-03-09", ["exited date_moved", "finished None"]),
+        ("date: birthday, after: 5d", "2004-02-29", "2004-02-28", ["finished None"]),
+        (
+            "date: seen_at, before: 2h",
+            "2026-03-05T10:00:00Z",
+            "2026-03-09T10:00:00Z",
+            ["exited date_moved", "finished None"],
+        ),
+        ("date: seen_at, before: 1d", "2026-03-05T10:00:00Z", "2026-03-05T12:00:00Z", ["finished None"]),
+    ],
+)
+def test_a_date_that_moves_ends_its_stay_and_lets_in_for_the_new_one(
+    scene: Scene, enter: str, first: str, second: str | None, stays: list[str], every: timedelta
+) -> None:
+    scene.now = at("2026-02-26 10:00")
+    scene.journeys(
+        hello=f"enter: {{{enter}, again: always}}\nsteps: [{{wait: 3d}}, {{send: hello, on: email, valid_for: 90d}}]\n"
+    )
+    name = enter.split(": ")[1].split(",")[0]
+    scene.customer("ada", **{name: first})
+    scene.run()
+    while scene.now + every < at("2026-03-05 15:00"):
+        scene.later(seconds=every.total_seconds())
+    scene.now = at("2026-03-05 15:00")
+    scene.customer("ada", **{name: second})
+    scene.until("2026-03-20 10:00", every=every)
+    assert [f"{outcome} {reason}" for _, outcome, reason, _ in scene.stays()] == stays
+    assert len(due(scene)) == sum(stay == "finished None" for stay in stays)
+
+
+def test_a_date_that_moves_back_and_forth_lets_in_once_for_each_occurrence(scene: Scene) -> None:
+    journey(scene, "date: seen_at, before: 1h, again: always", "2026-03-01 10:00")
+    for when, hour in (
+        ("2026-03-02 08:00", 12),
+        ("2026-03-02 11:30", 15),
+        ("2026-03-02 11:40", 12),
+        ("2026-03-02 12:30", 15),
+    ):
+        scene.until(when, every=timedelta(minutes=30))
+        scene.customer("ada", seen_at=f"2026-03-02T{hour}:00:00Z")
+        scene.run()
+    scene.until("2026-03-03 10:00")
+    assert due(scene) == [at("2026-03-02 12:00"), at("2026-03-02 15:00")]
 
 
 def test_the_if_of_enter_is_asked_of_those_whose_day_has_come(scene: Scene) -> None:

@@ -132,7 +132,7 @@ class Calm(generator.Making):
         return made
 
     def enter(self, n: int) -> dict[str, Any]:
-        others = [self.by_segment] * 5 + [self.by_schedule, self.by_date, self.by_hand]
+        others = [self.by_segment] * 5 + [self.by_schedule, *[self.by_date] * 4, self.by_hand]
         enter = self.pick([self.by_event] * 10 + others)(n)
         if self.chance(0.45):
             own = "event" in enter and self.chance(0.75)

@@ -71,6 +71,13 @@ class Trigger(Kinded, ABC):
         """Return the time of the day (HH:MM, local) at which all come; None where there is no such time."""
         return None
 
+    def follows(self) -> tuple[str, ...]:
+        """Return the attributes whose changes may end the stays that it began, and let in anew.
+
+        Where there are any, it lets in once for each occurrence, whatever `again` says.
+        """
+        return ()
+
     def stays_for(self) -> str | None:
         """Return what a customer has a stay of her own for, such as a cart; None where she has one at a time."""
         return None

@@ -79,6 +79,8 @@ _KINDS = ("event", "date", "schedule", "segment")
 def _flat(entry: dict[str, Any]) -> dict[str, Any]:
     """Return an entry as it is stored; a trigger with fields of its own keeps its kind."""
     trigger = dict(entry.pop("trigger"))
+    if isinstance(date := trigger.get("date"), dict) and not date["moves"]:
+        trigger["date"] = {name: value for name, value in date.items() if name != "moves"}
     kind = trigger.pop("kind")
     own = {} if trigger.keys() <= _ENTRY.keys() and _kind(_ENTRY | trigger) == kind else {"kind": kind}
     return _ENTRY | trigger | entry | own

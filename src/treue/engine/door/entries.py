@@ -22,6 +22,7 @@ from sqlalchemy import (
     case,
     delete,
     exists,
+    false,
     func,
     insert,
     literal,
@@ -38,6 +39,7 @@ from treue.clock import TICK, Duration
 from treue.cohorts.cohort import insert_new
 from treue.cohorts.draws import holdout_purpose, place_sql
 from treue.cohorts.hindsight import CALLERS, in_their_time
+from treue.cohorts.host import host_of
 from treue.cohorts.local_time import later
 from treue.cohorts.player import follower, watcher
 from treue.cohorts.scene import BEFORE, NOW
@@ -47,8 +49,8 @@ from treue.engine.door import looks
 from treue.engine.door.exits import conditions
 from treue.engine.versions.versions import Version
 from treue.engine.versions.watching import watching
-from treue.model.states import ArrivalKind, Decision, MessageState, Outcome, Reason
-from treue.model.tables import arrival, caller, customer, enrollment, event, looked, message, trace
+from treue.model.states import ArrivalKind, Dated, Decision, MessageState, Outcome, Reason
+from treue.model.tables import arrival, caller, change, customer, enrollment, event, looked, message, trace
 from treue.model.types import Instant
 from treue.plan.plan import Exit
 from treue.segments.sql import Moment, event_fits, members, shared
@@ -125,6 +127,11 @@ def _deal(
         _leave(connection, version, moment, errands)
         _convert(connection, version, moment, errands)
         if ArrivalKind.touch.value in errands:
+            if version.plan.entry.trigger.follows():
+                _run(
+                    connection,
+                    version.kept.of("moved", partial(_moved, version, zone, connection.dialect.name)),
+                )
             _rouse(connection, version, zone)
         if watches and looks.look_at_stays(connection, version, moment):
             _run(connection, version.kept.of("leave by condition", partial(_leaving_by_condition, version)))
@@ -314,6 +321,19 @@ def _leaving_by_condition(version: Version) -> list[Executable]:
     return _ending(version, Outcome.exited, which, case(named, value=looked.c.branch), inside)
 
 
+def _moved(version: Version, zone: str, dialect: str) -> list[Executable]:
+    """Return what ends the stays of touched callers that are for a date which is theirs no longer."""
+    trigger = version.plan.entry.trigger
+    stands = host_of(trigger).stands(trigger, enrollment, zone, dialect)
+    which = and_(
+        caller.c.kind == ArrivalKind.touch.value,
+        enrollment.c.per != "",
+        ~exists().where(customer.c.id == enrollment.c.customer_id, stands),
+    )
+    inside = enrollment.c.outcome == Outcome.inside.value
+    return _ending(version, Outcome.exited, which, literal(Dated.date_moved.value, Text), inside)
+
+
 def _calling_back(version: Version, which: ColumnElement[bool]) -> Executable:
     """Return what takes the messages of finished stays out of the outbox again, for an exit that comes that late."""
     finished = exists().where(
@@ -449,6 +469,9 @@ def _again(connection: Connection, version: Version, again: Duration | None, zon
     wants = caller.c.verdict == "enter"
     inside = exists().where(same, _before.c.outcome == Outcome.inside.value)
     found: list[Executable] = [update(caller).values(verdict="inside").where(wants, inside)]
+    if version.plan.entry.trigger.follows():
+        once = and_(wants, caller.c.per != "", exists().where(same))
+        found.append(update(caller).values(verdict="again").where(once))
     if again is None:
         found.append(update(caller).values(verdict="again").where(wants, exists().where(same)))
     elif again:
@@ -474,6 +497,8 @@ def _enter(connection: Connection, version: Version, zone: str, salt: str) -> in
     connection.execute(turned_away)
     if _ending_events(version):
         _run(connection, version.kept.of("since", lambda: [_since(connection.dialect.name, version)]), before)
+    if entered and watching(version).of_those_inside:
+        _run(connection, version.kept.of("changed", lambda: [_changed(version)]), before)
     return entered
 
 
@@ -566,6 +591,33 @@ def _since(dialect: str, version: Version) -> Executable:
         )
     )
     return insert_new(dialect, arrival, ARRIVAL_OF_EVENT, query)
+
+
+def _changed(version: Version) -> Executable:
+    """Return what brings back to the door the changes of records since the entry of a stay which has only begun now.
+
+    They had not been brought there, as nobody knew of a stay whom they concerned: a date or a time let her in, late.
+    """
+    query = (
+        select(
+            literal(version.journey_id, BigInteger),
+            change.c.customer_id,
+            literal(ArrivalKind.touch.value),
+            change.c.happened_at,
+            change.c.at,
+            change.c.seq,
+            false(),
+        )
+        .join(enrollment, enrollment.c.customer_id == change.c.customer_id)
+        .join(caller, _newcomers(version))
+        .where(
+            change.c.at > enrollment.c.effective_at,
+            (change.c.name + "").in_(sorted(watching(version).of_those_inside)),
+        )
+        .distinct()
+    )
+    names = ["journey_id", "customer_id", "kind", "at", "effective_at", "seq", "caused"]
+    return insert(arrival).from_select(names, query, include_defaults=False)
 
 
 def _verdicts(version: Version) -> tuple[Executable, Executable]:

@@ -67,9 +67,15 @@ class Watching:
 
     @cached_property
     def wait_touch(self) -> Touch:
-        """What may change whether somebody need wait no longer, or until when."""
-        dates = frozenset(name for stage in self.follows for name in stage.follows())
+        """What may change whether somebody need wait no longer, or until when, or what her stay is for."""
+        dates = frozenset(self.plan.entry.trigger.follows())
+        dates = dates.union(name for stage in self.follows for name in stage.follows())
         return Touch.union((Touch(attributes=dates), *(one.changes_by() for _, one in self.waits)))
+
+    @cached_property
+    def of_those_inside(self) -> frozenset[str]:
+        """The names of what it watches for besides events, of those inside."""
+        return (self.exit_touch | self.wait_touch).names()
 
     @cached_property
     def entry_events(self) -> frozenset[str]:
@@ -128,9 +134,7 @@ def _wants(versions: Sequence[Version]) -> dict[tuple[int, str], bool]:
     """Return what versions watch for besides events, by journey, and whether it matters of those inside only."""
     found: dict[tuple[int, str], bool] = {}
     for version in versions:
-        one = watching(version)
-        inside = one.exit_touch | one.wait_touch
-        found |= {(version.journey_id, name): True for name in inside.names()}
+        found |= {(version.journey_id, name): True for name in watching(version).of_those_inside}
     for version in versions:
         if version.live:
             names = watching(version).entry_touch.names()

@@ -92,6 +92,12 @@ def next_instant(connection: Connection, version: Version, on: OnDate, now: date
 _CUSTOMERS = select(func.count(), func.max(customer.c.updated_at)).select_from(customer)
 
 
+def is_occurrence(on: OnDate, per: ColumnElement[str], dialect: str) -> ColumnElement[bool]:
+    """Return whether a customer's attribute names the instant that a stay is for."""
+    named = own_instant(on.attribute, on.type, dialect) // literal(MICROSECONDS, BigInteger)
+    return time_text(named, dialect) == per
+
+
 def _moment(on: OnDate, named: ColumnElement[Any]) -> ColumnElement[Any]:
     sign, length = (-1, on.before) if on.before else (1, on.after)
     assert length is not None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from treue.cohorts.host import Host, Inquiry, Note, has_looked, looked_until
 from treue.cohorts.local_time import own_day
@@ -48,6 +49,12 @@ class DateHost(Host[DateTrigger]):
         if trigger.date.by_instant:
             return instants.next_instant(connection, version, trigger.date, now)
         return occurrences.next_day(connection, version, trigger.date, now, zone)
+
+    def stands(self, trigger: DateTrigger, stay: Any, zone: str, dialect: str) -> ColumnElement[bool]:
+        """Return whether the occurrence that a stay is for is one of the customer's date."""
+        if trigger.date.by_instant:
+            return instants.is_occurrence(trigger.date, stay.c.per, dialect)
+        return occurrences.is_occurrence(trigger.date, stay.c.per, zone, dialect)
 
     def outside(
         self, inquiry: Inquiry, version: Version, trigger: DateTrigger

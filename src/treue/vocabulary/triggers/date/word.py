@@ -22,7 +22,8 @@ class OnDate:
     """The day an attribute names, or with `yearly` its anniversaries, moved by a duration.
 
     `type` is the attribute's: `date`, or `time`, whose local day counts. `at` is `HH:MM` on the customer's clock; without
-    it the duration moves the instant that a `time` names.
+    it the duration moves the instant that a `time` names. A date that `moves` ends the stay for where it was; in plans from
+    before it did, that stay goes on.
     """
 
     attribute: str
@@ -31,6 +32,7 @@ class OnDate:
     yearly: bool
     before: Duration | None = None
     after: Duration | None = None
+    moves: bool = False
 
     @property
     def by_instant(self) -> bool:
@@ -60,6 +62,13 @@ class DateTrigger(Trigger):
         """Return the time of the day at which they come; None where each has an instant of her own."""
         return self.date.at
 
+    def follows(self) -> tuple[str, ...]:
+        """Return the attribute, and the clock by which a time's day is told."""
+        if not self.date.moves:
+            return ()
+        own = self.date.by_instant or self.date.type == "date"
+        return (self.date.attribute,) if own else (self.date.attribute, "timezone")
+
     def stays_for(self) -> str:
         """Return that customers have a stay for each occurrence of the date."""
         return "occurrence"
@@ -74,7 +83,8 @@ def _build(fields: Fields) -> Any:
         at = None
     else:
         at = fields.get("at", DEFAULT_AT)
-    return DateTrigger(OnDate(name, type_, at, every == "year", fields.get("before"), fields.get("after")))
+    on = OnDate(name, type_, at, every == "year", fields.get("before"), fields.get("after"), moves=True)
+    return DateTrigger(on)
 
 
 def _has_hours(length: Duration | None) -> bool:
