@@ -115,6 +115,36 @@ def test_an_address_finds_all_who_have_it(treue: Run, files: Path) -> None:
     assert "2 customers share an e-mail address with others" in treue(files, "check").out
 
 
+def test_two_records_are_shown_then_merged_and_both_ids_mean_one(treue: Run, files: Path) -> None:
+    people = files / "people.csv"
+    people.write_text("id,email,city,consent\na,a@example.com,,\nb,b@example.com,Graz,email\n")
+    assert treue(files, "import", "customers", people).code == 0
+    people.write_text("id,city\na,Linz\n")
+    treue(files, "import", "customers", people)
+    shown = treue(files, "merge", "b", "a")
+    assert shown.code == 2
+    assert "a into b  brings 1 event, 0 messages, 0 stays" in shown.out
+    assert "city        Linz instead of Graz, newer: a says so since" in shown.out
+    assert "consent given" in shown.out
+    assert "the word of b" in shown.out
+    assert "Nothing was merged. Off a terminal, `--yes` is needed." in shown.err
+    assert treue(files, "customer", "a", "--json").json["id"] == "a", "nothing was"
+    done = treue(files, "merge", "b", "a", "--yes")
+    assert (done.code, done.out.splitlines()[-1]) == (0, "a is merged into b.")
+    again = treue(files, "merge", "b", "a", "--yes")
+    assert (again.code, again.out) == (0, "a was merged into b before; there is nothing to do.\n")
+    found = treue(files, "customer", "a", "--json").json
+    assert (found["id"], found["attributes"]) == ("b", {"city": "Linz"})
+    assert [one["id"] for one in found["merged"]] == ["a"]
+    assert "a was merged into it 20" in treue(files, "customer", "b").out
+    assert "a was merged into b 20" in treue(files, "why", "a").out
+    circle = treue(files, "merge", "a", "b", "--yes")
+    assert (circle.code, circle.out) == (2, "")
+    assert "'a' was merged into 'b' before: they are one record" in circle.err
+    assert treue(files, "forget", "a", "--yes").code == 0
+    assert treue(files, "customer", "b").code == 2
+
+
 def test_a_customer_nobody_knows_is_wrong_usage(treue: Run, lived: Path) -> None:
     done = treue(lived, "customer", "nobody")
     assert done.code == 2

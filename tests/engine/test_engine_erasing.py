@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
+from census import rows_of, wait_until_somebody_waits_for_a_lock
 from scene import Scene
-from sqlalchemy import Connection, func, insert, or_, select, text
+from sqlalchemy import insert, select
 
 from treue.channel import DeliveryEvent, DeliveryEventKind, Outgoing, Progress, Receipt
 from treue.delivery import receipts
 from treue.insight.status import status
-from treue.model.tables import NAMES, customer, delivery_event, enrollment, message, metadata, trace
+from treue.model.tables import customer, delivery_event, enrollment, message, metadata, trace
 from treue.store.erasures import Erasures
 from treue.store.journeys import pause
 from treue.store.orphans import orphans
@@ -90,24 +90,6 @@ def test_of_two_who_share_an_erased_address_in_two_spellings_neither_gets_market
     assert [row[3:5] for row in inside.messages()][1:] == [("refused", "suppressed")] * 2
 
 
-def _rows_of(connection: Connection, customer_id: int) -> dict[str, int]:
-    """How many rows of each table are about a customer, whichever column says so: found by search, not by a list."""
-    found = {}
-    for table in metadata.sorted_tables:
-        hers = [
-            column == customer_id
-            for column in table.columns
-            if column.info.get(NAMES) == "customer.id" or column.references(customer.c.id)
-        ]
-        stays = select(enrollment.c.id).where(enrollment.c.customer_id == customer_id)
-        hers += [column.in_(stays) for column in table.columns if column.info.get(NAMES) == "enrollment.id"]
-        if table is customer:
-            hers.append(customer.c.id == customer_id)
-        if hers:
-            found[table.name] = connection.scalar(select(func.count()).select_from(table).where(or_(*hers)))
-    return {name: number for name, number in found.items() if number}
-
-
 def test_a_search_of_every_table_finds_nothing_of_who_is_erased(scene: Scene) -> None:
     scene.journeys(
         hello="enter: {event: order.placed}\nsteps:\n"
@@ -130,7 +112,7 @@ def test_a_search_of_every_table_finds_nothing_of_who_is_erased(scene: Scene) ->
         ada, bob = (
             connection.scalar(select(customer.c.id).where(customer.c.key == key)) for key in ("ada", "bob")
         )
-        before = _rows_of(connection, ada)
+        before = rows_of(connection, ada)
         ways = {
             "arrival",
             "change",
@@ -143,10 +125,10 @@ def test_a_search_of_every_table_finds_nothing_of_who_is_erased(scene: Scene) ->
             "trace",
         }
         assert ways <= before.keys(), "the test no longer reaches every table"
-        assert _rows_of(connection, bob) == before
+        assert rows_of(connection, bob) == before
         ERASURES.erase(connection, "ada", scene.now)
-        assert _rows_of(connection, ada) == {}
-        assert _rows_of(connection, bob) == before
+        assert rows_of(connection, ada) == {}
+        assert rows_of(connection, bob) == before
         assert orphans(connection) == {}
 
 
@@ -164,21 +146,10 @@ def test_what_a_batch_in_hand_writes_of_who_is_erased_goes_too(inside: Scene) ->
     with inside.store.transaction() as batch:
         inside.store.lock(batch, f"journey {stay.journey_id}")
         erasing.start()
-        _wait_until_somebody_waits_for_a_lock(inside)
+        wait_until_somebody_waits_for_a_lock(inside)
         values = {"customer_id": stay.customer_id, "journey_id": stay.journey_id, "enrollment_id": stay.id}
         batch.execute(insert(trace).values(**values, at=inside.now, decision="waiting"))
     erasing.join(30)
     with inside.store.reading() as connection:
-        assert _rows_of(connection, stay.customer_id) == {}
+        assert rows_of(connection, stay.customer_id) == {}
         assert orphans(connection) == {}
-
-
-def _wait_until_somebody_waits_for_a_lock(scene: Scene) -> None:
-    """Return once a transaction of this schema waits for an advisory lock that another one has."""
-    query = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
-    for _ in range(300):
-        with scene.store.reading() as connection:
-            if connection.scalar(query):
-                return
-        time.sleep(0.1)
-    raise AssertionError("nobody waits")

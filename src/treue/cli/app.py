@@ -26,7 +26,7 @@ from treue.language.problems import did_you_mean
 
 VERBS = {
     "init": "init", "demo": "demo", "check": "check", "schema": "schema", "test": "test", "compile": "compile", "graph": "graph",
-    "preview": "preview", "send": "send", "simulate": "simulate", "import": "import_", "customer": "customer", "forget": "forget", "segment": "segment", "enroll": "enroll",
+    "preview": "preview", "send": "send", "simulate": "simulate", "import": "import_", "customer": "customer", "forget": "forget", "merge": "merge", "segment": "segment", "enroll": "enroll",
     "plan": "plan", "apply": "plan", "run": "run", "web": "serve", "worker": "serve", "up": "serve", "sign-in": "serve", "status": "status", "why": "why", "pause": "pause",
     "resume": "pause", "stop": "pause", "doubts": "doubts", "retry": "doubts", "bounce": "bounce", "db": "db",
 }  # fmt: skip

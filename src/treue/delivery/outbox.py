@@ -7,7 +7,7 @@ lease finds its fence outdated and may record nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Protocol
@@ -142,6 +142,7 @@ class Settled:
 
     `dead` says that its address is none any more, `charged` that the attempt counts, `crashed` that the worker
     died with it in its hands, `doubted` that it may have been sent. `copy_of` is the message that it would repeat.
+    `customer_id` is whose it is when that is recorded: another than when it was claimed, where the record was merged since.
     """
 
     message: InHand
@@ -155,6 +156,7 @@ class Settled:
     crashed: bool = False
     doubted: bool = False
     copy_of: int | None = None
+    customer_id: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -406,15 +408,15 @@ def record(connection: Connection, settled: Sequence[Settled], now: datetime) ->
                 "doubted_at": func.coalesce(message.c.doubted_at, given.c.doubted_at),
             }
         )
-        .returning(message.c.id)
+        .returning(message.c.id, message.c.customer_id)
     )
-    mine = set(connection.scalars(statement))
-    kept = [item for item in settled if item.message.id in mine]
+    mine = {row.id: row.customer_id for row in connection.execute(statement)}
+    kept = [replace(item, customer_id=mine[item.message.id]) for item in settled if item.message.id in mine]
     noted = [_noted(item, now) for item in kept if _is_news(item)]
     if noted:
         connection.execute(dialect.insert_rows(connection, trace, noted))
     settled_by = {MessageState.sent: "sent", MessageState.failed: "failed"}
-    fates = [(item.message.customer_id, fate) for item in kept if (fate := settled_by.get(item.state))]
+    fates = [(item.customer_id, fate) for item in kept if (fate := settled_by.get(item.state))]
     touches.of_messages(connection, fates, now)
     return kept
 
@@ -462,7 +464,8 @@ _DECISIONS = {
 
 def _noted(item: Settled, now: datetime) -> dict[str, Any]:
     why = {"why": item.detail[:200]} if item.detail else {}
-    return row_about(item.message, now, _DECISIONS[item.state], item.reason, **why)
+    noted = row_about(item.message, now, _DECISIONS[item.state], item.reason, **why)
+    return noted | {"customer_id": item.customer_id}
 
 
 def renew(store: Store, messages: Sequence[Claimed], wall: datetime) -> set[int]:

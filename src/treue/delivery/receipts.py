@@ -38,7 +38,7 @@ from treue.model.tables import customer, delivery_event, message
 from treue.model.types import Instant
 from treue.segments.reach import address_key
 from treue.segments.touch import OPT_OUT
-from treue.store import addresses, consents, dialect, opt_outs, suppressions, touches
+from treue.store import addresses, aliases, consents, dialect, opt_outs, suppressions, touches
 from treue.store.inputs import ConsentInput
 from treue.store.past.keys import identity, past_receipts
 
@@ -77,6 +77,7 @@ Told = tuple[DeliveryEvent, Row[Any] | None]
 
 def take(connection: Connection, channel: str, events: Sequence[DeliveryEvent], now: datetime) -> int:
     """Record what a channel's provider tells and draw the consequences; return how many events were new."""
+    aliases.hold(connection)
     given = [_clean(channel, one) for one in {one.id: one for one in events}.values()]
     messages = _Messages(connection, channel, given)
     rows = [_row(channel, one, messages.of(one), now) for one in given]

@@ -33,7 +33,7 @@ from treue.plan.stored import from_json
 from treue.segments.explain import Explanation, Stay, explain, explanation
 from treue.segments.sql import Moment
 from treue.segments.tree import Condition
-from treue.store import opt_outs
+from treue.store import merging, opt_outs
 from treue.vocabulary.registry import WORDS
 
 _STAY = (
@@ -53,7 +53,10 @@ TURNED_AWAY = {
 """The reasons of `turned_away`."""
 SKIPPED = "skipped the step"
 """What is said of who `skipped` a step for a reason; without one, its `if` did not hold."""
-LEFT = {"condition": "a condition of `exit` held"}
+LEFT = {
+    "condition": "a condition of `exit` held",
+    merging.REASON: "two records were merged that were both in the journey, and the older stay goes on",
+}
 """The reasons of `exited` that are no name."""
 
 

@@ -129,6 +129,7 @@ class Decision(Sentence):
 
     entered = "entered", "entered the journey"
     migrated = "migrated", "went on in the journey's new version"
+    merged = "merged", "went on under the record that theirs was merged into"
     turned_away = "turned_away", "was not let in"
     waiting = "waiting", "waits"
     at_once = "at_once", "had nothing to wait for and went on at once"

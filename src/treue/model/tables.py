@@ -1,6 +1,6 @@
 """The tables. Times are UTC; `Instant` columns are microseconds since 1970 in the database.
 
-Read from the top: who there is (customer, consent, suppression, opt_out, forgotten, change,
+Read from the top: who there is (customer, alias, consent, suppression, opt_out, forgotten, change,
 event, event_conflict), what is written (journey,
 journey_version, step, watch), what happens (arrival, membership, enrollment, draw, message), what is heard of it and how the
 channels fare (delivery_event, channel_gate, channel_hour), what was decided (trace), what stays of old rows that were
@@ -123,6 +123,15 @@ class Customer(SQLModel, table=True):
     updated_at: datetime = _time()
     email_key: str | None = _text(null=True)
     push_key: str | None = _text(null=True)
+
+
+class Alias(SQLModel, table=True):
+    """The key of a record that was merged into a customer's: whoever names it means that customer."""
+
+    __tablename__ = "alias"
+    key: str = Field(sa_column=Column(Text, primary_key=True))
+    customer_id: int = _ref("customer.id", index=True)
+    merged_at: datetime = _time()
 
 
 class Consent(SQLModel, table=True):
@@ -846,6 +855,7 @@ class Picture(SQLModel, table=True):
 metadata: MetaData = SQLModel.metadata
 
 customer: Table = metadata.tables["customer"]
+alias: Table = metadata.tables["alias"]
 consent: Table = metadata.tables["consent"]
 suppression: Table = metadata.tables["suppression"]
 opt_out: Table = metadata.tables["opt_out"]

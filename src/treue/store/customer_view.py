@@ -12,7 +12,7 @@ from treue.errors import RejectedInput, UsageError
 from treue.model.states import ADDRESS
 from treue.model.tables import consent, customer, enrollment, event, journey, journey_version, message
 from treue.segments.reach import address_key
-from treue.store import addresses, customers, opt_outs, suppressions
+from treue.store import addresses, aliases, customers, opt_outs, suppressions
 from treue.store.addresses import shown
 
 NEWEST = 100
@@ -21,12 +21,12 @@ NEWEST = 100
 
 def named(connection: Connection, text: str) -> list[str]:
     """Return the ids of whom a text names: the customer with this id, else all who have it as an address, however spelt."""
-    if customers.find(connection, text) is not None:
-        return [text]
+    if (found := customers.find(connection, text)) is not None:
+        return [found["key"]]
     for channel in ADDRESS:
         with suppress(RejectedInput):
-            if found := sharing(connection, channel, text):
-                return found
+            if sharers := sharing(connection, channel, text):
+                return sharers
     return []
 
 
@@ -44,10 +44,11 @@ def view(connection: Connection, key: str, newest: int = NEWEST) -> dict[str, An
     found = customers.find(connection, key)
     if found is None:
         raise UsageError(f"There is no customer {shown(key)}.")
-    id_ = found["id"]
+    id_, key = found["id"], found["key"]
     left = opt_outs.of(connection, id_)
     return {
         "id": key,
+        "merged": [{"id": one.key, "at": _iso(one.merged_at)} for one in aliases.of(connection, id_)],
         "created_at": _iso(found["created_at"]),
         "updated_at": _iso(found["updated_at"]),
         "locale": found["locale"],

@@ -25,7 +25,6 @@ from treue.model.tables import (
     enrollment,
     event,
     forgotten,
-    journey,
     mailing,
     membership,
     message,
@@ -39,7 +38,7 @@ from treue.model.tables import (
 from treue.segments.reach import address_key
 from treue.store import addresses, dialect, suppressions
 from treue.store.customers import find
-from treue.store.past.sweep import VACUUM
+from treue.store.seclusion import seclude
 
 _PURPOSE = b"forgotten"
 
@@ -76,7 +75,7 @@ class Erasures:
 
         Raises RejectedInput where there is no such customer.
         """
-        _keep_passes_out(connection, key)
+        seclude(connection, [key])
         person = find(connection, key)
         if person is None:
             raise RejectedInput(f"There is no customer {key!r}.")
@@ -117,25 +116,6 @@ def _former(connection: Connection, customer_id: int, held: Set[tuple[str, str]]
     """Return the addresses, by channel, that said stop by the customer's word when they had them; they have others now."""
     query = select(opt_out.c.channel, opt_out.c.address).where(opt_out.c.customer_id == customer_id)
     return [(one.channel, one.address) for one in connection.execute(query) if tuple(one) not in held]
-
-
-def _keep_passes_out(connection: Connection, key: str) -> None:
-    """Wait for the batches in hand that may write of the customer, and let none begin until the transaction ends.
-
-    Before all else the deleting of old rows, which has hold of the same rows in another order; then her events: whoever
-    shows them to journeys has hold of them, and then waits for journeys as we do.
-    """
-    dialect.take_locks(connection, VACUUM)
-    if dialect.is_postgresql(connection):
-        hers = (
-            select(event.c.id)
-            .join(customer, customer.c.id == event.c.customer_id)
-            .where(customer.c.key == key)
-        )
-        connection.execute(hers.order_by(event.c.id).with_for_update(of=event)).close()
-        names = [f"journey {id_}" for id_ in connection.scalars(select(journey.c.id))]
-        dialect.take_locks(connection, "journeys", *names)
-        connection.execute(select(customer.c.id).where(customer.c.key == key).with_for_update()).close()
 
 
 def _delete(connection: Connection, customer_id: int) -> None:

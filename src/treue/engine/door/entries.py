@@ -157,9 +157,8 @@ def _rouse(connection: Connection, version: Version, zone: str) -> None:
     for stage in watching(version).follows:
         for statement in follower(stage).follow(connection, version, stage, zone):
             connection.execute(statement)
-    for stage, condition in watching(version).waits:
-        if condition.changes_by().names():
-            connection.execute(watcher(stage).rouse(version, stage))
+    for stage, _ in watching(version).waits:
+        connection.execute(watcher(stage).rouse(version, stage))
 
 
 @lru_cache(maxsize=256)
@@ -495,7 +494,7 @@ def _enter(connection: Connection, version: Version, zone: str, salt: str) -> in
     noted, turned_away = version.kept.of("verdicts", lambda: _verdicts(version))
     entered: int = connection.execute(noted, {"before": before}).rowcount
     connection.execute(turned_away)
-    if _ending_events(version):
+    if ending_events(version):
         _run(connection, version.kept.of("since", lambda: [_since(connection.dialect.name, version)]), before)
     if entered and watching(version).of_those_inside:
         _run(connection, version.kept.of("changed", lambda: [_changed(version)]), before)
@@ -554,7 +553,7 @@ def _newcomers(version: Version) -> Any:
     )
 
 
-def _ending_events(version: Version) -> frozenset[str]:
+def ending_events(version: Version) -> frozenset[str]:
     """Return the events that may end a stay: by themselves, or as a condition of `exit` counts them."""
     return watching(version).exit_events.union(version.plan.ending_events)
 
@@ -581,13 +580,8 @@ def _since(dialect: str, version: Version) -> Executable:
         .join(caller, _newcomers(version))
         .where(
             # `name || ''` keeps SQLite from reading every event of these names: the newcomers are few.
-            (event.c.name + "").in_(sorted(_ending_events(version))),
-            or_(
-                event.c.at > enrollment.c.entered_at,
-                tuple_(event.c.effective_at, event.c.at, event.c.seq)
-                > tuple_(enrollment.c.effective_at, enrollment.c.entered_at, enrollment.c.seq),
-            ),
-            event.c.routed_at.is_not(None),
+            (event.c.name + "").in_(sorted(ending_events(version))),
+            is_since_entry(),
         )
     )
     return insert_new(dialect, arrival, ARRIVAL_OF_EVENT, query)
@@ -618,6 +612,14 @@ def _changed(version: Version) -> Executable:
     )
     names = ["journey_id", "customer_id", "kind", "at", "effective_at", "seq", "caused"]
     return insert(arrival).from_select(names, query, include_defaults=False)
+
+
+def is_since_entry() -> ColumnElement[bool]:
+    """Say whether an event that has been shown to journeys came after the one that began a stay."""
+    came_later = tuple_(event.c.effective_at, event.c.at, event.c.seq) > tuple_(
+        enrollment.c.effective_at, enrollment.c.entered_at, enrollment.c.seq
+    )
+    return and_(or_(event.c.at > enrollment.c.entered_at, came_later), event.c.routed_at.is_not(None))
 
 
 def _verdicts(version: Version) -> tuple[Executable, Executable]:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from treue.language.steps import Stage
 from treue.plan.plan import Exit, Plan
 from treue.segments.needs import expires, unforeseen
-from treue.segments.touch import Touch
+from treue.segments.touch import MERGED, Touch
 from treue.segments.tree import Condition
 from treue.store import touches
 from treue.store.events import CONSENT_EVENTS
@@ -134,9 +134,12 @@ def _wants(versions: Sequence[Version]) -> dict[tuple[int, str], bool]:
     """Return what versions watch for besides events, by journey, and whether it matters of those inside only."""
     found: dict[tuple[int, str], bool] = {}
     for version in versions:
-        found |= {(version.journey_id, name): True for name in watching(version).of_those_inside}
+        one = watching(version)
+        if one.exits or one.waits or one.of_those_inside:
+            names = one.of_those_inside | {MERGED}
+            found |= {(version.journey_id, name): True for name in names}
     for version in versions:
-        if version.live:
-            names = watching(version).entry_touch.names()
+        if version.live and watching(version).joined is not None:
+            names = watching(version).entry_touch.names() | {MERGED}
             found |= {(version.journey_id, name): False for name in names}
     return found

@@ -132,10 +132,19 @@ JOIN customer ON customer.id = cohort.customer_id
 LEFT OUTER JOIN event ON event.id = cohort.event_id
 WHERE cohort.note IS NULL;
 
-SELECT customer.key, customer.id
-FROM customer
-WHERE customer.key = any(:param_1::TEXT[]);
--- param_1=['ada']
+SELECT pg_advisory_xact_lock_shared(hashtextextended(current_schema() || '/' || :name, 0));
+
+SELECT named.key, named.id
+FROM (
+  SELECT customer.key AS key, customer.id AS id
+  FROM customer
+  WHERE customer.key = any(:param_1::TEXT[])
+  UNION ALL
+  SELECT alias.key AS key, alias.customer_id AS customer_id
+  FROM alias
+  WHERE alias.key = any(:param_2::TEXT[])
+) AS named;
+-- param_1=['ada'] param_2=['ada']
 
 INSERT INTO event (
   key, customer_id, name, at, properties, source, received_at, effective_at, seq, routed_at, scope, content

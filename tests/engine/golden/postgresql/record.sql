@@ -38,7 +38,7 @@ FROM (
   )
 ) AS given
 WHERE message.id = given.id AND message.fence = given.fence AND message.state = 'claimed'
-RETURNING message.id;
+RETURNING message.id, message.customer_id;
 -- lease_until=None param_1=[1] param_2=[1] param_3=['sent'] param_4=[None] param_5=[None] param_6=['p1']
 -- param_7=[None] param_8=[1773046800000000] param_9=[None] param_10=[0] param_11=[0] param_12=[None]
 -- param_13=[None]

@@ -127,10 +127,17 @@ JOIN customer ON customer.id = cohort.customer_id
 LEFT OUTER JOIN event ON event.id = cohort.event_id
 WHERE cohort.note IS NULL;
 
-SELECT customer."key", customer.id
-FROM customer
-WHERE customer."key" IN (SELECT anon_1.value FROM json_each(:param_1) AS anon_1);
--- param_1='["ada"]'
+SELECT named."key", named.id
+FROM (
+  SELECT customer."key" AS "key", customer.id AS id
+  FROM customer
+  WHERE customer."key" IN (SELECT anon_1.value FROM json_each(:param_1) AS anon_1)
+  UNION ALL
+  SELECT alias."key" AS "key", alias.customer_id AS customer_id
+  FROM alias
+  WHERE alias."key" IN (SELECT anon_2.value FROM json_each(:param_2) AS anon_2)
+) AS named;
+-- param_1='["ada"]' param_2='["ada"]'
 
 INSERT INTO event (
   "key", customer_id, name, at, properties, source, received_at, effective_at, seq, routed_at, scope, content

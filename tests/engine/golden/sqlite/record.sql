@@ -25,7 +25,7 @@ FROM (
   ) AS anon_1
 ) AS given
 WHERE message.id = given.id AND message.fence = given.fence AND message.state = 'claimed'
-RETURNING id;
+RETURNING id, customer_id;
 -- lease_until=None json_extract_1='$[0]' json_extract_2='$[1]' json_extract_3='$[2]' json_extract_4='$[3]'
 -- json_extract_5='$[4]' json_extract_6='$[5]' json_extract_7='$[6]' json_extract_8='$[7]'
 -- json_extract_9='$[8]' json_extract_10='$[9]' json_extract_11='$[10]' json_extract_12='$[11]'
