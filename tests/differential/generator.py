@@ -70,6 +70,7 @@ STARTS = (
     datetime(2026, 6, 29, 22, 30, tzinfo=UTC),
 )
 TIMES = ("2027-03-28T01:00:00Z", "2027-10-31T00:30:00Z", "2026-07-01T10:00:00Z")
+HOLDS = ("5m", "5m", "3h", "1d")
 WAITS = ("30m", "1h", "6h", "1d", "24h", "2d", "1d 12h", "3d", "1w", "1mo")
 WITHINS = ("1h", "1d", "2d", "1w", "1mo")
 LONG = ("1d", "24h", "2d", "1d 12h", "3d")
@@ -121,6 +122,7 @@ class Case:
     every: timedelta | None = None
     limits: list[dict[str, Any]] = field(default_factory=list)
     quiet_hours: dict[str, str] = field(default_factory=dict)
+    hold: str = "5m"
 
     @property
     def zone(self) -> str:
@@ -172,9 +174,8 @@ class Making:
         every = (
             timedelta(hours=self.pick((1, 5, 24, 72))) if "late" in FEATURES and self.chance(0.25) else None
         )
-        return Case(
-            seed, start, instants[-1] + timedelta(days=9), segments, acts, people, every, *self.pressure()
-        )
+        end = instants[-1] + timedelta(days=9)
+        return Case(seed, start, end, segments, acts, people, every, *self.pressure(), hold=self.pick(HOLDS))
 
     def pressure(self) -> tuple[list[dict[str, Any]], dict[str, str]]:
         if "limits" not in FEATURES or self.chance(0.5):

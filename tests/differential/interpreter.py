@@ -215,7 +215,7 @@ class Stay:
 
 @dataclass
 class Message:
-    """One message, from the outbox on. `times` say when it was sent, opened and so on; `at_once` why it never was queued."""
+    """One message, from the outbox on. `times` say when it was sent, opened and so on; `at_once` why it was not queued at once."""
 
     stay: Stay
     step: Step
@@ -293,18 +293,20 @@ class Turn(NamedTuple):
 
 TICK = timedelta(microseconds=1)
 OUTSIDE, STEP, CAUSED = range(3)
+MAY_COME = "not_yet_reachable"
 ANY_TIME, FOR_EVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass
 class World:
-    """What all customers share: the workspace's zone, segments, schema of attributes, limits and quiet hours."""
+    """What all customers share: the workspace's zone, segments, schema of attributes, limits, quiet hours, the hold."""
 
     zone: str
     segments: dict[str, Any]
     types: dict[str, str]
     limits: list[dict[str, Any]] = field(default_factory=list)
     quiet_hours: dict[str, str] = field(default_factory=dict)
+    hold: str = "5m"
 
 
 class Life:
@@ -1069,12 +1071,56 @@ class Life:
             self.next_number(),
         )
         against = self.against(stay.file, channel)
-        if against or stay.held_out:
+        if against and (until := self.may_come_until(stay, step, send_by)):
+            message.at_once = "held"
+            message.hold(MAY_COME, until)
+        elif against or stay.held_out:
             message.at_once = against or "held_out"
             message.refuse(message.at_once)
         elif send_by < self.now:
             message.refuse("stale")
         self.customer.messages.append(message)
+
+    def may_come_until(self, stay: Stay, step: Step, send_by: datetime) -> datetime | None:
+        """Return until when a message waits for an address or a consent, or None where none is waited for.
+
+        None of the step's channels reaches, nobody has objected, and what began the stay, or the customer, is that new.
+        """
+        at, hold = max(stay.due, stay.effective), absolute(self.world.hold)
+        recorded = [self.customer.created_at, *([stay.event.place[0]] if stay.event else [])]
+        reasons = {self.against(stay.file, channel) for channel in channels(step)}
+        if (
+            reasons <= {"no_address", "no_consent"}
+            and any(at - one < hold for one in recorded)
+            and at < send_by
+        ):
+            return min(at + hold, send_by)
+        return None
+
+    def ask_again(self, journey: Journey, now: datetime) -> None:
+        """Ask once more about what was held at the first look: on the first channel that reaches by now."""
+        for message in self.ready(journey, now):
+            if message.reason == MAY_COME:
+                stay = message.stay
+                if not message.step.says.get("all"):
+                    open_ = [one for one in channels(message.step) if not self.against(stay.file, one)]
+                    message.channel = (open_ or channels(message.step))[0]
+                message.reason = None
+                if reason := self.left(stay, now) or self.against(stay.file, message.channel):
+                    message.refuse(reason)
+                elif stay.held_out:
+                    message.refuse("held_out")
+                elif message.send_by < now:
+                    message.refuse("stale")
+
+    def left(self, stay: Stay, now: datetime) -> str | None:
+        """Let a stay end that has a reason to, and say so where it has ended."""
+        reason = (
+            self.reason_to_leave(stay, now, whole(now)) if stay.outcome in ("inside", "finished") else None
+        )
+        if reason and stay.outcome == "inside":
+            stay.leave("exited", reason, now)
+        return "left_before_send" if reason or stay.outcome in ("exited", "converted") else None
 
     def against(self, file: File, channel: str) -> str | None:
         """Return why the customer cannot be written to on a channel, or None."""
@@ -1103,6 +1149,7 @@ class Life:
 
     def deliver(self, journey: Journey, now: datetime) -> None:
         """Send what is in the outbox, after a last look."""
+        self.ask_again(journey, now)
         self.release(journey, now)
         ready = self.ready(journey, now)
         against = [self.last_look(message, now) for message in ready]
@@ -1121,14 +1168,8 @@ class Life:
 
     def last_look(self, message: Message, now: datetime) -> str | None:
         """Return why a message is not sent after all: has left or leaves, too late, no consent any more; or None."""
-        stay = message.stay
-        reason = (
-            self.reason_to_leave(stay, now, whole(now)) if stay.outcome in ("inside", "finished") else None
-        )
-        if reason and stay.outcome == "inside":
-            stay.leave("exited", reason, now)
-        if reason or stay.outcome in ("exited", "converted"):
-            return "left_before_send"
+        if left := self.left(message.stay, now):
+            return left
         if message.send_by < now:
             return "stale"
         return self.refusal(message.category, message.basis, message.channel)
@@ -1145,6 +1186,8 @@ class Life:
     def release(self, journey: Journey, now: datetime) -> None:
         """Ask again about what was held until now, and whether it is quiet by now for the others."""
         for message in sorted(self.ready(journey, now), key=lambda m: (-m.priority, m.due, m.number)):
+            if message.reason == MAY_COME:
+                continue
             if message.reserved is None or message.channel in self.world.quiet_hours:
                 left = message.stay.outcome in ("exited", "converted")
                 against = "left_before_send" if left else None

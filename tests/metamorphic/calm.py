@@ -52,7 +52,8 @@ class Calm(generator.Making):
         files = {name: self.journey(n) for n, name in enumerate(self.names)}
         people = [self.person(f"c{seed}-{n}", start, instants) for n in range(customers)]
         end = instants[-1] + timedelta(days=4)
-        return Case(seed, start, end, segments, [Act(start, "publish", files)], people)
+        hold = self.pick(generator.HOLDS)
+        return Case(seed, start, end, segments, [Act(start, "publish", files)], people, hold=hold)
 
     def gap(self, instants: Sequence[datetime]) -> str:
         """Return exactly how long it is from something that happens to something else."""

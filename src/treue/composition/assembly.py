@@ -155,7 +155,9 @@ def make_engine(settings: Settings, store: Store, delivery: Delivery | None, sta
     """Return the engine that works by a workspace's settings on a store."""
     personal = Personal(settings.schema.attributes, settings.schema.events)
     pressure = settings.pressure
-    return Engine(store, settings.timezone, settings.workspace, delivery, state, personal, pressure)
+    return Engine(
+        store, settings.timezone, settings.workspace, delivery, state, personal, pressure, settings.hold
+    )
 
 
 def plans(workspace: Workspace, renderer: Renderer) -> list[Plan]:

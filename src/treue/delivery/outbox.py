@@ -298,6 +298,7 @@ def _crashed(lane: Lane) -> Select[Any]:
 def in_lane(lane: Lane) -> Iterator[ColumnElement[bool]]:
     """Yield what says that a message is ready to be taken from a lane."""
     yield _QUEUED
+    yield message.c.reason.is_distinct_from(Reason.not_yet_reachable.value)  # first it is asked again
     yield message.c.channel == lane.channel
     yield message.c.ready_at <= NOW
     if lane.journey_id is None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
 from typing import Any
 
+from treue.clock import Duration
 from treue.errors import SettingsError
 from treue.language.calls import CALLS, declared_hosts
 from treue.language.conditions import CONDITION, UNDECLARED
@@ -18,6 +19,7 @@ from treue.language.grammar import (
     Fields,
     Flag,
     Key,
+    Length,
     MapOf,
     Option,
     Reference,
@@ -32,6 +34,7 @@ from treue.language.pressure import LIMITS, QUIET_HOURS, Limit, Pressure, QuietH
 from treue.language.problems import did_you_mean, nearest
 from treue.language.retention import RETENTION, Retention
 from treue.language.source import Mapping, Node, Scalar
+from treue.language.step_rows import DEFAULT_HOLD
 from treue.model.states import BUILT_IN_ATTRIBUTES, BUILT_IN_EVENTS, CHANNELS, EVENT_PARTS
 from treue.segments.tree import Condition
 
@@ -44,7 +47,7 @@ _EVENT_NAME = r"[a-z0-9_]+(\.[a-z0-9_]+)*"
 _NAMED = {"customer": _VALUE_NAME, "events": _EVENT_NAME, "channels": "|".join(CHANNELS)}
 _PLAIN_KEYS = (
     "workspace", "timezone", "locale", "database", "public_url", "sender", "channels", "limits", "quiet_hours",
-    "calls", "sources", "retention",
+    "calls", "sources", "retention", "hold",
 )  # fmt: skip
 _VARIABLE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)(?::-([^}$]*))?\}")
 _SECRET_KEYS = re.compile(
@@ -121,6 +124,7 @@ class Settings:
     schema: Schema = field(default_factory=Schema)
     calls: tuple[str, ...] = ()
     retention: Retention = field(default_factory=Retention)
+    hold: Duration = DEFAULT_HOLD
 
     @property
     def pressure(self) -> Pressure:
@@ -471,6 +475,12 @@ SETTINGS = Shape(
             "quiet_hours",
             QUIET_HOURS,
             "When a channel is silent, by the customer's local clock; marketing messages wait for the end.",
+        ),
+        Key(
+            "hold",
+            Length(),
+            "How long a message waits for an address or a consent where none is known yet and the customer, or the event that "
+            "began the stay, was recorded less than that before (default `5m`).",
         ),
         Key("calls", CALLS, "Where `call` steps may go."),
         Key(

@@ -76,6 +76,7 @@ class Reason(Sentence):
     unsubscribed = "unsubscribed", "the customer unsubscribed"
     over_limit = "over_limit", "the customer has had as many messages as the limits allow"
     lower_priority = "lower_priority", "a message of higher priority went first"
+    not_yet_reachable = "not_yet_reachable", "no address or consent has come yet; both still may"
     quiet_hours = "quiet_hours", "the customer's quiet hours have not ended"
     stale = "stale", "it would have come too late"
     held_out = "held_out", "the customer is in the holdout and is sent nothing"
@@ -205,8 +206,11 @@ BUILT_IN_ATTRIBUTES = {
 EVENT_PARTS = frozenset({"id", "name", "at"})
 """What every event has beside its properties."""
 
+CUSTOMER_CREATED = "customer.created"
+"""The event that says that a customer was recorded for the first time."""
+
 BUILT_IN_EVENTS: dict[str, dict[str, str]] = {
-    "customer.created": {"source": "text"},
+    CUSTOMER_CREATED: {"source": "text"},
     "consent.given": {"channel": "text", "source": "text"},
     "consent.withdrawn": {"channel": "text", "source": "text"},
 }

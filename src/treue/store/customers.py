@@ -12,6 +12,7 @@ from sqlalchemy import Connection, RowMapping, select, update
 
 from treue.clock import known_zone
 from treue.errors import RejectedInput
+from treue.model.states import CUSTOMER_CREATED
 from treue.model.tables import customer, event
 from treue.store import addresses, aliases, changes, dialect, sequence, tellings, validation, zones
 from treue.store.inputs import CustomerInput
@@ -343,7 +344,7 @@ def _announce(connection: Connection, created: Sequence[tuple[int, _Patch]], now
         {
             "key": f"treue:customer.created:{patch.key}",
             "customer_id": id_,
-            "name": "customer.created",
+            "name": CUSTOMER_CREATED,
             "at": patch.created_at or now,
             "properties": {"source": patch.source},
             "source": patch.source,

@@ -182,20 +182,30 @@ SELECT cohort.customer_id,
   :param_1::BIGINT AS anon_1,
   cohort.enrollment_id, message.step_id, cohort.at,
   CASE
-    WHEN (message.state = 'queued' AND message.queued_at >= :now::BIGINT) THEN :param_2::VARCHAR
-    ELSE :param_3::VARCHAR
+    WHEN (message.queued_at < :now::BIGINT) THEN :param_2::VARCHAR
+    WHEN (message.state = 'queued' AND message.reason = :reason_1::VARCHAR) THEN :param_3::VARCHAR
+    WHEN (message.state = 'queued') THEN :param_4::VARCHAR
+    ELSE :param_5::VARCHAR
   END AS anon_2,
-  CASE WHEN (message.queued_at < :now::BIGINT) THEN :param_4::VARCHAR ELSE message.reason END AS anon_3,
-  jsonb_build_object(
-    :param_5::VARCHAR, message.id, :param_6::VARCHAR, message.channel, :param_7::VARCHAR, message.template
-  ) AS jsonb_build_object_1
+  CASE WHEN (message.queued_at < :now::BIGINT) THEN :param_6::VARCHAR ELSE message.reason END AS anon_3,
+  CASE
+    WHEN (message.state = 'queued' AND message.reason = :reason_1::VARCHAR AND message.queued_at >= :now::BIGINT) THEN jsonb_build_object(
+      :param_7::VARCHAR, message.id, :param_8::VARCHAR, message.channel, :param_9::VARCHAR, message.template,
+      :param_10::VARCHAR, message.ready_at
+    )
+    ELSE jsonb_build_object(
+      :param_11::VARCHAR, message.id, :param_12::VARCHAR, message.channel, :param_13::VARCHAR,
+      message.template
+    )
+  END AS anon_4
 FROM cohort
 JOIN message ON message.enrollment_id = cohort.enrollment_id
   AND message.step_id = :step_id_1::BIGINT
   AND message.visit = cohort.visit
 WHERE cohort.note IS NULL;
--- param_1=5 param_2='queued' param_3='refused' param_4='already_queued' param_5='message' param_6='channel'
--- param_7='template' step_id_1=29
+-- param_1=5 param_2='refused' reason_1='not_yet_reachable' param_3='held' param_4='queued' param_5='refused'
+-- param_6='already_queued' param_7='message' param_8='channel' param_9='template' param_10='until'
+-- param_11='message' param_12='channel' param_13='template' step_id_1=29
 
 UPDATE enrollment
 SET step_id=:step_id::BIGINT, arrived_at=enrollment.due_at, deadline_at=:deadline_at::BIGINT

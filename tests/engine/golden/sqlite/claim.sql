@@ -2,17 +2,19 @@ SELECT DISTINCT message.journey_id
 FROM message
 JOIN journey ON journey.id = message.journey_id
 WHERE message.state = 'queued'
+  AND message.reason IS NOT :reason_1
   AND message.channel = :channel_1
   AND message.ready_at <= :now
   AND message.category = 'transactional'
   AND (message.journey_id NOT IN (SELECT journey.id FROM journey WHERE journey.paused_at IS NOT NULL))
   AND (message.journey_id NOT IN (SELECT failure.journey_id FROM failure WHERE failure.work = :work_1))
   AND journey.paused_at IS NULL;
--- channel_1='email' work_1='plan'
+-- reason_1='not_yet_reachable' channel_1='email' work_1='plan'
 
 SELECT message.id
 FROM message
 WHERE message.state = 'queued'
+  AND message.reason IS NOT :reason_1
   AND message.channel = :channel_1
   AND message.ready_at <= :now
   AND message.category = 'transactional'
@@ -21,11 +23,12 @@ WHERE message.state = 'queued'
   AND message.crashes = :crashes_1
 ORDER BY message.ready_at, message.id
 LIMIT :most OFFSET :param_1;
--- channel_1='email' work_1='plan' crashes_1=0 param_1=0
+-- reason_1='not_yet_reachable' channel_1='email' work_1='plan' crashes_1=0 param_1=0
 
 SELECT message.id
 FROM message
 WHERE message.state = 'queued'
+  AND message.reason IS NOT :reason_1
   AND message.channel = :channel_1
   AND message.ready_at <= :now
   AND message.category = 'transactional'
@@ -33,11 +36,12 @@ WHERE message.state = 'queued'
   AND (message.journey_id NOT IN (SELECT failure.journey_id FROM failure WHERE failure.work = :work_1))
   AND message.crashes > :crashes_1
 LIMIT :param_1 OFFSET :param_2;
--- channel_1='email' work_1='plan' crashes_1=0 param_1=1 param_2=0
+-- reason_1='not_yet_reachable' channel_1='email' work_1='plan' crashes_1=0 param_1=1 param_2=0
 
 SELECT message.id
 FROM message
 WHERE message.state = 'queued'
+  AND message.reason IS NOT :reason_1
   AND message.channel = :channel_1
   AND message.ready_at <= :now
   AND message.journey_id = :journey_id_1
@@ -45,7 +49,8 @@ WHERE message.state = 'queued'
   AND message.crashes = :crashes_1
 ORDER BY message.ready_at, message.id
 LIMIT :most OFFSET :param_1;
--- channel_1='email' journey_id_1=1 category_1='transactional' crashes_1=0 param_1=0
+-- reason_1='not_yet_reachable' channel_1='email' journey_id_1=1 category_1='transactional' crashes_1=0
+-- param_1=0
 
 UPDATE message
 SET state=:state, reason=:reason,
