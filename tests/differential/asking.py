@@ -145,7 +145,7 @@ class Asked:
     """Of whom, as of when, and in which stay a condition is asked. `types` are the schema's attributes.
 
     What durations count from is `now`. What is known is all up to the place `known` in the order. With `waiting`, events
-    count from the stay's arrival at its wait on.
+    count from the stay's arrival at its wait on; with `ever`, messages of all stays count.
     """
 
     customer: Reach
@@ -156,6 +156,7 @@ class Asked:
     types: dict[str, str]
     stay: Any = None
     waiting: bool = False
+    ever: bool = False
 
     def holds(self, condition: Any) -> bool:
         """Say whether a condition holds."""
@@ -258,7 +259,7 @@ class Asked:
 
     def segment(self, leaf: dict[str, Any]) -> bool:
         """{segment: dormant}"""
-        return replace(self, waiting=False).holds(self.segments[leaf["segment"]])
+        return replace(self, waiting=False, ever=True).holds(self.segments[leaf["segment"]])
 
     def consent(self, leaf: dict[str, Any]) -> bool:
         """{consent: email}: has given it for that channel."""
@@ -274,7 +275,9 @@ class Asked:
         return bool(address) and not suppressed and self.consent({"consent": leaf["reachable"]})
 
     def message(self, leaf: dict[str, Any]) -> bool:
-        """{message: welcome, was: clicked, within: 7d}"""
+        """{message: welcome, was: clicked, within: 7d}: in a journey that sends it, bare, this stay's."""
+        bare = not self.ever and not leaf.keys() & {"within", "journey", "since"}
+        own = bare and self.stay is not None and leaf["message"] in self.stay.file.sends
         return any(
             (at := message.times.get(leaf["was"])) is not None
             and at <= self.known[0]
@@ -282,6 +285,7 @@ class Asked:
             and leaf["message"] in ("any", message.template)
             and leaf.get("channel") in (None, message.channel)
             and leaf.get("journey") in (None, message.journey)
+            and (not own or message.stay is self.stay)
             for message in self.customer.messages
         )
 

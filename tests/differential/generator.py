@@ -659,6 +659,8 @@ class Making:
             leaf["channel"] = self.pick(CHANNELS)
         if self.chance(0.2):
             leaf["journey"] = self.pick(self.names or ["j0"])
+        if self.chance(0.3):
+            leaf["since"] = "ever"
         return leaf
 
     def journey_leaf(self) -> dict[str, Any]:

@@ -108,6 +108,11 @@ class File:
         return f"{section}.0" if f"{section}.0" in self.steps else step.to
 
     @property
+    def sends(self) -> set[str]:
+        """The templates that its steps send."""
+        return {step.says["send"] for step in self.steps.values() if "send" in step.says}
+
+    @property
     def priority(self) -> int:
         """Which of two journeys goes first in a pass."""
         return int(self.says.get("priority", 50))
@@ -841,7 +846,8 @@ class Life:
         held_out = self.draws.held_out(self.customer.key, file.name, file.says.get("holdout", "0%"))
         number, place = self.next_number(), arrival.place
         stay = Stay(number, file.name, file, arrival.event, per, held_out, at, place, file.first, at, at)
-        if "if" in enter and not self.asking(at, arrival.known, stay).holds(enter["if"]):
+        asked = replace(self.asking(at, arrival.known, stay), ever=True)
+        if "if" in enter and not asked.holds(enter["if"]):
             return
         if not self.may_come(journey, again(enter), per, at) or self.goes_in_circles(journey, arrival):
             return

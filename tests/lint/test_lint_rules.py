@@ -322,3 +322,23 @@ def test_a_message_that_is_stale_before_it_may_go_is_said_with_the_numbers(
         one.suggestion == "Write `valid_for: 11h`, or wait until a time of the day before it."
         for one in problems
     )
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("{message: welcome, was: clicked}", True),
+        ("{not: {message: welcome, was: clicked, channel: email}}", True),
+        ("{message: welcome, was: clicked, since: ever}", False),
+        ("{message: welcome, was: clicked, within: 30d}", False),
+        ("{message: welcome, was: clicked, journey: other}", False),
+        ("{message: any, was: clicked}", False),
+        ("{message: welcome-all-well, was: clicked}", False),
+    ],
+)
+def test_another_journeys_message_is_asked_about_where_nothing_says_which(
+    root: Path, condition: str, said: bool
+) -> None:
+    journey(root, "steps: [{send: welcome, on: email}]", "other")
+    journey(root, f"steps: [{{send: welcome-all-well, on: email}}, {{stop: true, if: {condition}}}]")
+    assert ("T516" in codes(root)) is said

@@ -165,7 +165,7 @@ class CustomerInquiry:
         elif plan is not None:
             asked += _door_conditions(plan, row.decision, row.reason)
         entered = row.entered_at or row.at, row.entered_effective_at or row.at, row.entered_seq or LAST
-        stay = Stay(*entered, max(came, entered[1]), row.event_id)
+        stay = Stay(*entered, max(came, entered[1]), row.event_id, row.enrollment_id)
         return [self.look(condition, row.at, stay) for condition in asked]
 
     def look(self, condition: Condition, at: datetime, stay: Stay | None = None) -> Explanation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, ClassVar
 
@@ -182,7 +182,8 @@ class _Enter:
 
     def parse(self, node: Node, context: Context) -> Any:
         """Return `enter` as an Entry."""
-        return enter_shape(context.words.triggers).parse(node, context)
+        before = replace(context, sends=None)  # of a stay that is still to begin no message has gone
+        return enter_shape(context.words.triggers).parse(node, before)
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
         """Return the JSON Schema."""
