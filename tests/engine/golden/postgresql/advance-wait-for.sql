@@ -501,7 +501,7 @@ FROM (
       FROM cohort
     ) AS stay
     JOIN message ON message.customer_id = stay.customer_id
-    WHERE message.clicked_at <= stay.effective_at
+    WHERE message.enrollment_id = stay.enrollment_id
       AND message.clicked_at <= stay.effective_at
       AND message.template = :param_7::VARCHAR
     GROUP BY stay.customer_id, stay.enrollment_id

@@ -74,7 +74,7 @@ DELETE FROM cohort;
 
 INSERT INTO cohort (
   enrollment_id, customer_id, event_id, held_out, entered_at, arrived_at, at, deadline_at, effective_at,
-  entered_effective_at, entered_seq, arrived_effective_at, visit
+  entered_effective_at, entered_seq, arrived_effective_at, visit, skipping
 )
 SELECT enrollment.id, enrollment.customer_id, enrollment.event_id, enrollment.held_out, enrollment.entered_at,
   enrollment.arrived_at, enrollment.due_at, enrollment.deadline_at,
@@ -86,7 +86,7 @@ SELECT enrollment.id, enrollment.customer_id, enrollment.event_id, enrollment.he
     WHEN (enrollment.arrived_at > enrollment.effective_at) THEN enrollment.arrived_at
     ELSE enrollment.effective_at
   END AS anon_2,
-  enrollment.visit
+  enrollment.visit, enrollment.skipping
 FROM enrollment
 WHERE enrollment.version_id = :version_id_1
   AND enrollment.step_id = :step_id_1
@@ -227,6 +227,23 @@ FROM cohort
 WHERE cohort.note = :note_1;
 -- param_1=5 param_2=7 param_3='skipped' note_1='skip'
 
+UPDATE cohort
+SET note=:note
+WHERE cohort.skipping > :skipping_1 AND cohort.note IS NULL;
+-- note='passed' skipping_1=0
+
+INSERT INTO trace (customer_id, journey_id, enrollment_id, step_id, at, decision, reason)
+SELECT cohort.customer_id,
+  :param_1 AS anon_1,
+  cohort.enrollment_id,
+  :param_2 AS anon_2,
+  cohort.at,
+  :param_3 AS anon_3,
+  :param_4 AS anon_4
+FROM cohort
+WHERE cohort.note = :note_1;
+-- param_1=5 param_2=7 param_3='skipped' param_4='moment_passed' note_1='passed'
+
 WITH weighed AS MATERIALIZED (
   SELECT offers.enrollment_id AS enrollment_id,
     offers.customer_id AS customer_id,
@@ -241,6 +258,7 @@ WITH weighed AS MATERIALIZED (
     offers.entered_seq AS entered_seq,
     offers.arrived_effective_at AS arrived_effective_at,
     offers.visit AS visit,
+    offers.skipping AS skipping,
     offers.branch AS branch,
     offers.note AS note,
     offers.stands_until AS stands_until,
@@ -300,6 +318,7 @@ WITH weighed AS MATERIALIZED (
       cohort.entered_seq AS entered_seq,
       cohort.arrived_effective_at AS arrived_effective_at,
       cohort.visit AS visit,
+      cohort.skipping AS skipping,
       cohort.branch AS branch,
       cohort.note AS note,
       cohort.stands_until AS stands_until,
@@ -359,6 +378,7 @@ found AS MATERIALIZED (
     weighed.entered_seq AS entered_seq,
     weighed.arrived_effective_at AS arrived_effective_at,
     weighed.visit AS visit,
+    weighed.skipping AS skipping,
     weighed.branch AS branch,
     weighed.note AS note,
     weighed.stands_until AS stands_until,

@@ -318,7 +318,7 @@ FROM (
     ) AS stay
     JOIN message ON message.customer_id = stay.customer_id
     WHERE stay.customer_id IN (SELECT cohort.customer_id FROM cohort)
-      AND message.clicked_at <= stay.effective_at
+      AND message.enrollment_id = stay.enrollment_id
       AND message.clicked_at <= stay.effective_at
       AND message.template = :param_7
     GROUP BY stay.customer_id, stay.enrollment_id
