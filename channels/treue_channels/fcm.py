@@ -244,7 +244,7 @@ def _message(message: Outgoing) -> dict[str, Any]:
     webpush: dict[str, Any] = {}
     document = {"token": message.to, "notification": _notification(message), "data": _data(message)}
     if message.link.startswith("https://"):
-        webpush["fcm_options"] = {"link": message.link}
+        webpush["fcmOptions"] = {"link": message.link}
     if message.expires_at is not None:
         seconds = int((message.expires_at - utc_now()).total_seconds())
         ttl = min(max(seconds, 0), LONGEST_TTL)

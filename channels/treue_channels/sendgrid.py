@@ -148,15 +148,14 @@ def _mail(message: Outgoing) -> dict[str, Any]:
     content = [("text/plain", mail.text), ("text/html", mail.html)]
     off = {"enable": False}
     return {
-        "personalizations": [{"to": [_box(recipient(message))]}],
+        "personalizations": [{"to": [_box(recipient(message))], "custom_args": {KEY: message.key}}],
         "from": _box(mail.sender),
         **({"reply_to": _box(mail.reply_to)} if mail.reply_to else {}),
         "subject": mail.subject,
         "content": [{"type": kind, "value": value} for kind, value in content if value],
         **({"headers": headers} if (headers := dict(own_headers(mail))) else {}),
         **({"attachments": [_attachment(one) for one in mail.attachments]} if mail.attachments else {}),
-        "categories": [value[:255] for value in tags(message).values()],
-        "custom_args": {KEY: message.key},
+        "categories": list(dict.fromkeys(value[:255] for value in tags(message).values())),
         "tracking_settings": {"click_tracking": off, "open_tracking": off, "subscription_tracking": off},
     }
 

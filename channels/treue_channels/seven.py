@@ -1,6 +1,6 @@
 """SMS by seven.io (docs.seven.io), a German gateway.
 
-One message a request; no idempotency is documented. Every answer is a 200 with codes of seven's own in it: one for the
+One message a request, as a form; no idempotency is documented. Every answer is a 200 with codes of seven's own in it: one for the
 request, one for each message. Its "reload lock" refuses the same text to the same number within three minutes.
 Callbacks are signed with the account's signing key over time, nonce, method, address and the body's MD5.
 """
@@ -30,7 +30,7 @@ from treue.channel import (
 from treue.channel.stop_words import is_stop
 from treue.channel.telephone import sender_id
 from treue_channels.http.answers import HttpAnswer, about_us, by_status, our_fault
-from treue_channels.http.api import TIMEOUT, HttpRequest, json_request
+from treue_channels.http.api import TIMEOUT, HttpRequest, form_request
 from treue_channels.http.callbacks import (
     active_secrets,
     document,
@@ -95,15 +95,15 @@ class Seven(SmsApi):
     def request(self, messages: Sequence[Outgoing]) -> HttpRequest:
         """Return the request that hands over this message."""
         (message,) = messages
-        found: dict[str, Any] = {
+        fields = {
             "to": message.to,
             "from": self._sender,
             "text": message.text,
             "foreign_id": message.key,
         }
         if wait := seconds_left(message, 60, LONGEST_WAIT):
-            found["ttl"] = wait // 60
-        return json_request("/api/sms", found, {"X-Api-Key": self._key, "SentWith": "Treue"})
+            fields["ttl"] = str(wait // 60)
+        return form_request("/api/sms", fields, {"X-Api-Key": self._key, "SentWith": "Treue"})
 
     def receipts(self, messages: Sequence[Outgoing], answer: HttpAnswer) -> Sequence[Receipt]:
         """Return what the codes in the answer mean."""

@@ -7,14 +7,18 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-from treue.testing.provider_server import Asked, ProviderServer, Reply
+from descriptions import PublishedServer, published
+
+from treue.testing.provider_server import Asked, Reply
 
 KEY = "xkeysib-0123456789abcdef-AbCdEf"
 _ADDRESS = re.compile(r"[^\s@,<>]+@[^\s@,<>]+\.[^\s@,<>]+")
 
 
-class BrevoServer(ProviderServer):
+class BrevoServer(PublishedServer):
     """Takes one mail or 1,000 versions a request for one key and one sender; refuses a known idempotency key."""
+
+    description = published("brevo")
 
     def __init__(self) -> None:
         super().__init__()

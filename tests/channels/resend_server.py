@@ -6,15 +6,19 @@ import re
 from itertools import count
 from typing import Any
 
-from treue.testing.provider_server import Asked, ProviderServer, Reply
+from descriptions import PublishedServer, published
+
+from treue.testing.provider_server import Asked, Reply
 
 KEY = "re_123456789abcdefghijk"
 _ADDRESS = re.compile(r'(?:"(?:[^"\\]|\\.)*" <)?[^\s<>,@"]+@[^\s<>,@"]+\.[^\s<>,@"]+>?')
 _TAG = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
 
-class ResendServer(ProviderServer):
+class ResendServer(PublishedServer):
     """Takes mails for one key, alone or 100 together; remembers idempotency keys with what it answered."""
+
+    description = published("resend")
 
     def __init__(self) -> None:
         super().__init__()

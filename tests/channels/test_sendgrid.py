@@ -138,11 +138,22 @@ def read(*documents: dict[str, Any]) -> list[DeliveryEvent]:
     return SendGrid(KEY, webhook_public_key=PUBLIC).read_receipts(TestCallbacks().callback(body, NOW))
 
 
+def test_a_journey_and_a_template_of_one_name_are_one_category(
+    sendgrid: SendGrid, provider: SendGridServer
+) -> None:
+    named = {"journey": "welcome", "template": "welcome", "category": "promotional"}
+    assert isinstance(send(sendgrid, replace(rich_message(), tags=named))[0], Accepted)
+    assert provider.sent[0]["categories"] == ["welcome", "promotional"]
+
+
 def test_a_mail_is_put_as_the_documentation_says(sendgrid: SendGrid, provider: SendGridServer) -> None:
     assert send(sendgrid, rich_message()) == [Accepted("id00000000000000000001")]
     (sent,) = provider.sent
     assert sent["personalizations"] == [
-        {"to": [{"email": "ada@example.com", "name": 'Ada "Countess" Løvelace'}]}
+        {
+            "to": [{"email": "ada@example.com", "name": 'Ada "Countess" Løvelace'}],
+            "custom_args": {"treue-key": "k1"},
+        }
     ]
     assert sent["from"] == {"email": "shop@example.com", "name": "Klangladen"}
     assert sent["reply_to"] == {"email": "answers@example.com"}
@@ -150,7 +161,6 @@ def test_a_mail_is_put_as_the_documentation_says(sendgrid: SendGrid, provider: S
     assert sent["headers"] == {
         "List-Unsubscribe": "<https://example.com/u/1>", "Message-ID": "<k1@example.com>"
     }  # fmt: skip
-    assert sent["custom_args"] == {"treue-key": "k1"}
     assert sent["categories"] == ["welcome", "hello", "promotional"]
     assert sent["attachments"][1] == {
         "filename": "l.png", "type": "image/png", "content": "iQ==", "disposition": "inline", "content_id": "logo",

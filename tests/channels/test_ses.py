@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import httpx
 import pytest
@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
+from descriptions import AmazonsModel
 from mails import rich_message, without_reason
 from ses_server import ACCESS_KEY, REGION, SECRET_KEY, SET, SesServer, error
 
@@ -407,6 +408,9 @@ def test_a_subscription_is_confirmed_at_amazons_address_only() -> None:
         return PEM
 
     assert Ses(REGION, webhook_topic=TOPIC, get=noted).read_receipts(posted(confirmation(), NOW)) == []
+    asked = dict(parse_qsl(urlsplit(fetched[1]).query))
+    assert asked.pop("Action") == "ConfirmSubscription"
+    assert AmazonsModel("sns", "ConfirmSubscription").faults_of_input(asked) == []
     assert fetched == [
         CERTIFICATE,
         f"https://sns.eu-central-1.amazonaws.com/?Action=ConfirmSubscription&TopicArn={quote(TOPIC)}&Token=2336412f37",
