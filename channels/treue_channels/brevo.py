@@ -44,8 +44,10 @@ from treue_channels.http.mail import (
     EVENTS,
     KEY,
     MailApi,
+    as_words,
     encoded,
     enhanced_status,
+    has_specials,
     idempotency_key,
     is_dead,
     mail_of,
@@ -192,7 +194,7 @@ def _version(message: Outgoing) -> dict[str, Any]:
     mail = mail_of(message)
     return {
         "to": [_box(recipient(message))],
-        **({"replyTo": _box(mail.reply_to)} if mail.reply_to else {}),
+        **({"replyTo": _answers_to(mail.reply_to)} if mail.reply_to else {}),
         "subject": mail.subject,
         "textContent": mail.text,
         **({"htmlContent": mail.html} if mail.html else {}),
@@ -223,7 +225,21 @@ def _shared(message: Outgoing) -> Hashable:
 
 
 def _box(box: Mailbox) -> dict[str, str]:
-    return {"email": box.address, **({"name": box.name} if box.name else {})}
+    name = as_words(box.name) if _is_lost(box.name) else box.name
+    return {"email": box.address, **({"name": name} if name else {})}
+
+
+def _answers_to(box: Mailbox) -> dict[str, str]:
+    """Return where answers go; a name that Brevo would write as bare UTF-8, or show as encoded words, stays away."""
+    return _box(box._replace(name="") if _is_lost(box.name) else box)
+
+
+def _is_lost(name: str) -> bool:
+    """Whether Brevo drops a name silently: it does so where it has both other letters than ASCII's and a comma or the like.
+
+    Found by django-anymail (anymail/backends/brevo.py), like what becomes of encoded words.
+    """
+    return not name.isascii() and has_specials(name)
 
 
 def _event(found: dict[str, Any], request: Callback) -> DeliveryEvent | None:

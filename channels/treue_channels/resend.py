@@ -19,6 +19,7 @@ from treue.channel import (
     DeliveryEvent,
     DeliveryEventKind,
     Kind,
+    Mailbox,
     Outgoing,
     Receipt,
     Refused,
@@ -42,8 +43,10 @@ from treue_channels.http.mail import (
     EVENTS,
     KEY,
     MailApi,
+    as_words,
     encoded,
     enhanced_status,
+    has_specials,
     idempotency_key,
     is_dead_for_amazon,
     mail_of,
@@ -62,6 +65,8 @@ REQUESTS_A_SECOND = 2.0
 _QUOTA_PAUSE = 3600.0
 _WRONG_KEY = "API key is invalid"
 _RECIPIENT = re.compile(r"Invalid `to`")
+_SEPARATING = re.compile(r'[<>@,;\\"]')
+"""Signs that would make something else of what is around them, if they stood in a name that is not quoted."""
 _UNTAGGABLE = re.compile(r"[^A-Za-z0-9_-]")
 
 _KINDS = {
@@ -185,9 +190,9 @@ def _mail(message: Outgoing) -> dict[str, Any]:
     named = {KEY: message.key} if not _UNTAGGABLE.search(message.key) else {}
     named |= {name: _UNTAGGABLE.sub("_", value)[:256] for name, value in tags(message).items()}
     return {
-        "from": written(mail.sender),
-        "to": [written(recipient(message))],
-        **({"reply_to": written(mail.reply_to)} if mail.reply_to else {}),
+        "from": _sender(mail.sender),
+        "to": [_reader(recipient(message))],
+        **({"reply_to": _reader(mail.reply_to)} if mail.reply_to else {}),
         "subject": mail.subject,
         "text": mail.text,
         **({"html": mail.html} if mail.html else {}),
@@ -195,6 +200,22 @@ def _mail(message: Outgoing) -> dict[str, Any]:
         "tags": [{"name": name, "value": value} for name, value in named.items()],
         **({"attachments": [_attachment(one) for one in mail.attachments]} if mail.attachments else {}),
     }
+
+
+def _sender(box: Mailbox) -> str:
+    """Return the sender as `Name <address>`: Resend takes any letters, but neither quoted names nor encoded words.
+
+    So it takes no name with a comma, either (found by django-anymail, anymail/backends/resend.py).
+    """
+    if _SEPARATING.search(box.name):
+        return written(box)
+    return f"{box.name} <{box.address}>" if box.name else box.address
+
+
+def _reader(box: Mailbox) -> str:
+    """Return whom a mail goes to as `Name <address>`: Resend takes no quoted names here, but encoded words."""
+    plain = box.name.isascii() and not has_specials(box.name)
+    return _sender(box if plain else box._replace(name=as_words(box.name)))
 
 
 def _attachment(attachment: Attachment) -> dict[str, str]:

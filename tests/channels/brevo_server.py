@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from email.header import decode_header, make_header
 from itertools import count
 from typing import Any
 from uuid import UUID
@@ -36,6 +37,13 @@ class BrevoServer(PublishedServer):
             return error("bad_request", "Input must be a valid JSON object", 400)
         wrong = self._wrong(document)
         return wrong or self._taken(document)
+
+    @staticmethod
+    def shown(box: dict[str, str]) -> str:
+        """Return the name that a reader sees of a mailbox, as django-anymail found (anymail/backends/brevo.py)."""
+        name = box.get("name", "")
+        lost = not name.isascii() and re.search(r'[()<>\[\]:;@\\,."]', name)
+        return "" if lost else str(make_header(decode_header(name)))
 
     def too_fast(self) -> Reply:
         headers = {

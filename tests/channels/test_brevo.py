@@ -165,12 +165,32 @@ def test_a_mail_is_put_as_the_documentation_says(brevo: Brevo, provider: BrevoSe
     assert send(brevo, plain()) == [Accepted("2026112209.1@smtp-relay.mailin.fr")]
     (sent,) = provider.sent
     assert sent["sender"] == {"email": "shop@example.com", "name": "Klangladen"}
-    assert sent["to"] == [{"email": "ada@example.com", "name": 'Ada "Countess" Løvelace'}]
+    assert [BrevoServer.shown(box) for box in sent["to"]] == ['Ada "Countess" Løvelace']
     assert sent["replyTo"] == {"email": "answers@example.com"}
     assert sent["attachment"] == [{"name": "terms.pdf", "content": "JVBERg=="}]
     assert sent["tags"] == ["welcome", "hello", "promotional"]
     assert sent["headers"]["X-Mailin-custom"] == '{"treue-key": "k1"}'
     assert sent["headers"]["List-Unsubscribe"] == "<https://example.com/u/1>"
+
+
+@pytest.mark.parametrize(
+    "name", ["Ada", "Lovelace, Ada", "Müller", "Müller, Anna", 'Ada "Countess" Løvelace', ""]
+)
+def test_a_name_arrives_whatever_is_in_it(brevo: Brevo, provider: BrevoServer, name: str) -> None:
+    box = Mailbox(name, "shop@example.com")
+    send(brevo, plain(sender=box, to=box))
+    (sent,) = provider.sent
+    assert [BrevoServer.shown(one) for one in (sent["sender"], *sent["to"])] == [name, name]
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"), [("Müller", "Müller"), ("Lovelace, Ada", "Lovelace, Ada"), ("Müller, Anna", None)]
+)
+def test_where_answers_go_has_no_name_that_brevo_would_not_encode(
+    brevo: Brevo, provider: BrevoServer, name: str, kept: str | None
+) -> None:
+    send(brevo, plain(reply_to=Mailbox(name, "answers@example.com")))
+    assert provider.sent[0]["replyTo"].get("name") == kept
 
 
 def test_attached_pictures_are_refused_with_the_remedy(brevo: Brevo, provider: BrevoServer) -> None:
