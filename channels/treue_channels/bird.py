@@ -37,6 +37,7 @@ from treue_channels.http.callbacks import (
     part,
     required,
     text,
+    unknown,
 )
 from treue_channels.http.sms import ADDRESS, EVENTS, SmsApi, stopped, yes_or_no
 from treue_channels.http.standard_webhooks import key_of, require_standard
@@ -181,9 +182,10 @@ def _events(found: dict[str, Any], request: Callback) -> list[DeliveryEvent]:
 
 def _status(kind: str, data: Any, found: dict[str, Any], request: Callback) -> list[DeliveryEvent]:
     sms, code = text(data, "sms_id"), text(data, "error", "code")
+    key = text(data, "metadata", KEY, longest=200)
     if kind not in _KINDS or not sms:
-        return []
-    at, key = moment(part(found, "timestamp"), request.received_at), text(data, "metadata", KEY, longest=200)
+        return [unknown("bird", kind, found, request, key=key, provider_id=sms)]
+    at = moment(part(found, "timestamp"), request.received_at)
     event = DeliveryEvent(
         id=event_id("bird", sms, kind),
         kind=DeliveryEventKind.failed if code in _NOT_OF_THE_NUMBER else _KINDS[kind],

@@ -38,6 +38,7 @@ from treue_channels.http.callbacks import (
     required,
     same,
     text,
+    unknown,
 )
 from treue_channels.http.mail import (
     ADDRESS,
@@ -174,8 +175,7 @@ class Brevo(MailApi):
         wanted = [f"Bearer {one}" for one in secrets] + [basic_authorization(USER, one) for one in secrets]
         if not same(request.headers.get("authorization", ""), wanted):
             raise BadCallback("The callback's token or password is missing or wrong.")
-        found = (_event(one, request) for one in objects(document(request)))
-        return [event for event in found if event]
+        return [_event(one, request) for one in objects(document(request))]
 
 
 def _mail(message: Outgoing) -> dict[str, Any]:
@@ -242,19 +242,19 @@ def _is_lost(name: str) -> bool:
     return not name.isascii() and has_specials(name)
 
 
-def _event(found: dict[str, Any], request: Callback) -> DeliveryEvent | None:
-    """Return the event one entry means, or None for what is none to us."""
+def _event(found: dict[str, Any], request: Callback) -> DeliveryEvent:
+    """Return the event one entry means."""
     name, kind = text(found, "event"), _KINDS.get(text(found, "event"))
+    key, provider_id = _key(text(found, _CUSTOM)), text(found, "message-id").strip("<>")
     if kind is None:
-        return None
+        return unknown("brevo", name, found, request, key=key, provider_id=provider_id)
     reason, link = text(found, "reason"), text(found, "link", longest=2_000)
-    provider_id, address = text(found, "message-id").strip("<>"), text(found, "email")
-    told, status = _seconds(found), enhanced_status(reason)
+    told, status, address = _seconds(found), enhanced_status(reason), text(found, "email")
     return DeliveryEvent(
         id=event_id("brevo", name, provider_id, told, address, link),
         kind=kind,
         at=moment(told, request.received_at),
-        key=_key(text(found, _CUSTOM)),
+        key=key,
         provider_id=provider_id,
         address=address,
         hard=name == "invalid_email" or (name == "hard_bounce" and is_dead(status, reason, True)),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -39,6 +40,7 @@ from treue_channels.http.callbacks import (
     required,
     same,
     text,
+    unknown,
 )
 from treue_channels.http.mail import (
     ADDRESS,
@@ -153,9 +155,14 @@ class Mailgun(MailApi):
 
 
 def _event(found: Any, token: str, request: Callback) -> DeliveryEvent | None:
-    """Return the event a callback tells, or None where it is of no interest or not about a message of ours."""
+    """Return the event a callback tells, or None where it is not about a message of ours."""
     kind, key = _kind(found), text(found, "user-variables", KEY)
-    if kind is None or not key:
+    if kind is None:
+        told = found if isinstance(found, dict) else {"event-data": found}
+        return replace(
+            unknown("mailgun", text(found, "event"), told, request, key=key), id=event_id("mailgun", token)
+        )
+    if not key:
         return None
     said = text(found, "delivery-status", "message") or text(found, "delivery-status", "description")
     status = text(found, "delivery-status", "enhanced-code")

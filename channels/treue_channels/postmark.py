@@ -34,6 +34,7 @@ from treue_channels.http.callbacks import (
     require_basic,
     required,
     text,
+    unknown,
 )
 from treue_channels.http.mail import (
     ADDRESS,
@@ -83,7 +84,7 @@ _BOUNCES = {
     "Unsubscribe": DeliveryEventKind.unsubscribed,
     "SpamComplaint": DeliveryEventKind.complained,
 }
-"""What Postmark calls a bounce; those left out (answers of people and machines, its own tests) are none."""
+"""What Postmark calls a bounce; those left out (answers of people and machines, its own tests) are unknown to us."""
 _HARD = ("HardBounce", "BadEmailAddress")
 _OURS = ("SMTPApiError", "TemplateRenderingFailed")
 _FILTERED = ("Blocked", "DMARCPolicy", "SpamNotification", "VirusNotification")
@@ -191,10 +192,13 @@ def _attachment(attachment: Attachment) -> dict[str, str]:
 
 
 def _event(found: dict[str, Any], request: Callback) -> DeliveryEvent | None:
-    """Return the event a record means, or None for what is none to us (developer/webhooks)."""
+    """Return the event a record means, or None for a change that is not the customer's word (developer/webhooks)."""
     record, kind = text(found, "RecordType"), _kind(found)
-    if kind is None:
+    if kind is None and record == "SubscriptionChange":
         return None
+    if kind is None:
+        name, key = text(found, "Type") or record, text(found, "Metadata", KEY)
+        return unknown("postmark", name, found, request, key=key, provider_id=text(found, "MessageID"))
     told = next((found[name] for name in _TIMES if found.get(name)), None)
     status = enhanced_status(text(found, "Details"))
     provider_id, url = text(found, "MessageID"), text(found, "OriginalLink", longest=2_000)

@@ -34,9 +34,11 @@ from treue_channels.http.callbacks import (
     document,
     event_id,
     moment,
+    objects,
     part,
     required,
     text,
+    unknown,
 )
 from treue_channels.http.mail import (
     ADDRESS,
@@ -168,8 +170,7 @@ class Resend(MailApi):
     def read_receipts(self, request: Callback) -> list[DeliveryEvent]:
         """Return what Resend tells, signed by Standard Webhooks under Svix's names. Raises BadCallback."""
         id_ = require_standard(request, required(self._webhook_secrets, "webhook_secret"), "svix-")
-        event = _event(document(request), id_, request)
-        return [event] if event else []
+        return [_event(one, id_, request) for one in objects(document(request))]
 
     def _refused(self, said: str) -> Receipt:
         """Return the receipt for a mail that Resend finds wrong; it names the field in backticks."""
@@ -228,11 +229,12 @@ def _attachment(attachment: Attachment) -> dict[str, str]:
     }
 
 
-def _event(found: Any, id_: str, request: Callback) -> DeliveryEvent | None:
-    """Return the event a callback tells, or None for one that is none to us (docs/webhooks/event-types)."""
-    kind = _KINDS.get(text(found, "type"))
+def _event(found: dict[str, Any], id_: str, request: Callback) -> DeliveryEvent:
+    """Return the event a callback tells (docs/webhooks/event-types)."""
+    name = text(found, "type")
+    kind, key, number = _KINDS.get(name), text(found, "data", "tags", KEY), text(found, "data", "email_id")
     if kind is None:
-        return None
+        return unknown("resend", name, found, request, key=key, provider_id=number)
     data, to = part(found, "data"), part(found, "data", "to")
     said = (
         text(data, "bounce", "message")
@@ -250,8 +252,8 @@ def _event(found: Any, id_: str, request: Callback) -> DeliveryEvent | None:
         id=event_id("resend", id_),
         kind=kind,
         at=moment(part(found, "created_at"), request.received_at),
-        key=text(data, "tags", KEY),
-        provider_id=text(data, "email_id"),
+        key=key,
+        provider_id=number,
         address=text({"to": to[0]}, "to") if isinstance(to, list) and to else "",
         hard=kind is DeliveryEventKind.bounced and is_dead_for_amazon(type_, subtype, status, code),
         status=status or " ".join(filter(None, (type_, subtype))),

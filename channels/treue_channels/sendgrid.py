@@ -37,6 +37,7 @@ from treue_channels.http.callbacks import (
     require_fresh,
     required,
     text,
+    unknown,
 )
 from treue_channels.http.mail import (
     ADDRESS,
@@ -139,8 +140,7 @@ class SendGrid(MailApi):
         if not any(_verifies(key, request.headers.get(_SIGNATURE, ""), signed) for key in keys):
             raise BadCallback("The callback's signature is missing or wrong.")
         require_fresh(timestamp, request.received_at)
-        found = (_event(one, request) for one in objects(document(request)))
-        return [event for event in found if event]
+        return [_event(one, request) for one in objects(document(request))]
 
 
 def _mail(message: Outgoing) -> dict[str, Any]:
@@ -196,14 +196,14 @@ def _verifies(public_key: str, signature: str, signed: bytes) -> bool:
     return True
 
 
-def _event(found: dict[str, Any], request: Callback) -> DeliveryEvent | None:
-    """Return the event one entry means, or None for what is none to us (for-developers/tracking-events/event)."""
+def _event(found: dict[str, Any], request: Callback) -> DeliveryEvent:
+    """Return the event one entry means (for-developers/tracking-events/event)."""
     name, kind = text(found, "event"), _KINDS.get(text(found, "event"))
+    provider_id = _BEHIND_THE_ID.split(text(found, "sg_message_id"))[0]
     if kind is None:
-        return None
+        return unknown("sendgrid", name, found, request, key=text(found, KEY), provider_id=provider_id)
     status, reason = text(found, "status"), text(found, "reason") or text(found, "response")
     identity = text(found, "sg_event_id")
-    provider_id = _BEHIND_THE_ID.split(text(found, "sg_message_id"))[0]
     told = found.get("timestamp")
     return DeliveryEvent(
         id=event_id("sendgrid", identity or f"{name}:{provider_id}:{told}:{text(found, 'email')}"),

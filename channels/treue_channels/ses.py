@@ -27,7 +27,16 @@ from treue.clock import utc_now
 from treue.errors import ChannelError
 from treue_channels.http.answers import HttpAnswer, asked_pause, by_status, our_fault
 from treue_channels.http.api import TIMEOUT, HttpRequest
-from treue_channels.http.callbacks import document, event_id, json_document, moment, part, required, text
+from treue_channels.http.callbacks import (
+    document,
+    event_id,
+    json_document,
+    moment,
+    part,
+    required,
+    text,
+    unknown,
+)
 from treue_channels.http.mail import (
     ADDRESS,
     EVENTS,
@@ -213,18 +222,19 @@ def _events(found: dict[str, Any], id_: str, request: Callback) -> list[Delivery
     """Return the events of a record, one for each recipient (dg/event-publishing-retrieving-sns-contents)."""
     name = text(found, "eventType") or text(found, "notificationType")
     details = part(found, _ABOUT.get(name, name.lower()))
-    kind = _kind(name, details)
-    if kind is None:
-        return []
-    told = part(details, "timestamp") or part(found, "mail", "timestamp")
+    kind, number = _kind(name, details), text(found, "mail", "messageId")
     keys = part(found, "mail", "tags", KEY)
+    key = text({"key": keys[0]}, "key") if isinstance(keys, list) and keys else ""
+    if kind is None:
+        return [] if name in _KINDS else [unknown("ses", name, found, request, key=key, provider_id=number)]
+    told = part(details, "timestamp") or part(found, "mail", "timestamp")
     return [
         DeliveryEvent(
             id=event_id("ses", id_, address),
             kind=kind,
             at=moment(told, request.received_at),
-            key=text({"key": keys[0]}, "key") if isinstance(keys, list) and keys else "",
-            provider_id=text(found, "mail", "messageId"),
+            key=key,
+            provider_id=number,
             address=address,
             hard=kind is DeliveryEventKind.bounced and _is_hard(details, status, said),
             ours=name == "Rendering Failure",

@@ -42,6 +42,7 @@ from treue_channels.http.callbacks import (
     required,
     same,
     text,
+    unknown,
 )
 from treue_channels.http.sms import ADDRESS, EVENTS, SmsApi, seconds_left, stopped
 
@@ -195,14 +196,14 @@ def _events(found: dict[str, Any], request: Callback) -> list[DeliveryEvent]:
             return []
         at = moment(part(data, "time"), request.received_at)
         return stopped(event_id("seven", id_, "stop"), text(data, "sender"), at, words, found)
-    return _status(data, found, request) if kind == "dlr" else []
+    return _status(data, found, request) if kind == "dlr" else [unknown("seven", kind, found, request)]
 
 
 def _status(data: Any, found: dict[str, Any], request: Callback) -> list[DeliveryEvent]:
     """Return the event of a status report. It has no reason, so nothing in it makes a number dead."""
     id_, said = text(data, "msg_id"), text(data, "status")
     if said not in _STATUSES or not id_:
-        return []
+        return [unknown("seven", said, found, request, provider_id=id_)]
     return [
         DeliveryEvent(
             id=event_id("seven", id_, said),

@@ -40,6 +40,7 @@ from treue_channels.http.callbacks import (
     required,
     same,
     text,
+    unknown,
 )
 from treue_channels.http.sms import (
     ADDRESS,
@@ -174,7 +175,9 @@ class Twilio(SmsApi):
         if not same(given, [signature(token, url, fields) for token in tokens for url in urls]):
             raise BadCallback("The callback's signature is missing or wrong.")
         found = {name: values[-1] for name, values in fields.items()}
-        return _status(found, request) if found.get("MessageStatus") else _said(found, request)
+        if found.get("MessageStatus"):
+            return _status(found, request)
+        return _said(found, request) if "Body" in found else [unknown("twilio", "", found, request)]
 
 
 def signature(token: str, url: str, fields: Mapping[str, Sequence[str]]) -> str:
@@ -212,12 +215,12 @@ def _origin(sender: str, service: str) -> dict[str, str]:
 def _status(found: dict[str, str], request: Callback) -> list[DeliveryEvent]:
     sid, said, code = text(found, "MessageSid"), text(found, "MessageStatus"), text(found, "ErrorCode")
     kind = _STATUSES.get(said)
+    key, address = query_parameter(request, "key")[:200], text(found, "To")
     if kind is None or not sid:
-        return []
+        return [unknown("twilio", said, found, request, key=key, provider_id=sid)]
     ours = kind in _NOT_DELIVERED and _is_about_us(code)
     if kind in _NOT_DELIVERED and (ours or code == str(_FILTERED)):
         kind = DeliveryEventKind.failed
-    key, address = query_parameter(request, "key")[:200], text(found, "To")
     event = DeliveryEvent(
         id=event_id("twilio", sid, said),
         kind=kind,

@@ -46,6 +46,7 @@ from treue_channels.http.callbacks import (
     required,
     same,
     text,
+    unknown,
 )
 from treue_channels.http.sms import ADDRESS, EVENTS, SmsApi, callback_address, seconds_left, stopped
 
@@ -152,11 +153,7 @@ class Vonage(SmsApi):
     def read_receipts(self, request: Callback) -> list[DeliveryEvent]:
         """Return what Vonage tells: a message's status, or a customer's SMS that says stop. Raises BadCallback."""
         _verify(request, required(self._secrets_of_callbacks, "signature_secret"))
-        found = (
-            _status(one, request) if text(one, "status") else _said(one, request)
-            for one in objects(document(request))
-        )
-        return [event for events in found for event in events]
+        return [event for one in objects(document(request)) for event in _events(one, request)]
 
 
 def _blames(found: Any, parameter: str) -> bool:
@@ -173,14 +170,22 @@ def _code(found: Any) -> int:
     return 0
 
 
+def _events(found: dict[str, Any], request: Callback) -> list[DeliveryEvent]:
+    if text(found, "status"):
+        return _status(found, request)
+    if text(found, "message_uuid") and text(found, "channel") and text(found, "from"):
+        return _said(found, request)
+    return [unknown("vonage", text(found, "message_type"), found, request)]
+
+
 def _status(found: dict[str, Any], request: Callback) -> list[DeliveryEvent]:
     uuid, said, code = text(found, "message_uuid"), text(found, "status"), _code(part(found, "error"))
-    kind = _STATUSES.get(said)
+    kind, key = _STATUSES.get(said), text(found, "client_ref", longest=200)
     if kind is None or not uuid:
-        return []
+        return [unknown("vonage", said, found, request, key=key, provider_id=uuid)]
     if kind is DeliveryEventKind.bounced and (0 < code < _FROM_THE_NETWORK or code in _FILTERED):
         kind = DeliveryEventKind.failed
-    at, key = moment(part(found, "timestamp"), request.received_at), text(found, "client_ref", longest=200)
+    at = moment(part(found, "timestamp"), request.received_at)
     number = international(text(found, "to"))
     event = DeliveryEvent(
         id=event_id("vonage", uuid, said),

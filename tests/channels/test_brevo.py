@@ -119,6 +119,9 @@ class TestCallbacks(CallbackContract):
         )
         return [event("error", reason=words)]
 
+    def unheard_of(self) -> Any:
+        return event("sung")
+
     def callback(self, body: bytes, at: datetime) -> Callback:
         headers = {"authorization": f"Bearer {SECRET}"}
         return Callback("POST", "https://treue.example.com/v1/receipts/email", headers, body, at)
@@ -277,7 +280,8 @@ def test_events_are_read_in_full() -> None:
     assert {one.provider_id for one in found} == {"201798300811.5787683@relay.domain.com"}
     assert found[0].at.isoformat() == "2025-11-22T08:26:40.123000+00:00"
     assert [one.hard for one in found[3:8]] == [False, True, True, False, False]
-    assert read(event("list_addition"), event("something new")) == []
+    unknown = read(event("list_addition"), event("something new"))
+    assert [(one.kind.value, one.key) for one in unknown] == [("unknown", "k1")] * 2
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,9 @@ class TestCallbacks(CallbackContract):
             )
         ]
 
+    def unheard_of(self) -> Any:
+        return event("Singing", "singing")
+
     def callback(self, body: bytes, at: datetime) -> Callback:
         return posted(notification(body.decode(errors="replace"), at), at)
 

@@ -20,7 +20,7 @@ ADDRESS = "an e-mail address"
 KEY = "treue-key"
 """Under this name our key travels with a mail, and comes back in callbacks."""
 
-EVENTS = frozenset(DeliveryEventKind) - {DeliveryEventKind.accepted}
+EVENTS = frozenset(DeliveryEventKind) - {DeliveryEventKind.accepted, DeliveryEventKind.unknown}
 """What most e-mail providers tell."""
 
 NOT_THE_ADDRESS = "5.7.0"

@@ -34,7 +34,8 @@ LEGEND = """
 - **messages at once**: how many one request, or one conversation, takes, and how many of those go side by side.
 - **same key again**: how long a message with the same key is certain not to be sent twice. A message whose fate is
   unknown is sent again within this time; with –, marketing messages never are.
-- **tells later**: what the provider reports of a message by calling back.
+- **tells later**: what the provider reports of a message by calling back. What else it tells is kept as `unknown`, with the
+  provider's own words, and has no consequences.
 - **a second**: how many messages the provider takes by default; – where it names no figure. `rate` sets another.
 - **best effort**: a yes means no more than that the message was handed over.
 """

@@ -26,7 +26,7 @@ class Capabilities:
     `dedup_window` is for how many seconds the provider honours an idempotency key; 0 means not at all. `mime` asks for
     whole RFC 5322 messages, else a mail comes in its parts; `eight_bit` lets their bodies be UTF-8 as they are, else
     every line is ASCII; `attachments` says that it can carry them. `callbacks` are the kinds of event the provider tells
-    later. `rate` is how many messages a second the provider takes by default, 0 where it names no figure. `best_effort`
+    later, beside `unknown`. `rate` is how many messages a second the provider takes by default, 0 where it names no figure. `best_effort`
     means that a yes says no more than "handed over".
     """
 

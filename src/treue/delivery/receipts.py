@@ -222,7 +222,7 @@ def _mark(connection: Connection, told: Iterable[Told], now: datetime) -> None:
     """Write the time of each first event on its message; a message in doubt is in doubt no longer."""
     fates: list[tuple[int, str]] = []
     for event, about in sorted(told, key=lambda one: (one[0].at, one[0].id)):
-        if about is None:
+        if about is None or event.kind is _KINDS.unknown:
             continue
         at, name = min(event.at, now), _COLUMNS.get(event.kind)
         fates += [(about.customer_id, fate) for fate in (name and name.removesuffix("_at"), "sent") if fate]
@@ -255,7 +255,8 @@ def believe(connection: Connection, doubted: Sequence[int], now: datetime) -> No
     if not doubted:
         return
     heard = select(delivery_event.c.message_id, delivery_event.c.kind, delivery_event.c.at).where(
-        dialect.among(connection, delivery_event.c.message_id, doubted)
+        dialect.among(connection, delivery_event.c.message_id, doubted),
+        delivery_event.c.kind != _KINDS.unknown.value,
     )
     for row in connection.execute(heard.order_by(delivery_event.c.id)).all():
         values = _settled(_KINDS(row.kind), min(row.at, now))

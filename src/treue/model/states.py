@@ -123,6 +123,10 @@ class DeliveryEventKind(Sentence):
     opened = "opened", "the message's pictures were loaded, by the customer or by a machine"
     clicked = "clicked", "a link in the message was followed, by the customer or by a machine"
     unsubscribed = "unsubscribed", "the customer said stop, by a link, a mail program or an SMS"
+    unknown = (
+        "unknown",
+        "the provider told something that Treue does not know; it is kept, and nothing follows from it",
+    )
 
 
 class Decision(Sentence):
