@@ -27,7 +27,7 @@ from treue.channel.stop_words import is_stop
 from treue.channel.telephone import sender_id
 from treue.errors import ChannelError
 from treue_channels.http.answers import HttpAnswer, about_us, by_status
-from treue_channels.http.api import TIMEOUT, HttpRequest, json_request
+from treue_channels.http.api import NO_EXTRA, TIMEOUT, Extra, HttpRequest, json_request, merged
 from treue_channels.http.callbacks import (
     active_secrets,
     document,
@@ -92,9 +92,10 @@ class Bird(SmsApi):
         smart_encoding: bool = False,
         url: str = "",
         timeout: float = TIMEOUT,
+        extra: Extra = NO_EXTRA,
     ) -> None:
         secrets = active_secrets(webhook_secret)
-        super().__init__(url or _home(api_key), [api_key, *secrets], timeout)
+        super().__init__(url or _home(api_key), [api_key, *secrets], timeout, extra)
         self._webhook_secrets = _checked(secrets)
         self._sender = sender_id(sender)
         self._smart = yes_or_no(smart_encoding, "smart_encoding")
@@ -112,7 +113,7 @@ class Bird(SmsApi):
             **({"options": {"smart_encoding": True}} if self._smart else {}),
         }
         headers = {"Authorization": f"Bearer {self._key}", "Idempotency-Key": message.key}
-        return json_request("/v1/sms/messages", found, headers)
+        return json_request("/v1/sms/messages", merged(found, self.extra), headers)
 
     def receipts(self, messages: Sequence[Outgoing], answer: HttpAnswer) -> Sequence[Receipt]:
         """Return the receipt of a message that was taken, now or when its key was first used."""

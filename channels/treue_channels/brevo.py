@@ -27,7 +27,16 @@ from treue.channel import (
 )
 from treue.clock import utc_now
 from treue_channels.http.answers import HttpAnswer, asked_pause, by_status, our_fault
-from treue_channels.http.api import TIMEOUT, HttpRequest, basic_authorization, json_request, runs
+from treue_channels.http.api import (
+    NO_EXTRA,
+    TIMEOUT,
+    Extra,
+    HttpRequest,
+    basic_authorization,
+    json_request,
+    merged,
+    runs,
+)
 from treue_channels.http.callbacks import (
     active_secrets,
     document,
@@ -113,9 +122,10 @@ class Brevo(MailApi):
         webhook_secret: str = "",
         url: str = "https://api.brevo.com",
         timeout: float = TIMEOUT,
+        extra: Extra = NO_EXTRA,
     ) -> None:
         self._webhook_secrets = active_secrets(webhook_secret)
-        super().__init__(url, [api_key, *self._webhook_secrets], timeout)
+        super().__init__(url, [api_key, *self._webhook_secrets], timeout, extra)
         self._key = api_key
         if batches:
             self.capabilities = replace(self.capabilities, batch=BATCH, at_once=2, dedup_window=0.0)
@@ -140,7 +150,7 @@ class Brevo(MailApi):
         return replace(self._put(_batch(messages) | {"headers": key}), repeatable=True)
 
     def _put(self, document: dict[str, Any]) -> HttpRequest:
-        return json_request("/v3/smtp/email", document, {"api-key": self._key})
+        return json_request("/v3/smtp/email", merged(document, self.extra), {"api-key": self._key})
 
     def receipts(self, messages: Sequence[Outgoing], answer: HttpAnswer) -> Sequence[Receipt]:
         """Return each message's receipt from the ids, which come in the messages' order."""

@@ -24,7 +24,7 @@ from treue.channel import (
     Retry,
 )
 from treue_channels.http.answers import HttpAnswer, about_us, by_status, our_fault
-from treue_channels.http.api import TIMEOUT, HttpRequest, json_request
+from treue_channels.http.api import NO_EXTRA, TIMEOUT, Extra, HttpRequest, json_request, merged
 from treue_channels.http.callbacks import (
     active_secrets,
     document,
@@ -114,14 +114,15 @@ class Postmark(MailApi):
         webhook_password: str = "",
         url: str = "https://api.postmarkapp.com",
         timeout: float = TIMEOUT,
+        extra: Extra = NO_EXTRA,
     ) -> None:
-        super().__init__(url, [token, *active_secrets(webhook_password)], timeout)
+        super().__init__(url, [token, *active_secrets(webhook_password)], timeout, extra)
         self._token, self._stream, self._broadcast = token, stream, broadcast_stream
         self._user, self._passwords = webhook_user, active_secrets(webhook_password)
 
     def request(self, messages: Sequence[Outgoing]) -> HttpRequest:
         """Return the request that hands over these messages (developer/api/email-api, "Send batch emails")."""
-        mails = [self._mail(message) for message in messages]
+        mails = [merged(self._mail(message), self.extra) for message in messages]
         return json_request("/email/batch", mails, {"X-Postmark-Server-Token": self._token})
 
     def receipts(self, messages: Sequence[Outgoing], answer: HttpAnswer) -> Sequence[Receipt]:

@@ -28,7 +28,7 @@ from treue.channel import (
 from treue.clock import utc_now
 from treue.errors import ChannelError
 from treue_channels.http.answers import HttpAnswer, about_us, asked_pause, by_status, our_fault
-from treue_channels.http.api import TIMEOUT, HttpRequest, json_request, runs
+from treue_channels.http.api import NO_EXTRA, TIMEOUT, Extra, HttpRequest, json_request, merged, runs
 from treue_channels.http.callbacks import (
     active_secrets,
     document,
@@ -112,9 +112,10 @@ class Resend(MailApi):
         webhook_secret: str = "",
         url: str = "https://api.resend.com",
         timeout: float = TIMEOUT,
+        extra: Extra = NO_EXTRA,
     ) -> None:
         self._webhook_secrets = active_secrets(webhook_secret)
-        super().__init__(url, [api_key, *self._webhook_secrets], timeout)
+        super().__init__(url, [api_key, *self._webhook_secrets], timeout, extra)
         _require_keys(self._webhook_secrets)
         self._key = api_key
         if batches:
@@ -128,7 +129,7 @@ class Resend(MailApi):
     def request(self, messages: Sequence[Outgoing]) -> HttpRequest:
         """Return the request that hands over these messages (api-reference/emails/send-email, /send-batch-emails)."""
         headers = {"Authorization": f"Bearer {self._key}", "Idempotency-Key": str(idempotency_key(messages))}
-        mails = [_mail(message) for message in messages]
+        mails = [merged(_mail(message), self.extra) for message in messages]
         if len(mails) == 1:
             return json_request("/emails", mails[0], headers)
         headers["x-batch-validation"] = "permissive"

@@ -27,7 +27,7 @@ from treue.channel import (
 )
 from treue.clock import utc_now
 from treue_channels.http.answers import HttpAnswer, about_us, asked_pause, by_status
-from treue_channels.http.api import TIMEOUT, HttpRequest, json_request
+from treue_channels.http.api import NO_EXTRA, TIMEOUT, Extra, HttpRequest, json_request, merged
 from treue_channels.http.callbacks import (
     active_secrets,
     document,
@@ -102,14 +102,16 @@ class SendGrid(MailApi):
         webhook_public_key: str = "",
         url: str = "https://api.sendgrid.com",
         timeout: float = TIMEOUT,
+        extra: Extra = NO_EXTRA,
     ) -> None:
-        super().__init__(url, [api_key], timeout)
+        super().__init__(url, [api_key], timeout, extra)
         self._key, self._public_keys = api_key, active_secrets(webhook_public_key)
 
     def request(self, messages: Sequence[Outgoing]) -> HttpRequest:
         """Return the request that hands over one message (api-reference/mail-send)."""
         (message,) = messages
-        return json_request("/v3/mail/send", _mail(message), {"Authorization": f"Bearer {self._key}"})
+        mail = merged(_mail(message), self.extra)
+        return json_request("/v3/mail/send", mail, {"Authorization": f"Bearer {self._key}"})
 
     def receipts(self, messages: Sequence[Outgoing], answer: HttpAnswer) -> Sequence[Receipt]:
         """Return the receipt for a 202, whose body is empty; the id is in a header."""

@@ -26,7 +26,7 @@ from treue.channel import (
 from treue.clock import utc_now
 from treue.errors import ChannelError
 from treue_channels.http.answers import HttpAnswer, asked_pause, by_status, our_fault
-from treue_channels.http.api import TIMEOUT, HttpRequest
+from treue_channels.http.api import NO_EXTRA, TIMEOUT, Extra, HttpRequest, merged
 from treue_channels.http.callbacks import (
     document,
     event_id,
@@ -112,6 +112,7 @@ class Ses(MailApi):
         webhook_topic: str = "",
         url: str = "",
         timeout: float = TIMEOUT,
+        extra: Extra = NO_EXTRA,
         get: Fetch = fetch,
     ) -> None:
         import botocore.auth  # noqa: F401 - so that it is missed at the start, not at the first message
@@ -124,7 +125,7 @@ class Ses(MailApi):
             raise ChannelError("The option `webhook_topic` of Amazon SES is the ARN of an SNS topic.")
         suffix = ".cn" if region.startswith("cn-") else ""
         secrets = [one for one in (access_key_id, secret_access_key, session_token) if one]
-        super().__init__(url or f"https://email.{region}.amazonaws.com{suffix}", secrets, timeout)
+        super().__init__(url or f"https://email.{region}.amazonaws.com{suffix}", secrets, timeout, extra)
         self._region, self._set = region, configuration_set
         self._given = (access_key_id, secret_access_key, session_token or None)
         self._credentials: Any = None
@@ -133,7 +134,7 @@ class Ses(MailApi):
     def request(self, messages: Sequence[Outgoing]) -> HttpRequest:
         """Return the signed request that hands over one message (APIReference-V2, SendEmail with raw content)."""
         (message,) = messages
-        body = json.dumps(self._document(message)).encode()
+        body = json.dumps(merged(self._document(message), self.extra)).encode()
         return HttpRequest(_PATH, body, self._signed(body))
 
     def receipts(self, messages: Sequence[Outgoing], answer: HttpAnswer) -> Sequence[Receipt]:

@@ -30,7 +30,7 @@ from treue.channel import (
 from treue.channel.stop_words import is_stop
 from treue.channel.telephone import sender_id
 from treue_channels.http.answers import HttpAnswer, about_us, by_status, our_fault
-from treue_channels.http.api import TIMEOUT, HttpRequest, form_request
+from treue_channels.http.api import NO_EXTRA, TIMEOUT, Extra, HttpRequest, form_request, merged_form
 from treue_channels.http.callbacks import (
     active_secrets,
     document,
@@ -88,9 +88,10 @@ class Seven(SmsApi):
         signing_key: str = "",
         url: str = "https://gateway.seven.io",
         timeout: float = TIMEOUT,
+        extra: Extra = NO_EXTRA,
     ) -> None:
         self._signing_keys = active_secrets(signing_key)
-        super().__init__(url, [api_key, *self._signing_keys], timeout)
+        super().__init__(url, [api_key, *self._signing_keys], timeout, extra)
         self._sender, self._key = sender_id(sender), api_key
 
     def request(self, messages: Sequence[Outgoing]) -> HttpRequest:
@@ -104,6 +105,7 @@ class Seven(SmsApi):
         }
         if wait := seconds_left(message, 60, LONGEST_WAIT):
             fields["ttl"] = str(wait // 60)
+        fields = merged_form(fields, self.extra)
         return form_request("/api/sms", fields, {"X-Api-Key": self._key, "SentWith": "Treue"})
 
     def receipts(self, messages: Sequence[Outgoing], answer: HttpAnswer) -> Sequence[Receipt]:

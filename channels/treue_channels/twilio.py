@@ -31,7 +31,15 @@ from treue.channel.stop_words import is_stop
 from treue.channel.telephone import sender_id
 from treue.errors import ChannelError
 from treue_channels.http.answers import HttpAnswer, about_us, by_status, our_fault
-from treue_channels.http.api import TIMEOUT, HttpRequest, basic_authorization, form_request
+from treue_channels.http.api import (
+    NO_EXTRA,
+    TIMEOUT,
+    Extra,
+    HttpRequest,
+    basic_authorization,
+    form_request,
+    merged_form,
+)
 from treue_channels.http.callbacks import (
     active_secrets,
     event_id,
@@ -115,10 +123,11 @@ class Twilio(SmsApi):
         smart_encoding: bool = False,
         url: str = "https://api.twilio.com",
         timeout: float = TIMEOUT,
+        extra: Extra = NO_EXTRA,
     ) -> None:
         tokens = active_secrets(token) or ("",)
         authorization = basic_authorization(account, tokens[0])
-        super().__init__(url, [*tokens, authorization.removeprefix("Basic ")], timeout)
+        super().__init__(url, [*tokens, authorization.removeprefix("Basic ")], timeout, extra)
         self._path = f"/2010-04-01/Accounts/{_sid(account, _ACCOUNT, 'account')}/Messages.json"
         self._from = _origin(sender, messaging_service)
         self._tokens, self._authorization = tokens, authorization
@@ -135,6 +144,7 @@ class Twilio(SmsApi):
             fields["ValidityPeriod"] = str(wait)
         if self._smart:
             fields["SmartEncoded"] = "true"
+        fields = merged_form(fields, self.extra)
         return form_request(self._path, fields, {"Authorization": self._authorization})
 
     def receipts(self, messages: Sequence[Outgoing], answer: HttpAnswer) -> Sequence[Receipt]:

@@ -34,7 +34,15 @@ from treue.channel import (
 from treue.channel.stop_words import is_stop
 from treue.channel.telephone import international, is_e164, sender_id
 from treue_channels.http.answers import HttpAnswer, by_status, our_fault
-from treue_channels.http.api import TIMEOUT, HttpRequest, basic_authorization, json_request
+from treue_channels.http.api import (
+    NO_EXTRA,
+    TIMEOUT,
+    Extra,
+    HttpRequest,
+    basic_authorization,
+    json_request,
+    merged,
+)
 from treue_channels.http.callbacks import (
     TOLERANCE,
     active_secrets,
@@ -99,11 +107,12 @@ class Vonage(SmsApi):
         callback_url: str = "",
         url: str = "https://api.nexmo.com",
         timeout: float = TIMEOUT,
+        extra: Extra = NO_EXTRA,
     ) -> None:
         self._secrets_of_callbacks = active_secrets(signature_secret)
         authorization = basic_authorization(api_key, api_secret)
         secrets = [api_key, api_secret, authorization.removeprefix("Basic "), *self._secrets_of_callbacks]
-        super().__init__(url, secrets, timeout)
+        super().__init__(url, secrets, timeout, extra)
         self._sender = sender_id(sender, "").removeprefix("+")
         self._headers = {"Authorization": authorization}
         self._callback_url = callback_address(callback_url, self.provider)
@@ -123,7 +132,7 @@ class Vonage(SmsApi):
             found |= {"webhook_url": self._callback_url, "webhook_version": "v1"}
         if wait := seconds_left(message, 20, LONGEST_WAIT):
             found["ttl"] = wait
-        return json_request("/v1/messages", found, self._headers)
+        return json_request("/v1/messages", merged(found, self.extra), self._headers)
 
     def receipts(self, messages: Sequence[Outgoing], answer: HttpAnswer) -> Sequence[Receipt]:
         """Return the receipt of a message that was taken."""

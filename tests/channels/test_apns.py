@@ -94,6 +94,15 @@ class TestApnsKeepsTheContract(ChannelContract):
 # --- what is sent -------------------------------------------------------------------------------------------
 
 
+def test_what_apple_can_and_we_do_not_know_goes_along(apple: Apple, files: tuple[Path, Path]) -> None:
+    made = adapter(apple.address, files, extra={"aps": {"sound": "default"}, "season": "winter"})
+    send(made, push(1))
+    made.close()
+    ((_, shown),) = apple.shown
+    assert (shown["aps"]["sound"], shown["season"], shown["key"]) == ("default", "winter", "push-1")
+    assert shown["aps"]["alert"]["title"] == "Shop"
+
+
 def test_an_alert_has_title_body_key_and_link(apns: Apns, apple: Apple) -> None:
     message = push(1, link="https://shop.example/x", expires_at=NOW + timedelta(hours=1))
     (receipt,) = send(apns, message)

@@ -130,6 +130,16 @@ def test_the_browser_reads_title_body_link_and_key_and_nobody_else_can(
         Browser("").opened(came.body)
 
 
+def test_what_browsers_can_and_we_do_not_know_goes_along(
+    network: Network, files: tuple[Path, Path], service: Receiver
+) -> None:
+    made = adapter(network, files, extra={"notification": {"lang": "de"}})
+    send(made, push())
+    made.close()
+    shown = json.loads(BROWSER.opened(service.received[0].body))["notification"]
+    assert (shown["lang"], shown["title"]) == ("de", "Klangladen")
+
+
 def test_the_push_service_knows_who_sends(webpush: WebPush, service: Receiver) -> None:
     send(webpush, push())
     claims = checked(service.received[0].headers, HOST, time.time(), VAPID.public_key())

@@ -103,15 +103,21 @@ def _factory(kind: Kind, settings: ChannelSettings, root: Path) -> Any:
 
 
 def _options(settings: ChannelSettings, root: Path) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        name: value if isinstance(value, (bool, int, float)) else value.value()
-        for name, value in settings.options.items()
-    }
+    options: dict[str, Any] = {name: _filled(value) for name, value in settings.options.items()}
     if settings.adapter == "inbox":
         options["box"] = state_folder(root) / INBOX_FILE
     if settings.adapter == "file":
         options["path"] = Path(options.get("path") or state_folder(root) / "sent")
     return options
+
+
+def _filled(value: Any) -> Any:
+    """Return a setting with the environment's variables in it, however deep."""
+    if isinstance(value, Mapping):
+        return {name: _filled(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_filled(one) for one in value]
+    return value.value() if isinstance(value, Env) else value
 
 
 def _made(factory: Any, kind: Kind, settings: ChannelSettings, options: Mapping[str, Any]) -> Any:

@@ -33,10 +33,13 @@ from treue.language.grammar import (
 from treue.language.pressure import LIMITS, QUIET_HOURS, Limit, Pressure, QuietHours, channels_named
 from treue.language.problems import did_you_mean, nearest
 from treue.language.retention import RETENTION, Retention
-from treue.language.source import Mapping, Node, Scalar
+from treue.language.source import Items, Mapping, Node, Scalar
 from treue.language.step_rows import DEFAULT_HOLD
 from treue.model.states import BUILT_IN_ATTRIBUTES, BUILT_IN_EVENTS, CHANNELS, EVENT_PARTS
 from treue.segments.tree import Condition
+
+EXTRA = "extra"
+"""The option of a channel that is a mapping: what its provider knows, and the adapter does not."""
 
 NAME = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 TYPES = ("text", "number", "bool", "date", "time", "list")
@@ -91,10 +94,10 @@ class Sender:
 
 @dataclass(frozen=True)
 class ChannelSettings:
-    """How one channel is set up."""
+    """How one channel is set up. An option is a Env, a number, true or false; `extra` has such in mappings and lists."""
 
     adapter: str
-    options: MappingType[str, Env | bool | int | float]
+    options: MappingType[str, Any]
     rate: str | None = None
 
 
@@ -243,6 +246,29 @@ class _Channel:
         )
 
     def _option(self, key: str, value: Node, context: Context) -> Any:
+        if key == EXTRA and not isinstance(value, Mapping):
+            hint = "Such as `extra: {topic_id: news}`."
+            return context.say(
+                value,
+                "T203",
+                f"Here belongs a mapping of the provider's own fields, not {shown(value)}.",
+                hint,
+            )
+        if key == EXTRA:
+            return self._inside(value, context)
+        return self._value(key, value, context)
+
+    def _inside(self, node: Node, context: Context, key: str = "") -> Any:
+        """Return what stands in `extra`: mappings, lists and values, as deep as the provider wants them."""
+        if isinstance(node, Mapping):
+            found = {name.text: self._inside(value, context, name.text) for name, value in node.entries}
+            return INVALID if INVALID in found.values() else found
+        if isinstance(node, Items):
+            several = [self._inside(one, context, key) for one in node.nodes]
+            return INVALID if INVALID in several else several
+        return self._value(key, node, context)
+
+    def _value(self, key: str, value: Node, context: Context) -> Any:
         if is_secret(key):
             return _Secret().parse(value, context)
         if isinstance(value, Scalar) and isinstance(value.value, (bool, int, float)):
@@ -254,6 +280,7 @@ class _Channel:
         properties = {
             "adapter": {"type": "string", "description": "The adapter that sends."},
             "rate": {"type": "string", "description": "The most it sends, such as `500/s`."},
+            EXTRA: {"type": "object", "description": "Fields of the provider's own, added to every request."},
         }
         return {"type": "object", "properties": properties, "required": ["adapter"]}
 
