@@ -71,6 +71,9 @@ _SEPARATING = re.compile(r'[<>@,;\\"]')
 """Signs that would make something else of what is around them, if they stood in a name that is not quoted."""
 _UNTAGGABLE = re.compile(r"[^A-Za-z0-9_-]")
 
+_BOUNCED_BEFORE = "previous_bounce"
+"""Why Resend does not try a mail: its address was found dead earlier."""
+
 _KINDS = {
     "email.sent": DeliveryEventKind.accepted,
     "email.delivered": DeliveryEventKind.delivered,
@@ -256,7 +259,8 @@ def _event(found: dict[str, Any], id_: str, request: Callback) -> DeliveryEvent:
         key=key,
         provider_id=number,
         address=text({"to": to[0]}, "to") if isinstance(to, list) and to else "",
-        hard=kind is DeliveryEventKind.bounced and is_dead_for_amazon(type_, subtype, status, code),
+        hard=text(data, "suppressed", "reason") == _BOUNCED_BEFORE
+        or (kind is DeliveryEventKind.bounced and is_dead_for_amazon(type_, subtype, status, code)),
         status=status or " ".join(filter(None, (type_, subtype))),
         reason=code or said,
         url=text(data, "click", "link", longest=2_000),

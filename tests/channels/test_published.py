@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from descriptions import FOLDER, AmazonsModel, PublishedServer, published
 from jsonschema import Draft202012Validator
 
-from treue.channel import installed_adapters
+from treue.channel import channel_factory, installed_adapters
 from treue.testing.provider_server import Asked, Reply
 
 DOCS = Path(__file__).parents[2] / "docs" / "channels"
@@ -63,6 +64,14 @@ def test_a_description_lets_no_field_pass_that_it_does_not_name(name: str) -> No
 def test_what_is_not_documented_is_said_on_the_adapters_page(name: str) -> None:
     page = (DOCS / f"{name}.md").read_text(encoding="utf-8")
     assert all(f"`{field}`" in page for field in published(name).found.get("undocumented", ()))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "events" in published(name).found])
+def test_what_a_provider_says_that_it_tells_is_known_to_the_adapter_or_known_to_be_unknown(name: str) -> None:
+    found = published(name).found
+    code = inspect.getsource(inspect.getmodule(channel_factory(name)) or channel_factory(name))
+    assert [event for event in found["events"] if f'"{event}"' not in code] == []
+    assert [event for event in found.get("unknown_events", ()) if f'"{event}"' in code] == []
 
 
 def asked(path: str, document: Any, kind: str = "application/json") -> Asked:

@@ -153,7 +153,9 @@ BOUNCE = event("bounced", bounce={
     "diagnosticCode": ["smtp; 550 5.1.1 no such user"]})  # fmt: skip
 EVENTS = [
     event("sent"), event("delivered"), event("delivery_delayed"), BOUNCE, event("failed", failed={"reason": "reached_daily_quota"}),
-    event("suppressed", suppressed={"message": "on the suppression list", "type": "OnAccountSuppressionList"}),
+    event("suppressed", suppressed={
+        "message": "on the suppression list", "type": "OnAccountSuppressionList", "reason": "previous_complaint",
+        "diagnosticCode": []}),
     event("complained"), event("opened", open={"userAgent": "x"}), event("clicked", click={"link": "https://example.com/x"}),
 ]  # fmt: skip
 
@@ -360,6 +362,15 @@ def test_events_are_read_in_full() -> None:
     assert bounce.id == f"resend:{ID}"
     assert found[8].url == "https://example.com/x"
     assert [one.kind.value for one in read({"type": "domain.created"})] == ["unknown"]
+
+
+@pytest.mark.parametrize(("reason", "hard"), [("previous_bounce", True), ("previous_complaint", False)])
+def test_a_mail_that_was_not_tried_for_an_earlier_bounce_says_that_the_address_is_dead(
+    reason: str, hard: bool
+) -> None:
+    suppressed = {"message": "", "type": "Suppressed", "reason": reason, "diagnosticCode": []}
+    (found,) = read(event("suppressed", suppressed=suppressed))
+    assert (found.kind.value, found.hard) == ("failed", hard)
 
 
 @pytest.mark.parametrize(
