@@ -101,9 +101,9 @@ def run_engine(case: Case, store: Store) -> Run:
 
 
 @contextmanager
-def engine_of(case: Case, store: Store) -> Iterator[Engine]:
-    """Return an engine for a world on a store."""
-    channels = {kind: Everybody(kind) for kind in ("email", "sms", "push")}
+def engine_of(case: Case, store: Store, channels: Mapping[str, Any] | None = None) -> Iterator[Engine]:
+    """Return an engine for a world on a store; its channels take everything, where none are given."""
+    channels = channels or {kind: Everybody(kind) for kind in ("email", "sms", "push")}
     with tempfile.TemporaryDirectory() as state:
         delivery = Delivery(store, channels, Plainly(), Path(state), clock=standing_still)
         with store.transaction() as connection:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, and_, delete, func, or_, select, update
 from treue.delivery.outbox import Claimed, Lane, in_lane
 from treue.model.states import ADDRESS_KEY, MessageState
 from treue.model.tables import customer, mailing, message
-from treue.store import addresses, dialect
+from treue.store import addresses, dialect, touches
 
 ONCE_IN = timedelta(hours=24)
 """How long a text that went to a mailbox does not go there again."""
@@ -97,7 +97,7 @@ def _digest(claimed: Claimed, text: str) -> str:
     return blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
 
 
-def echo(connection: Connection, ids: Iterable[int]) -> None:
+def echo(connection: Connection, ids: Iterable[int], now: datetime) -> None:
     """Let copies have what has become of the messages that they would have repeated."""
     among = list(ids)
     if not among:
@@ -109,7 +109,10 @@ def echo(connection: Connection, ids: Iterable[int]) -> None:
     if copies:
         fates = {name: func.coalesce(message.c[name], _first.c[name]) for name in FATES}
         mine = and_(_first.c.id == message.c.copy_of, dialect.among(connection, message.c.id, copies))
-        connection.execute(update(message).where(mine).values(fates))
+        statement = update(message).where(mine).values(fates)
+        owners = connection.scalars(statement.returning(message.c.customer_id)).all()
+        told = [(id_, name.removesuffix("_at")) for id_ in owners for name in FATES]
+        touches.of_messages(connection, told, now)
 
 
 def free(connection: Connection, unsent: Sequence[int], now: datetime) -> None:

@@ -88,7 +88,7 @@ def take(connection: Connection, channel: str, events: Sequence[DeliveryEvent], 
     new -= _take_out_past(connection, channel, new)
     told = [(one, messages.of(one)) for one in given if _key(one) in new]
     _mark(connection, told, now)
-    mailboxes.echo(connection, [about.id for _, about in told if about is not None])
+    mailboxes.echo(connection, [about.id for _, about in told if about is not None], now)
     withdrawn = [word for one, about in told for word in _follow(connection, channel, one, about, now)]
     if withdrawn:  # all at once, and of one customer's words the first
         consents.withdraw(connection, list({one.customer: one for one in reversed(withdrawn)}.values()), now)
@@ -254,13 +254,20 @@ def believe(connection: Connection, doubted: Sequence[int], now: datetime) -> No
     """Settle those doubts whose message was heard of before the doubt came up: a callback may overtake an answer."""
     if not doubted:
         return
-    heard = select(delivery_event.c.message_id, delivery_event.c.kind, delivery_event.c.at).where(
-        dialect.among(connection, delivery_event.c.message_id, doubted),
-        delivery_event.c.kind != _KINDS.unknown.value,
+    columns = (delivery_event.c.message_id, delivery_event.c.kind, delivery_event.c.at, message.c.customer_id)
+    heard = (
+        select(*columns)
+        .join(message, message.c.id == delivery_event.c.message_id)
+        .where(
+            dialect.among(connection, delivery_event.c.message_id, doubted),
+            delivery_event.c.kind != _KINDS.unknown.value,
+        )
     )
-    for row in connection.execute(heard.order_by(delivery_event.c.id)).all():
+    rows = connection.execute(heard.order_by(delivery_event.c.id)).all()
+    for row in rows:
         values = _settled(_KINDS(row.kind), min(row.at, now))
         connection.execute(update(message).where(message.c.id == row.message_id).values(values))
+    touches.of_messages(connection, [(row.customer_id, "sent") for row in rows], now)
 
 
 def _settled(kind: DeliveryEventKind, at: datetime) -> Mapping[str, Any]:

@@ -6,7 +6,8 @@ takes effect in the order it happened, while a round is a handful of statements 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Any
@@ -28,6 +29,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    true,
     tuple_,
     type_coerce,
     update,
@@ -56,7 +58,7 @@ from treue.plan.plan import Exit
 from treue.segments.sql import Moment, event_fits, members, shared
 from treue.segments.stretch import stretch_end
 from treue.segments.touch import JOURNEY as TOUCH_OF_STAYS
-from treue.segments.tree import Ago, Condition, Property
+from treue.segments.tree import Ago, Ahead, Condition, Property
 from treue.store import touches
 from treue.store.dialect import count_many
 from treue.store.event_identity import JOURNEY
@@ -220,8 +222,11 @@ def _call(connection: Connection, journey_id: int, turns: Turns, now: datetime) 
     return called
 
 
+_Which = Callable[[], ColumnElement[bool]]
+
+
 def _is_constant(where: tuple[Property, ...]) -> bool:
-    return not any(isinstance(value, Ago) for part in where for op in part.ops for value in op.values)
+    return not any(isinstance(value, Ago | Ahead) for part in where for op in part.ops for value in op.values)
 
 
 def _errands(connection: Connection) -> set[str | None]:
@@ -229,21 +234,48 @@ def _errands(connection: Connection) -> set[str | None]:
     return set(connection.scalars(_ERRANDS))
 
 
+@dataclass(frozen=True)
+class _Stretch:
+    """Some callers, of whose times the lengths that they are asked about lead evenly far back: as from its `moment`."""
+
+    moment: Moment
+    which: ColumnElement[bool]
+
+
+def _stretches(connection: Connection, where: tuple[Property, ...], moment: Moment) -> Iterator[_Stretch]:
+    """Yield the stretches of the callers' times in which what is asked of their events is one statement."""
+    if _is_constant(where):
+        yield _Stretch(moment, true())
+        return
+    since = connection.scalar(_FIRST, {"since": _EVER})
+    while since is not None:
+        until = stretch_end(where, moment.zone, since, moment.now + TICK)
+        which = and_(caller.c.at >= literal(since, Instant), caller.c.at < literal(until, Instant))
+        yield _Stretch(Moment(since, moment.zone), which)
+        since = connection.scalar(_FIRST, {"since": until})
+
+
+_FIRST = select(func.min(caller.c.at, type_=Instant())).where(
+    caller.c.at >= bindparam("since", type_=Instant()), caller.c.event_id.is_not(None)
+)
+
+
 def _matching(
-    dialect: str, names: Collection[str], where: tuple[Property, ...], moment: Moment
+    dialect: str, names: Collection[str], where: tuple[Property, ...], stretch: _Stretch
 ) -> ColumnElement[bool]:
     """Say which callers came with an event of one of these names that fits."""
-    fits = event_fits(where, event, dialect, moment.of(event))
-    return exists().where(event.c.id == caller.c.event_id, _is_one_of(names), fits)
+    fits = event_fits(where, event, dialect, stretch.moment.of(event))
+    fitting = exists().where(event.c.id == caller.c.event_id, _is_one_of(names), fits)
+    return fitting if _is_constant(where) else and_(fitting, stretch.which)
 
 
 def _is_one_of(names: Collection[str]) -> ColumnElement[bool]:
     return event.c.name == next(iter(names)) if len(names) == 1 else event.c.name.in_(names)
 
 
-def _leaving(dialect: str, reason: Exit, name: str, moment: Moment) -> ColumnElement[bool]:
+def _leaving(dialect: str, reason: Exit, name: str, stretch: _Stretch) -> ColumnElement[bool]:
     """Say which callers came with an event that ends a stay: any stay, or the one that the `same` event began."""
-    which = _matching(dialect, (name,), reason.where, moment)
+    which = _matching(dialect, (name,), reason.where, stretch)
     if reason.same is None:
         return which
     alike = shared(reason.same, event, _began, dialect)
@@ -295,16 +327,19 @@ def _leave(connection: Connection, version: Version, moment: Moment, errands: se
         if exit_.event is None or exit_.event not in errands:
             continue
 
-        def by_event(exit_: Exit = exit_, name: str = exit_.event) -> list[Executable]:
-            which = _leaving(dialect, exit_, name, moment)
-            return _ending(version, Outcome.exited, which, literal(exit_.name, Text), inside)
+        constant = _is_constant(exit_.where)
+        for stretch in _stretches(connection, exit_.where, moment):
+            which = partial(_leaving, dialect, exit_, exit_.event, stretch)
+            name = literal(exit_.name, Text)
 
-        _run(connection, version.kept.of(("exit", n), by_event, constant=_is_constant(exit_.where)))
+            def by_event(which: _Which = which, name: ColumnElement[str] = name) -> list[Executable]:
+                return _ending(version, Outcome.exited, which(), name, inside)
 
-        def call_back(exit_: Exit = exit_, name: str = exit_.event) -> list[Executable]:
-            return [_calling_back(version, _leaving(dialect, exit_, name, moment))]
+            def call_back(which: _Which = which) -> list[Executable]:
+                return [_calling_back(version, which())]
 
-        _run(connection, version.kept.of(("call back", n), call_back, constant=_is_constant(exit_.where)))
+            _run(connection, version.kept.of(("exit", n), by_event, constant=constant))
+            _run(connection, version.kept.of(("call back", n), call_back, constant=constant))
     if ArrivalKind.leave.value in errands:
         asked, why = caller.c.enrollment_id == enrollment.c.id, type_coerce(caller.c.detail, Text)
         _run(
@@ -353,15 +388,17 @@ def _convert(connection: Connection, version: Version, moment: Moment, errands: 
     if goal is None or goal.event not in errands:
         return
 
-    def by_goal() -> list[Executable]:
+    def by_goal(stretch: _Stretch) -> list[Executable]:
         stays: ColumnElement[bool] = enrollment.c.outcome == Outcome.inside.value
         if goal.within:
             counted = enrollment.c.outcome.in_((Outcome.inside.value, Outcome.finished.value))
             stays = and_(counted, enrollment.c.convert_by >= caller.c.at)
-        which = _matching(connection.dialect.name, (goal.event,), goal.where, moment)
+        which = _matching(connection.dialect.name, (goal.event,), goal.where, stretch)
         return _ending(version, Outcome.converted, which, literal(goal.event, Text), stays)
 
-    _run(connection, version.kept.of("goal", by_goal, constant=_is_constant(goal.where)))
+    for stretch in _stretches(connection, goal.where, moment):
+        make = partial(by_goal, stretch)
+        _run(connection, version.kept.of("goal", make, constant=_is_constant(goal.where)))
 
 
 def _run(connection: Connection, statements: Sequence[Executable], before: int = 0) -> None:
@@ -376,16 +413,18 @@ def _judge(connection: Connection, version: Version, moment: Moment) -> None:
     """Give each caller who asks to enter a verdict: `enter`, or why not."""
     entry, trigger = version.plan.entry, version.plan.entry.trigger
 
-    def asking() -> list[Executable]:
+    def asking(stretch: _Stretch) -> list[Executable]:
         asks: ColumnElement[bool] = caller.c.kind.in_(_ASKING)
         if names := trigger.events():
-            begins = _matching(connection.dialect.name, names, trigger.properties(), moment)
+            begins = _matching(connection.dialect.name, names, trigger.properties(), stretch)
             # The same event may be an exit or the goal, for which one from before the journey went live counts.
             new = caller.c.kind == ArrivalKind.event.value
             asks = or_(asks, and_(new, caller.c.at >= literal(version.live_since, Instant), begins))
         return [update(caller).values(verdict="enter", per=_OCCURRENCE).where(asks)]
 
-    _run(connection, version.kept.of("asking", asking, constant=_is_constant(trigger.properties())))
+    for stretch in _stretches(connection, trigger.properties(), moment):
+        make = partial(asking, stretch)
+        _run(connection, version.kept.of("asking", make, constant=_is_constant(trigger.properties())))
     if trigger.per:
         _set_per(connection, trigger.per)
     _run(connection, version.kept.of("loops", lambda: _loops(version)))
