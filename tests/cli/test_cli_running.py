@@ -11,10 +11,13 @@ from calling import START, Run, make
 from sqlalchemy import func, insert, select, update
 
 from treue.composition.assembly import assembled
+from treue.composition.vacuum import nightly
 from treue.engine.door import arrivals
 from treue.engine.passes.chronology import run_pass
+from treue.errors import StoreError
+from treue.insight.status import status
 from treue.model.tables import draw, enrollment, event, journey, message, trace
-from treue.store import consents, customers, events, failures, journeys
+from treue.store import consents, customers, events, failures, heartbeat, journeys
 from treue.store.inputs import ConsentInput, CustomerInput, EventInput
 from treue.store.store import Store
 from treue.vocabulary.workspace import load
@@ -579,6 +582,65 @@ def test_db_vacuum_deletes_old_rows_and_why_says_so_while_status_says_the_same(
     again = treue(lived, "db", "vacuum")
     assert again.out.splitlines()[0].split() == ["table", "deleted"]
     assert set(treue(lived, "db", "vacuum", "--json").json["deleted"].values()) == {0}
+
+
+def test_passes_delete_old_rows_by_night_once_and_record_what_fails(
+    treue: Run, lived: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = lived / "treue.yaml"
+    settings.write_text(settings.read_text(encoding="utf-8") + RETENTION, encoding="utf-8")
+    noon = datetime.fromisoformat("2026-11-02T12:00:00+00:00")
+
+    def deleted_at(now: datetime) -> bool:
+        with store.reading() as connection:
+            before = connection.scalar(select(func.count()).select_from(trace))
+        act(now)
+        with store.reading() as connection:
+            return connection.scalar(select(func.count()).select_from(trace)) != before
+
+    store, workspace = database(lived), load(lived)
+    act = nightly(workspace, store)
+    assert act is not None
+    monkeypatch.setattr("treue.composition.vacuum.SECONDS_A_PASS", -1.0)
+    assert deleted_at(noon), "one batch"
+    monkeypatch.undo()
+    with store.reading() as connection:
+        nights = heartbeat.find(connection, heartbeat.VACUUM)
+        assert nights is not None
+        assert nights.succeeded_at is None, "its time was up"
+    act(noon + timedelta(minutes=1))
+    with store.transaction() as connection:
+        nights = heartbeat.find(connection, heartbeat.VACUUM)
+        assert nights is not None
+        assert nights.succeeded_at == noon + timedelta(minutes=1)
+        assert heartbeat.claim(connection, heartbeat.VACUUM, noon + timedelta(hours=1))
+        assert not heartbeat.claim(connection, heartbeat.VACUUM, noon + timedelta(hours=1)), (
+            "somebody is at it"
+        )
+    tomorrow = noon + timedelta(days=1)
+    monkeypatch.setattr("treue.composition.vacuum.vacuum", _fail)
+    for hour in range(4):
+        act(tomorrow + timedelta(hours=hour))
+        act(tomorrow + timedelta(hours=hour, minutes=30))
+    with store.reading() as connection:
+        found = status(connection, tomorrow + timedelta(hours=4))
+    (sentence,) = [one for one in found.health.sentences if "Old rows" in one]
+    assert (
+        sentence == "Old rows could not be deleted 4 times in a row, the last time 1 h ago: No room is left."
+    )
+    store.close()
+
+
+def _fail(*_: object) -> None:
+    raise StoreError("No room is left.")
+
+
+def test_rows_are_deleted_by_night_only_where_the_settings_say_how_long_they_are_kept(
+    lived: Path,
+) -> None:
+    store = database(lived)
+    assert nightly(load(lived), store) is None
+    store.close()
 
 
 def test_check_counts_what_names_nothing(treue: Run, files: Path) -> None:

@@ -12,9 +12,11 @@ from sqlalchemy import delete, func, select, update
 from treue.channel import DeliveryEvent, DeliveryEventKind, Unknown
 from treue.delivery import doubts, receipts
 from treue.delivery.keys import message_key
+from treue.insight.status import standing
 from treue.model.tables import arrival, chore, customer, enrollment, membership, message, watch
 from treue.store import chores, consents, suppressions
 from treue.store.inputs import ConsentInput
+from treue.web.metrics import metrics
 
 JOINS = "enter: {segment: %s, again: always}\nsteps: [{send: hello, on: email}]\n"
 
@@ -284,11 +286,18 @@ def test_the_night_compares_repairs_and_counts(scene: Scene) -> None:
     assert len(entered(scene)) == 4
     with scene.store.reading() as connection:
         (one,) = chores.find(connection)
+        known = standing(connection, scene.now)
     assert (one.work, one.repaired, one.next_at) == ("segment", 2, at("2026-03-04 03:00"))
+    assert known.repaired == {"hello": 2}
+    assert any(
+        "hello: the last look over everybody found that 2 customers" in note for note in known.health.notes
+    )
+    assert b'treue_segment_repaired{journey="hello"} 2.0' in metrics(known, {})
     scene.now = at("2026-03-04 03:01")
     scene.run()
     with scene.store.reading() as connection:
         assert [one.repaired for one in chores.find(connection)] == [0]
+        assert standing(connection, scene.now).repaired == {}
 
 
 def test_a_chore_that_another_worker_has_is_left_to_it_until_its_lease_is_over(scene: Scene) -> None:

@@ -82,6 +82,7 @@ def _ask(
     from treue.cohorts.host import Note
     from treue.engine.versions.versions import Versions
     from treue.insight.why import CustomerInquiry, stays
+    from treue.language.retention import Retention
     from treue.store import customers, journeys
 
     now = utc_now()
@@ -104,7 +105,7 @@ def _ask(
             for name in wanted
             if name not in been and not trails[name]
         }
-        kept = workspace.settings.retention
+        kept = workspace.settings.retention or Retention()
         events = list(inquiry.old_events(kept))
         told = {name: Old(inquiry.old(name, kept), events if name in notes else []) for name in wanted}
         old = {name: one for name, one in told.items() if one.stays or one.events}

@@ -126,7 +126,8 @@ class Settings:
     sources: MappingType[str, SourceSettings] = field(default_factory=dict)
     schema: Schema = field(default_factory=Schema)
     calls: tuple[str, ...] = ()
-    retention: Retention = field(default_factory=Retention)
+    retention: Retention | None = None
+    """How long old rows are kept; None where the file does not say, and workers delete none by themselves."""
     hold: Duration = DEFAULT_HOLD
 
     @property
@@ -513,7 +514,7 @@ SETTINGS = Shape(
         Key(
             "retention",
             RETENTION,
-            "How long old rows are kept, each kind, before `treue db vacuum` deletes them.",
+            "How long old rows are kept, each kind, before workers delete them by night, or `treue db vacuum`.",
         ),
         Key("customer", _TYPED, "The customers' attributes and their types."),
         Key(

@@ -64,7 +64,7 @@ class Engine:
     """The engine calls that every runtime makes. Holds no state of its own beyond parsed plans.
 
     `every` is how far apart passes are, to be set by whoever runs them regularly; `said` is given a sentence now and then
-    where a pass takes long.
+    where a pass takes long, and `nightly` is called by each pass at its end, for what is not a journey's own work.
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class Engine:
         self.hold = hold
         self.every = BY_HAND
         self.said: Callable[[str], object] = _say_nothing
+        self.nightly: Callable[[datetime], None] | None = None
         self._said_at = float("-inf")
         self._versions = Versions()
 
@@ -168,7 +169,10 @@ class Engine:
 
     def chores(self, attempts: Attempts, versions: Sequence[Version], now: datetime) -> bool:
         """Look over everybody where that is due, for some seconds; say whether it was."""
-        return Chores(self.store, attempts, versions, now, self.zone).do()
+        done = Chores(self.store, attempts, versions, now, self.zone).do()
+        if self.nightly is not None:
+            self.nightly(now)
+        return done
 
     def reroute(self, attempts: Attempts, versions: Sequence[Version], now: datetime) -> None:
         """Where a channel is down, let messages that can go another way go that way."""

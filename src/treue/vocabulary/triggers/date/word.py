@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from treue.clock import Duration
 from treue.language.conditions import DateAttribute
-from treue.language.grammar import INVALID, Fields, Key, Length, Option, TimeOfDay
+from treue.language.grammar import INVALID, Context, Fields, Key, Length, Option, TimeOfDay
+from treue.language.source import Node, Scalar
 from treue.language.triggers import Trigger, TriggerRow, check_moving
 from treue.language.words import Word
 
@@ -15,6 +16,7 @@ YEARLY = ("birthday", "anniversary")
 """Attributes of these names, or ending in `_` and one of them, come round every year unless `every` says otherwise."""
 
 DEFAULT_AT = "09:00"
+_NOT_ASKED_AGAIN = "Leave it out: nobody is asked at intervals; who joins a segment does so at an instant of its own, whenever a pass sees it."
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,15 @@ class DateTrigger(Trigger):
     def stays_for(self) -> str:
         """Return that customers have a stay for each occurrence of the date."""
         return "occurrence"
+
+
+class _Every(Option):
+    def parse(self, node: Node, context: Context) -> Any:
+        """Return the word; of a length of time, say why there is none."""
+        if isinstance(node, Scalar) and node.text[:1].isdigit():
+            message = f"`{node.text}` is not {self._words()}."
+            return context.say(node, "T204", message, _NOT_ASKED_AGAIN)
+        return super().parse(node, context)
 
 
 def _build(fields: Fields) -> Any:
@@ -142,7 +153,7 @@ ROW = TriggerRow(
         ),
         Key(
             "every",
-            Option(("year", "once"), "`year` or `once`"),
+            _Every(("year", "once"), "`year` or `once`"),
             "`year`: on every anniversary (the default for a birthday or an anniversary), or `once`: on that day only.",
         ),
     ),
