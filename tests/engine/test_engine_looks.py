@@ -13,7 +13,7 @@ from treue.channel import DeliveryEvent, DeliveryEventKind, Unknown
 from treue.delivery import doubts, receipts
 from treue.delivery.keys import message_key
 from treue.insight.status import standing
-from treue.model.tables import arrival, chore, customer, enrollment, membership, message, watch
+from treue.model.tables import arrival, chore, customer, enrollment, journey, membership, message, watch
 from treue.store import chores, consents, suppressions
 from treue.store.inputs import ConsentInput
 from treue.web.metrics import metrics
@@ -298,6 +298,17 @@ def test_the_night_compares_repairs_and_counts(scene: Scene) -> None:
     with scene.store.reading() as connection:
         assert [one.repaired for one in chores.find(connection)] == [0]
         assert standing(connection, scene.now).repaired == {}
+
+
+def test_in_a_backtest_nobody_compares_what_nothing_can_have_changed_unnoticed(scene: Scene) -> None:
+    scene.engine.compares = False
+    scene.journeys(hello=JOINS % "germans", party=JOINS % "celebrating")
+    scene.run()
+    scene.now = at("2026-03-03 03:01")
+    scene.run()
+    with scene.store.reading() as connection:
+        names = select(journey.c.name).join(chore, chore.c.journey_id == journey.c.id)
+        assert connection.scalars(names).all() == ["party"], "time changes that at no instant known before"
 
 
 def test_a_chore_that_another_worker_has_is_left_to_it_until_its_lease_is_over(scene: Scene) -> None:
