@@ -251,6 +251,16 @@ def test_withdrawing_twice_is_one_event_but_a_consent_from_between_does_not_come
     assert len(rows(store, event, event.c.name == "consent.withdrawn")) == 1
 
 
+def test_of_two_withdrawals_said_together_the_one_that_is_later_than_the_consent_counts(store: Store) -> None:
+    with store.transaction() as connection:
+        customers.upsert(connection, [CustomerInput("c1")], NOW - 3 * DAY)
+        consents.give(connection, [ConsentInput("c1", "email", NOW - DAY)], NOW)
+        both = [ConsentInput("c1", "email", NOW), ConsentInput("c1", "email", NOW - 2 * DAY)]
+        assert consents.withdraw(connection, both, NOW) == 2
+        row = connection.execute(select(consent)).one()
+    assert (row.given, row.since) == (False, NOW)
+
+
 def test_an_older_word_is_kept_as_proof_but_does_not_change_what_stands(store):
     with store.transaction() as connection:
         consents.withdraw(connection, [ConsentInput("c1", "email")], NOW)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -45,23 +46,32 @@ def withdraw(connection: Connection, consents: Sequence[ConsentInput], now: date
 
     A second one is no news, but counts from its own time on: a consent from between the two cannot undo it.
     """
-    new = _say(connection, "consent.withdrawn", _earliest(consents, now), now)
-    standing = _standing(connection, consents)
-    repeated = [(standing.get((word.customer, word.channel)), word) for word in consents]
+    return sum(_withdraw(connection, words, now) for words in _in_their_order(consents, now))
+
+
+def _in_their_order(words: Sequence[ConsentInput], now: datetime) -> list[list[ConsentInput]]:
+    """Return words by whether they are the first of their customer on their channel, the second, and so on."""
+    found: list[list[ConsentInput]] = []
+    said: Counter[tuple[str, str]] = Counter()
+    for word in sorted(words, key=lambda one: one.at or now):
+        nth = said[word.customer, word.channel]
+        said[word.customer, word.channel] += 1
+        if nth == len(found):
+            found.append([])
+        found[nth].append(word)
+    return found
+
+
+def _withdraw(connection: Connection, words: Sequence[ConsentInput], now: datetime) -> int:
+    new = _say(connection, "consent.withdrawn", words, now)
+    standing = _standing(connection, words)
+    repeated = [(standing.get((word.customer, word.channel)), word) for word in words]
     seq = sequence.take(len(repeated) + 1)
     consent_standing.apply(
         connection,
         [_from(row, word, now, seq + n) for n, (row, word) in enumerate(repeated) if row and not row.given],
     )
     return new
-
-
-def _earliest(words: Sequence[ConsentInput], now: datetime) -> list[ConsentInput]:
-    """Return each customer's earliest word on a channel: the same word again is no news."""
-    found: dict[tuple[str, str], ConsentInput] = {}
-    for word in sorted(words, key=lambda one: one.at or now):
-        found.setdefault((word.customer, word.channel), word)
-    return list(found.values())
 
 
 def untold(connection: Connection, consents: Sequence[ConsentInput]) -> list[ConsentInput]:
