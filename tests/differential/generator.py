@@ -514,6 +514,10 @@ class Making:
             until[self.pick(("before", "after"))] = self.pick(("1d", "2d", "6h", "1mo"))
         if self.chance(0.4):
             until["passed"] = self.pick(("skip", "go_on", "stop"))
+        if self.chance(0.3):
+            until["at"] = self.pick(("09:00", "02:30"))
+        if self.chance(0.25):
+            return {"until": until, "every": "year"}
         return {"until": until}
 
     def wait_for(self, n: int, depth: int) -> dict[str, Any]:

@@ -781,10 +781,11 @@ class Life:
     def follow(self, stay: Stay, arrival: Arrival) -> None:
         """Let who waits until a date of hers wait until where it lies now; one that is gone or past has passed."""
         assert stay.step is not None
-        says = waits(stay.file.steps[stay.step]).get("until")
+        wait = waits(stay.file.steps[stay.step])
+        says = wait.get("until")
         if isinstance(says, dict) and says["attribute"] == arrival.reason:
             asked = self.asking(arrival.effective, arrival.known, stay)
-            self.wait_until(stay, says, self.moment_to_wait_for(says, asked), arrival.effective)
+            self.wait_until(stay, says, self.moment_to_wait_for(wait, asked), arrival.effective)
 
     def exits(self, journey: Journey, arrival: Arrival) -> None:
         """Let stays end that an event, or a condition noticed, ends; take back what is still in the outbox."""
@@ -939,7 +940,7 @@ class Life:
         stay.holding = True
         if isinstance(says, dict) and isinstance(says["until"], dict):
             asked = self.asking_of(stay, stay.at, stay.arrived_effective)
-            self.wait_until(stay, says["until"], self.moment_to_wait_for(says["until"], asked), stay.at)
+            self.wait_until(stay, says["until"], self.moment_to_wait_for(says, asked), stay.at)
         else:
             stay.skipping = stay.skipping and stay.straight
             stay.due = self.until(stay, says)
@@ -957,12 +958,31 @@ class Life:
         stay.due = at if moment is None or passed else moment
         stay.skipping, stay.straight = passed and says.get("passed", "skip") != "go_on", True
 
-    def moment_to_wait_for(self, says: dict[str, Any], asked: Asked) -> datetime | None:
-        """until: {attribute: trial_ends, before: 2d}"""
+    def moment_to_wait_for(self, wait: dict[str, Any], asked: Asked) -> datetime | None:
+        """until: {attribute: trial_ends, before: 2d, at: "09:00"}, every: year"""
+        says = wait["until"]
         value = asked.value(says["attribute"])
         if value is None:
             return None
-        moment = value if isinstance(value, datetime) else midnight(value, self.home)
+        if "at" not in says and "every" not in wait:
+            return self.moved(says, value if isinstance(value, datetime) else midnight(value, self.home))
+        day = local_day(value, self.home) if isinstance(value, datetime) else value
+        days = [day]
+        if "every" in wait:
+            days += [anniversary(day, year) for year in range(asked.now.year - 4, asked.now.year + 5)]
+            days = [one for one in days if one >= day]
+        moments = [self.moved_day(says, one) for one in days]
+        return min((one for one in moments if "every" not in wait or one >= asked.now), default=None)
+
+    def moved_day(self, says: dict[str, Any], day: date) -> datetime:
+        """Return a time of a day so long before or after another, on the customer's clock."""
+        sign, far = -1 if "before" in says else 1, length(says.get("before") or says.get("after") or "0d")
+        there = months_later(day, sign * far.months) + timedelta(days=sign * far.days)
+        at = at_wall(datetime.combine(there, time.fromisoformat(says.get("at", "00:00"))), self.home)
+        return at + timedelta(seconds=sign * far.seconds)
+
+    def moved(self, says: dict[str, Any], moment: datetime) -> datetime:
+        """Return an instant so long before or after another."""
         if "before" in says:
             return earlier(moment, says["before"], self.home)
         return later(moment, says["after"], self.home) if "after" in says else moment

@@ -113,12 +113,25 @@ def test_a_day_is_the_same_local_time_and_24_hours_are_24_hours(
         ("{attribute: seen_at}", "2026-03-10T11:30:00Z", "2026-03-10 12:30"),
         ("{attribute: seen_at, before: 1d}", "2026-03-30T07:00:00Z", "2026-03-29 09:00"),
         ("{attribute: seen_at, after: 2h}", "2026-03-10T11:30:00Z", "2026-03-10 14:30"),
+        ('{attribute: trial_ends, before: 2d, at: "09:00"}', "2026-03-10", "2026-03-08 09:00"),
+        ('{attribute: seen_at, at: "09:00"}', "2026-03-10T23:30:00Z", "2026-03-11 09:00"),
+        ("{attribute: trial_ends}, every: year", "1990-03-10", "2026-03-10 00:00"),
+        ('{attribute: trial_ends, at: "09:00"}, every: year', "2024-02-29", "2027-02-28 09:00"),
+        ('{attribute: trial_ends, at: "10:00"}, every: year', "1990-03-02", "2026-03-02 10:00"),
+        ('{attribute: trial_ends, at: "09:59"}, every: year', "1990-03-02", "2027-03-02 09:59"),
+        ("{attribute: trial_ends, before: 1mo}, every: year", "1990-04-30", "2026-03-30 00:00"),
+        ("{attribute: trial_ends, before: 1d}, every: year", "1990-01-01", "2026-12-31 00:00"),
+        ("{attribute: trial_ends, after: 18mo}, every: year", "1990-11-05", "2026-05-05 00:00"),
+        ("{attribute: trial_ends}, every: year", "2028-05-01", "2028-05-01 00:00"),
+        ("{attribute: seen_at}, every: year", "2020-03-09T23:30:00Z", "2026-03-10 00:00"),
     ],
 )
 def test_a_date_of_ones_own_ends_a_wait(scene: Scene, wait: str, value: str, expected: str) -> None:
     name = "seen_at" if "seen_at" in wait else "trial_ends"
     waiting(scene, f"{{until: {wait}}}", **{name: value})
     scene.until("2026-04-02 00:00", every=timedelta(hours=5))
+    if at(expected) > scene.now:
+        scene.until("2028-05-02 00:00", every=timedelta(days=30))
     assert due(scene) == [at(expected)]
 
 

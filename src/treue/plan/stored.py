@@ -20,7 +20,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
     return found | {
         "entry": _flat(found["entry"]),
         "exits": exits,
-        "stages": [_without_passed(one) for one in found["stages"]],
+        "stages": [_as_at_first(one) for one in found["stages"]],
     }
 
 
@@ -29,9 +29,14 @@ def _as_before(exit_: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in exit_.items() if name != "asked" or value}
 
 
-def _without_passed(stage: dict[str, Any]) -> dict[str, Any]:
-    """Return a stage as it is stored: a wait from before it was said what a passed moment means says nothing of it."""
-    return {name: value for name, value in stage.items() if name != "passed" or value is not None}
+_LATER: dict[str, dict[str, Any]] = {"wait_date": {"passed": None, "at": None, "yearly": False}}
+"""By kind of stage, what was not said of it at first, and so is stored only where it says something."""
+
+
+def _as_at_first(stage: dict[str, Any]) -> dict[str, Any]:
+    """Return a stage as it is stored, so that hashes stay what they are."""
+    later = _LATER.get(stage["kind"], {})
+    return {name: value for name, value in stage.items() if name not in later or value != later[name]}
 
 
 def from_json(document: dict[str, Any]) -> Plan:

@@ -34,7 +34,7 @@ from sqlalchemy import (
 
 from treue.clock import Duration
 from treue.cohorts.cohort import SKIP, asked_of, clear, json_object, move, note_cohort, skip_unless, take
-from treue.cohorts.local_time import later, next_time, own_time
+from treue.cohorts.local_time import later, next_time, own_day_at, own_time
 from treue.cohorts.player import Follower, Player, Script, Watcher
 from treue.cohorts.scene import NOW, Deed, Scene, Statement, Version
 from treue.cohorts.trace import note
@@ -201,7 +201,7 @@ class WaitDatePlayer(Waiting[WaitDate], Follower[WaitDate]):
         self, connection: Connection, version: Version, stage: WaitDate, zone: str
     ) -> Sequence[Executable]:
         """Return what has those wait until where their date lies now whose record has changed; removed or past is passed."""
-        make = partial(_following, connection, version, stage, self.length(stage), zone)
+        make = partial(_following, connection, version, stage, zone)
         return version.kept.of(("following", stage.id), make, constant=self.is_constant(stage))
 
     def length(self, stage: WaitDate) -> Duration:
@@ -210,9 +210,7 @@ class WaitDatePlayer(Waiting[WaitDate], Follower[WaitDate]):
 
     def until(self, scene: Scene, stage: WaitDate, rows: Subquery, key: ColumnElement[Any]) -> Select[Any]:
         """Return each customer's own date, moved by `before` or `after`."""
-        sign = -1 if stage.before else 1
-        named = (stage.attribute, stage.type, self.length(stage), sign)
-        return own_time(scene.connection, rows, *named, scene.zone, key, scene.dialect)
+        return _own(scene.connection, rows, rows.c.at, stage, scene.zone, key, scene.dialect)
 
 
 def _noted(scene: Scene, stage: Stage, decision: Any, reason: ColumnElement[str] | None = None) -> Any:
@@ -238,9 +236,25 @@ def _carry_on(scene: Scene, to: str | None, which: ColumnElement[bool] | None) -
     ]
 
 
-def _following(
-    connection: Connection, version: Version, stage: WaitDate, length: Duration, zone: str
-) -> list[Executable]:
+def _own(
+    connection: Connection | None,
+    rows: Subquery,
+    at: ColumnElement[Any],
+    stage: WaitDate,
+    zone: str,
+    key: ColumnElement[Any],
+    dialect: str,
+) -> Select[Any]:
+    """Return a query of (key, due): the moment that each of `rows` waits for as of `at`, or NULL."""
+    moved = (stage.before or stage.after or Duration(), -1 if stage.before else 1)
+    named = (stage.attribute, stage.type, *moved)
+    if stage.at is None and not stage.yearly:
+        return own_time(connection, rows, *named, zone, key, dialect)
+    since = at if stage.yearly else None
+    return own_day_at(connection, rows, *named, stage.at or "00:00", zone, key, dialect, since)
+
+
+def _following(connection: Connection, version: Version, stage: WaitDate, zone: str) -> list[Executable]:
     """Return what moves the end of the waits of touched callers to where their date lies now, and what notes it."""
     waiting = (
         select(enrollment.c.id, enrollment.c.customer_id, caller.c.effective_at.label("at"))
@@ -248,18 +262,8 @@ def _following(
         .where(*_asleep(version, stage), *_touched())
         .subquery("touched")
     )
-    sign = -1 if stage.before else 1
-    own = own_time(
-        connection,
-        waiting,
-        stage.attribute,
-        stage.type,
-        length,
-        sign,
-        zone,
-        waiting.c.id,
-        connection.dialect.name,
-    ).subquery("own")
+    dialect = connection.dialect.name
+    own = _own(connection, waiting, waiting.c.at, stage, zone, waiting.c.id, dialect).subquery("own")
     at = caller.c.effective_at
     passed = or_(own.c.due.is_(None), own.c.due < at)
     ends = case((own.c.due > at, own.c.due), else_=at)
@@ -276,7 +280,7 @@ def _following(
         at=at,
         decision=case((own.c.due > at, Decision.waiting.value), else_=Decision.at_once.value),
         reason=case((passed, Dated.moment_passed.value), else_=Dated.date_moved.value),
-        detail=json_object(connection.dialect.name, until=type_coerce(ends, BigInteger)),
+        detail=json_object(dialect, until=type_coerce(ends, BigInteger)),
         where=moved,
     )
     skipping = literal(0, BigInteger) if stage.passed == "go_on" else case((passed, _FROM_WAITS), else_=0)

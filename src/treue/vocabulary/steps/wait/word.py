@@ -84,7 +84,8 @@ class WaitDate(Timer):
     """Holds customers until the day (local midnight) or the time an attribute of `type` names, moved by a duration.
 
     `passed` says what becomes of those for whom that has passed; those of plans from before there was a choice go on, and
-    wait for what the attribute said when they came.
+    wait for what the attribute said when they came. `at` is `HH:MM` of that day on their clocks; `yearly`, it is the next time
+    that the day comes round.
     """
 
     holds: ClassVar[bool] = False  # where the date has passed, they go on at once
@@ -94,13 +95,20 @@ class WaitDate(Timer):
     before: Duration | None
     after: Duration | None
     passed: Passed | None = None
+    at: str | None = None
+    yearly: bool = False
     kind: Literal["wait_date"] = "wait_date"
 
     def words(self) -> str:
         """Return "wait until", with the attribute, how far from its date, and what becomes of whom it has passed for."""
         moved = f"{self.before} before " if self.before else f"{self.after} after " if self.after else ""
         where_passed = f" ({_PASSED[self.passed]})" if self.passed else ""
-        return f"wait until {moved}{self.attribute}{where_passed}"
+        at = f" at {self.at}" if self.at else ""
+        return f"wait until {moved}{self.attribute}{at}{', every year' * self.yearly}{where_passed}"
+
+    def clock(self) -> str | None:
+        """Return the time of the day, where one is named."""
+        return self.at
 
     def follows(self) -> tuple[str, ...]:
         """Return the attribute, and the clock by which its day begins."""
@@ -207,6 +215,11 @@ def _check_until(fields: Fields) -> None:
     if fields.written("on") and isinstance(until, Mapping):
         message = "`on` belongs to a time of the day, not to an attribute's date."
         fields.context.say(fields.at("on"), "T207", message, "Wait for the weekday in a step of its own.")
+    if fields.written("every") and isinstance(until, Scalar):
+        message = "`every` belongs to an attribute's date, not to a time of the day."
+        fields.context.say(
+            fields.at("every"), "T207", message, "Name the date: `until: {attribute: birthday}`."
+        )
 
 
 UNTIL_DATE = Shape(
@@ -221,6 +234,7 @@ UNTIL_DATE = Shape(
         ),
         Key("before", Length(), "So long before."),
         Key("after", Length(), "So long after."),
+        Key("at", TimeOfDay(), "At this time of that day on the customer's clock."),
         Key(
             "passed",
             Option(tuple(_PASSED)),
@@ -235,9 +249,11 @@ UNTIL_DATE = Shape(
         before=fields.get("before"),
         after=fields.get("after"),
         passed=fields.get("passed", "skip"),
+        at=fields.get("at"),
     ),
     "a time of the day such as `09:00`, or a mapping with `attribute`",
     check=check_moving,
+    examples={"at": 'at: "09:00"', "passed": "passed: go_on"},
 )
 
 
@@ -260,7 +276,7 @@ _DAYS = {"weekdays": WEEKDAYS[:5], "weekend": WEEKDAYS[5:]}
 def _until(fields: Fields) -> Any:
     until, named = fields.get("until"), fields.get("on", ())
     if not isinstance(until, str):
-        return until
+        return partial(until, yearly=fields.get("every") == "year")
     days = {day for name in named for day in _DAYS.get(name, (name,))}
     return partial(WaitUntil, at=until, days=tuple(day for day in WEEKDAYS if day in days))
 
@@ -280,9 +296,15 @@ WAIT_UNTIL = Shape(
             ListOf(Option((*WEEKDAYS, *_DAYS)), noun="`mon` to `sun`, one or several"),
             "Only on these days of the week; `weekdays` are `mon` to `fri`, `weekend` is `sat` and `sun`.",
         ),
+        Key(
+            "every",
+            Option(("year",), "`year`"),
+            "`year`: the next time that an attribute's date comes round.",
+        ),
     ),
     _until,
     check=_check_until,
+    examples={"every": "{until: {attribute: birthday}, every: year}"},
 )
 WAIT_FOR = Shape(
     "wait-for",
@@ -307,7 +329,7 @@ WAIT_FOR = Shape(
         otherwise=fields.get("otherwise", ()),
     ),
 )
-_WAITS = {"until": WAIT_UNTIL, "on": WAIT_UNTIL} | dict.fromkeys(
+_WAITS = {"until": WAIT_UNTIL, "on": WAIT_UNTIL, "every": WAIT_UNTIL} | dict.fromkeys(
     ("for", "at_most", "then", "otherwise"), WAIT_FOR
 )
 
