@@ -111,6 +111,28 @@ def test_a_suppressed_address_is_not_written_to(run: Run) -> None:
     assert diffs(report) == []
 
 
+def test_a_click_ends_the_wait_for_it_when_it_comes(run: Run) -> None:
+    visit = """
+description: Somebody looked into our shop.
+category: relational
+basis: consent
+enter: {event: shop.visited}
+steps:
+  - {send: hello, on: email}
+  - wait: {for: {message: hello, was: clicked}, at_most: 2d, then: [{send: more, on: email}]}
+"""
+    tests = f"""
+- test: Clicked
+  {ADA}
+  timeline:
+{VISIT}    - {{at: 2026-03-02 12:00, message: hello, is: clicked}}
+  expect:
+    - {{at: 2026-03-02 10:00, send: hello}}
+    - {{at: 2026-03-02 12:00, send: more}}
+"""
+    assert diffs(run(tests, visit=visit, quiet="description: x\nwhere: {consent: email}\n")) == []
+
+
 def test_each_arm_can_be_asked_for_and_the_holdout_too(run: Run) -> None:
     cases = (
         ("left", "false", "[{send: hello}, {send: voucher}]"),
