@@ -148,6 +148,28 @@ def test_two_records_are_shown_then_merged_and_both_ids_mean_one(treue: Run, fil
     assert treue(files, "customer", "b").code == 2
 
 
+def test_what_was_imported_before_it_was_declared_is_said_and_brought_over(treue: Run, files: Path) -> None:
+    people = files / "people.csv"
+    people.write_text("id,visits\na,12\nb,often\n")
+    assert treue(files, "import", "customers", people).code == 0
+    settings = files / "treue.yaml"
+    told = settings.read_text(encoding="utf-8")
+    settings.write_text(told.replace("\ncustomer:\n", "\ncustomer:\n  visits: number\n", 1), encoding="utf-8")
+    said = "`visits` is declared as a number, and 2 of 2 customers have something else there (a text for 2)"
+    assert said in treue(files, "check").out
+    assert said in treue(files, "plan").err
+    done = treue(files, "db", "conform")
+    assert (done.code, done.out) == (
+        1,
+        "visits: brought over for 1 customer, stays for 1.\n  customer b: 'often' is not a number; write it like 1234.50.\n",
+    )
+    assert treue(files, "customer", "a", "--json").json["attributes"] == {"visits": 12}
+    people.write_text("id,visits\nb,3\n")
+    treue(files, "import", "customers", people)
+    done = treue(files, "db", "conform")
+    assert (done.code, done.out) == (0, "Every customer's attributes are what treue.yaml declares.\n")
+
+
 def test_a_customer_nobody_knows_is_wrong_usage(treue: Run, lived: Path) -> None:
     done = treue(lived, "customer", "nobody")
     assert done.code == 2

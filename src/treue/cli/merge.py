@@ -60,9 +60,11 @@ def _told(found: Merging, zone: str) -> Iterator[str]:
     ]  # fmt: skip
     yield f"{output.styled(f'{merged} into {kept}', 'strong')}  brings {', '.join(counts)}"
     for value in found.values:
-        instead = f" instead of {_shown(value.before)}" if value.before is not None else ""
+        instead = f" instead of {_shown(value.kept)}" if value.kept not in (None, value.value) else ""
         says = "nothing" if value.value is None else _shown(value.value)
         yield f"  {value.name:<12}{says}{instead}, newer: {merged} says so since {_local(value.since, zone)}"
+    for value in found.outdated:
+        yield f"  {value.name:<12}{_shown(value.kept)} stays; {_shown(value.value)} of {merged} is older, and is lost"
     for one in found.consents:
         given = "given" if one.row["given"] else "withdrawn"
         yield f"  {one.channel:<12}consent {given} {_local(one.row['since'], zone)} ({one.row['basis']}) stands, the word of {one.record}"

@@ -39,7 +39,7 @@ def plan(context: typer.Context, migrate: Migrate = False, json: Json = False) -
         found = assembly.look(files, now)
         with opening.interrupt_on_signals():
             ahead = assembly.forecast(files, now)
-        notes = assembly.strange_moves()
+        notes = [*assembly.strange_moves(), *_unfit(assembly)]
         _remember(assembly, found)
     if json:
         output.document(at=now.isoformat(), notes=notes, **_document(found, ahead))
@@ -76,6 +76,15 @@ def apply(
     else:
         _print_result(done)
     raise typer.Exit(1 if done.refused else 0)
+
+
+def _unfit(assembly: Assembly) -> Iterator[str]:
+    """Yield a sentence for each attribute that customers have as something else than declared, as `check` does."""
+    from treue.segments.unfit import unfit
+
+    with assembly.store.reading() as connection:
+        for one in unfit(connection, assembly.settings.schema.attributes):
+            yield f"{one.words()} `treue db conform` brings over what can be read so."
 
 
 # --- what was shown -----------------------------------------------------------------------------------------

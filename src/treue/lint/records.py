@@ -19,8 +19,8 @@ class StoredOtherwise(Rule):
     """An attribute that customers have as something else than it is declared.
 
     Counted in the workspace's database. What was imported before it was declared, or declared otherwise then, is kept as it
-    came: a text where a number is declared fits no comparison, and counts as missing. Import it again, or declare what it
-    is. Said too of what is `required` and yet missing.
+    came: a text where a number is declared fits no comparison, and counts as missing. `treue db conform` brings over what can
+    be read so; else declare what it is. Said too of what is `required` and yet missing.
     """
 
     code = "T512"
@@ -31,7 +31,7 @@ class StoredOtherwise(Rule):
             return
         schema = files.workspace.settings.schema
         for one in data.unfit(schema.attributes):
-            hint = "Import it again, now that it is declared, or declare what it is."
+            hint = "`treue db conform` brings over what can be read so; or declare what it is."
             yield Problem(files.declared(one.attribute), self.code, one.words(), hint)
         for name in sorted(schema.required):
             if lacking := data.lacking(name, schema.attributes[name]):

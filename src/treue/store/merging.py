@@ -81,13 +81,13 @@ _GOES_OVER: tuple[Table, ...] = (
 
 
 @dataclass(frozen=True)
-class NewerValue:
-    """What the merged record says of an attribute or an address, and since when, where that is newer."""
+class ToldValue:
+    """What the merged record says of an attribute or an address, and since when; `kept` is what the record that stays says."""
 
     name: str
     value: Any
     since: datetime
-    before: Any
+    kept: Any
 
 
 @dataclass(frozen=True)
@@ -113,11 +113,15 @@ class EndingStay:
 
 @dataclass(frozen=True)
 class Merging:
-    """What merging one record into another comes to. `events`, `messages` and `stays` are how many go over."""
+    """What merging one record into another comes to. `events`, `messages` and `stays` are how many go over.
+
+    `values` are those that are newer, `outdated` those that are lost, as the record that stays says otherwise.
+    """
 
     kept: RowMapping
     merged: RowMapping
-    values: tuple[NewerValue, ...]
+    values: tuple[ToldValue, ...]
+    outdated: tuple[ToldValue, ...]
     consents: tuple[MergedConsent, ...]
     ending: tuple[EndingStay, ...]
     events: int
@@ -134,20 +138,22 @@ def outlook(connection: Connection, kept: str, merged: str) -> Merging | None:
     if pair is None:
         return None
     one, other = pair
-    values = tuple(_newer(connection, one, other))
+    told = list(_told(connection, one, other))
+    values = tuple(value for value, newer in told if newer)
     if refusal := validation.bounded(_together(one, values), f"Customer {shown(one['key'])}, once merged,"):
         raise RejectedInput(refusal)
     return Merging(
         one,
         other,
         values,
+        tuple(value for value, newer in told if not newer and value.value not in (None, value.kept)),
         tuple(_stricter(connection, one, other)),
         tuple(_ending(connection, one, other)),
         *(_count(connection, table, other["id"]) for table in (event, message, enrollment)),
     )
 
 
-def _together(one: RowMapping, values: Iterable[NewerValue]) -> dict[str, Any]:
+def _together(one: RowMapping, values: Iterable[ToldValue]) -> dict[str, Any]:
     """Return the attributes of a record with the newer values in it."""
     newer = {value.name: value.value for value in values if value.name not in customers.COLUMNS}
     return {name: value for name, value in {**one["attributes"], **newer}.items() if value is not None}
@@ -187,21 +193,20 @@ def _count(connection: Connection, table: Table, customer_id: int) -> int:
 # --- which value, which word, which stay --------------------------------------------------------------------
 
 
-def _newer(connection: Connection, one: RowMapping, other: RowMapping) -> Iterator[NewerValue]:
-    """Yield what the second record says, or has taken back, later than the first has said anything of it."""
+def _told(connection: Connection, one: RowMapping, other: RowMapping) -> Iterator[tuple[ToldValue, bool]]:
+    """Yield what the second record says, or has taken back, and whether the first has said nothing of it since."""
     (ours, our_changes, our_begin), (theirs, their_changes, their_begin) = (
         (customers.said(row), _changed(connection, row["id"]), _begun(connection, row))
         for row in (one, other)
     )
     for name in sorted(theirs.keys() | their_changes.keys()):
-        value, before = theirs.get(name), ours.get(name)
+        value, kept = theirs.get(name), ours.get(name)
         if value is None and name not in their_changes:
             continue
         since = their_changes.get(name, their_begin)
-        ours_told = before is not None or name in our_changes
-        our_place = (our_changes.get(name, our_begin), before is not None)
-        if not ours_told or (since, value is not None) > our_place:
-            yield NewerValue(name, value, since, before)
+        ours_told = kept is not None or name in our_changes
+        our_place = (our_changes.get(name, our_begin), kept is not None)
+        yield ToldValue(name, value, since, kept), not ours_told or (since, value is not None) > our_place
 
 
 def _changed(connection: Connection, customer_id: int) -> dict[str, datetime]:
@@ -361,7 +366,7 @@ def _join_records(connection: Connection, merging: Merging, now: datetime, seq: 
     values = {"updated_at": now, "created_at": begun}
     connection.execute(update(customer).where(customer.c.id == one).values(values))
     told = [
-        changes.Change(one, value.name, now, value.since, seq + n, value.before)
+        changes.Change(one, value.name, now, value.since, seq + n, value.kept)
         for n, value in enumerate(merging.values)
     ]
     changes.keep(connection, told)
