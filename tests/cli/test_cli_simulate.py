@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from calling import Run
 
-from treue.store import consents, customers, events
+from treue.store import consents, customers, events, suppressions
 from treue.store.inputs import ConsentInput, CustomerInput, EventInput
 from treue.store.store import Store
 
@@ -165,6 +165,22 @@ def test_the_numbers_are_those_one_can_count(
     assert days["2026-03-05"] == {"thanks": 1}
     assert "2026-03-12" not in days, "Ben had left"
     assert len(found["days"]) == 31
+
+
+def test_an_address_on_the_suppression_list_ends_stays_on_that_day(
+    treue: Run, shop: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TREUE_DATABASE", database)
+    text = THANKS.replace("event: consent.withdrawn", "not: {reachable: email}").replace(
+        "wait: 7d", "wait: 40d"
+    )
+    (shop / "journeys" / "thanks.yaml").write_text(text)
+    store = Store.open(database)
+    with store.transaction() as connection:
+        suppressions.add(connection, "email", ["Ada@example.com"], "test", at(25))
+    store.close()
+    thanks = checked(treue(shop, "simulate", *RANGE, "--json").json)["journeys"]["thanks"]
+    assert (thanks["inside"], thanks["exited"]) == (0, {"condition": 2}), "Ada at the 25th, Ben at the 8th"
 
 
 def test_the_same_past_gives_the_same_numbers_twice(

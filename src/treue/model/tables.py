@@ -612,7 +612,7 @@ class ChannelHour(SQLModel, table=True):
 
 
 class Heartbeat(SQLModel, table=True):
-    """How passes go, for all workers together. There is one row, `name` is `pass`.
+    """How passes go, for all workers together (`name` is `pass`), and how deleting old rows by night goes (`vacuum`).
 
     `every` is how many seconds apart the passes of whoever ran the last one are, `began_at` when the last one began,
     `alive_at` when it was last heard of, `succeeded_at` when the last one that succeeded ended. `failures` counts those

@@ -295,9 +295,12 @@ class Past:
         self._happen(connection, since, now)
 
     def next(self, connection: Connection, since: datetime) -> datetime | None:
-        """Return when the next event after `since` happens."""
-        found: datetime | None = connection.scalar(select(func.min(_event.c.at)).where(_event.c.at > since))
-        return found
+        """Return when the next event after `since` happens, or the next address is put on the suppression list."""
+        firsts = (
+            connection.scalar(select(func.min(at)).where(at > since))
+            for at in (_event.c.at, _suppression.c.since)
+        )
+        return min((at for at in firsts if at is not None), default=None)
 
     def instants(self, connection: Connection, start: datetime, end: datetime, most: int) -> int:
         """Return at how many instants something happens from `start` until before `end`, counted up to `most`."""
