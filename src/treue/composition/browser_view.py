@@ -30,7 +30,8 @@ def viewed(assembly: Assembly, message_id: int) -> Rendered | None:
         assembly.store, assembly.renderer, assembly.links, settings.sender, settings.workspace, stages
     )
     context = writer.context(message, orders.get(message.customer_id, []), message.tried_at)
-    found = assembly.renderer.render(CHANNEL, message.template, context)
+    which = message.version_id, message.template
+    found = assembly.copies.of([which])[which].render(CHANNEL, message.template, context)
     return None if isinstance(found, RenderFailure) else found
 
 

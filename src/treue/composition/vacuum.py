@@ -15,7 +15,7 @@ from treue.engine.versions.needed import rules
 from treue.language.retention import Retention
 from treue.render.renderer import Renderer
 from treue.segments.memory import Memory
-from treue.store import failures, heartbeat
+from treue.store import failures, heartbeat, journeys, wordings
 from treue.store.past.sweep import Progress
 from treue.store.past.vacuum import vacuum as delete_old
 from treue.store.store import Store
@@ -49,7 +49,11 @@ def vacuum(
             now,
             settings.timezone,
         )
-    return delete_old(store, found, now, progress or _untold)
+    deleted = delete_old(store, found, now, progress or _untold)
+    with store.transaction() as connection:
+        store.lock(connection, "journeys")
+        in_use = [version.version_id for version in journeys.in_use(connection)]
+        return {**deleted, "wording": wordings.forget(connection, in_use)}
 
 
 def nightly(workspace: Workspace, store: Store) -> Callable[[datetime], None] | None:

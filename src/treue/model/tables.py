@@ -2,7 +2,7 @@
 
 Read from the top: who there is (customer, alias, consent, suppression, opt_out, forgotten, change,
 event, event_conflict), what is written (journey,
-journey_version, step, watch), what happens (arrival, membership, enrollment, draw, message), what is heard of it and how the
+journey_version, words, wording, step, watch), what happens (arrival, membership, enrollment, draw, message), what is heard of it and how the
 channels fare (delivery_event, channel_gate, channel_hour), what was decided (trace), what stays of old rows that were
 deleted (past_event, past_message, past_receipt, stay_day, message_day, step_day, arm_day, sweep), how the work itself
 goes (heartbeat, failure, chore), and what is only looked up (timezone_offset, receiving, telling, mailing, picture). Below
@@ -308,6 +308,27 @@ class JourneyVersion(SQLModel, table=True):
     steps: dict[str, int] = Field(
         default_factory=dict, sa_column=Column(Json, nullable=False, server_default=text("'{}'"))
     )
+
+
+class Words(SQLModel, table=True):
+    """The files of a template and its layout as they once were: bytes in base 64, by path under `templates/`."""
+
+    __tablename__ = "words"
+    digest: str = Field(sa_column=Column(Text, primary_key=True))
+    files: dict[str, Any] = _json()
+
+
+class Wording(SQLModel, table=True):
+    """The copy that a version keeps of a template: what its messages are written with, whatever becomes of the files.
+
+    One that `follows` is what the files said when they were last applied, and is replaced when they say something else.
+    """
+
+    __tablename__ = "wording"
+    version_id: int = _key(BigId, "journey_version.id")
+    template: str = _key(Text)
+    digest: str = Field(sa_column=Column(Text, ForeignKey("words.digest"), nullable=False, index=True))
+    follows: bool = Field(default=True)
 
 
 class Step(SQLModel, table=True):
@@ -865,6 +886,8 @@ event: Table = metadata.tables["event"]
 event_conflict: Table = metadata.tables["event_conflict"]
 journey: Table = metadata.tables["journey"]
 journey_version: Table = metadata.tables["journey_version"]
+words: Table = metadata.tables["words"]
+wording: Table = metadata.tables["wording"]
 step: Table = metadata.tables["step"]
 arrival: Table = metadata.tables["arrival"]
 watch: Table = metadata.tables["watch"]

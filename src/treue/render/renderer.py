@@ -101,6 +101,12 @@ class Renderer:
         self._names = self.schema.parts()
         self._entries: dict[str, _Entry] = {}
 
+    def elsewhere(self, templates: Path) -> Renderer:
+        """Return a renderer of templates in another folder, which takes whatever names they use: they are older than the schema."""
+        return Renderer(
+            templates, locale=self.locale, timezone=self.timezone, public_url=self.public_url, keep=self._keep
+        )
+
     def render(
         self, channel: str, template: str, context: Mapping[str, Any], locale: str = ""
     ) -> Rendered | RenderFailure:

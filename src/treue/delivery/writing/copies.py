@@ -1,0 +1,45 @@
+"""The words that a message's version keeps, ready to be written with."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+
+from treue.render.renderer import Renderer
+from treue.store import wordings
+from treue.store.store import Store
+
+
+class Copies:
+    """Renderers of the copies that versions keep. Their files are laid out in a folder, once for each text."""
+
+    def __init__(self, store: Store, renderer: Renderer, folder: Path) -> None:
+        self._store, self._renderer, self._folder = store, renderer, folder
+        self._made: dict[str, Renderer] = {}
+
+    def of(self, wanted: Collection[tuple[int, str]]) -> dict[tuple[int, str], Renderer]:
+        """Return the renderer for each of some versions and templates; of those without a copy the workspace's own."""
+        with self._store.reading() as connection:
+            digests = wordings.digests(connection, {version_id for version_id, _ in wanted})
+            for digest in {digests[one] for one in wanted if one in digests}:
+                if digest not in self._made:
+                    folder = self._laid_out(digest, wordings.read(connection, digest))
+                    self._made[digest] = self._renderer.elsewhere(folder)
+        return {one: self._made[digests[one]] if one in digests else self._renderer for one in wanted}
+
+    def _laid_out(self, digest: str, text: wordings.Words) -> Path:
+        """Return the folder that has the files of a text, written whole or not at all."""
+        folder = self._folder / digest
+        if not folder.is_dir():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            making = Path(tempfile.mkdtemp(dir=self._folder, prefix=".making-"))
+            for path, content in text.files.items():
+                (making / path).parent.mkdir(exist_ok=True)
+                (making / path).write_bytes(content)
+            try:
+                making.rename(folder)
+            except OSError:  # another process was faster
+                shutil.rmtree(making, ignore_errors=True)
+        return folder
