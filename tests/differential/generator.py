@@ -70,7 +70,8 @@ STARTS = (
     datetime(2026, 6, 29, 22, 30, tzinfo=UTC),
 )
 TIMES = ("2027-03-28T01:00:00Z", "2027-10-31T00:30:00Z", "2026-07-01T10:00:00Z")
-HOLDS = ("5m", "5m", "3h", "1d")
+HOLDS = ("5m", "3h", "3h", "1d")
+MOMENTS = (timedelta(seconds=3), timedelta(minutes=4), timedelta(hours=2))
 WAITS = ("30m", "1h", "6h", "1d", "24h", "2d", "1d 12h", "3d", "1w", "1mo")
 WITHINS = ("1h", "1d", "2d", "1w", "1mo")
 LONG = ("1d", "24h", "2d", "1d 12h", "3d")
@@ -260,6 +261,14 @@ class Making:
         timeline = [
             entry for _ in range(self.rng.randint(3, 9)) for entry in self.entries(had, self.pick(instants))
         ]
+        if self.chance(0.35):  # agrees to some channel moments after what she did
+            words = {}
+            told = [one.at + self.pick(MOMENTS) for one in timeline if one.kind == "event"]
+            timeline += [
+                Entry(at + timedelta(seconds=n), "consent", {"channel": channel, "basis": "consent"})
+                for at in told
+                for n, channel in enumerate(CHANNELS)
+            ]
         timeline.sort(key=lambda entry: entry.at)
         born = start if self.chance(0.8) else self.pick(instants)
         timeline = _once_an_instant([entry for entry in timeline if entry.at >= born])
