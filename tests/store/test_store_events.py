@@ -251,7 +251,7 @@ def test_withdrawing_twice_is_one_event_but_a_consent_from_between_does_not_come
     assert len(rows(store, event, event.c.name == "consent.withdrawn")) == 1
 
 
-def test_of_two_withdrawals_said_together_the_one_that_is_later_than_the_consent_counts(store: Store) -> None:
+def test_of_two_withdrawals_said_together_the_one_that_is_later_than_the_consent_counts(store):
     with store.transaction() as connection:
         customers.upsert(connection, [CustomerInput("c1")], NOW - 3 * DAY)
         consents.give(connection, [ConsentInput("c1", "email", NOW - DAY)], NOW)

@@ -79,7 +79,7 @@ def _queue(
     chosen = _chosen(state, which).with_only_columns(message.c.id)
     valid = message.c.send_by - message.c.due_at
     values: dict[str, Any] = {
-        "state": MessageState.queued.value, "reason": None, "detail": None, "attempts": 0, "crashes": 0,
+        "state": MessageState.queued.value, "reason": None, "detail": None, "attempts": 0, "crashes": 0, "alone": False,
         "ready_at": now, "failed_at": None, "tried_at": None, "doubted_at": None, "send_by": literal(now, Instant) + valid,
         **more,
     }  # fmt: skip

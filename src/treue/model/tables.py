@@ -492,7 +492,8 @@ class Message(SQLModel, table=True):
     `fence` counts claims: a worker whose fence is old may not record anything. `reserved_at` is when it took its
     place among what the limits allow (none for transactional messages): a marketing message that is queued
     without one is held, for the `reason` it carries, until `ready_at`. `priority` is its journey's. `tried_at` is
-    the first attempt; `crashes` counts the workers that died with it in their hands; `doubted_at` is when an attempt's
+    the first attempt; `crashes` counts the workers that died with it in their hands; at an `alone` one, the conversation with
+    its provider has broken: it is tried after all others; `doubted_at` is when an attempt's
     fate was first unknown: its customer may have it, whatever became of later ones. `copy_of` is the message by which the
     same text has reached the same mailbox under another record; what becomes of that is written here, too.
     """
@@ -578,6 +579,7 @@ class Message(SQLModel, table=True):
     doubted_at: datetime | None = _time(null=True)
     visit: int = _number(0)
     copy_of: int | None = Field(default=None, sa_column=Column(BigId, nullable=True))
+    alone: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
 
 
 class DeliveryEvent(SQLModel, table=True):

@@ -20,6 +20,7 @@ WHERE message.state = 'queued'
   AND message.category = 'transactional'
   AND (message.journey_id NOT IN (SELECT journey.id FROM journey WHERE journey.paused_at IS NOT NULL))
   AND (message.journey_id NOT IN (SELECT failure.journey_id FROM failure WHERE failure.work = :work_1))
+  AND message.alone IS 0
   AND message.crashes = :crashes_1
 ORDER BY message.ready_at, message.id
 LIMIT :most OFFSET :param_1;
@@ -34,6 +35,7 @@ WHERE message.state = 'queued'
   AND message.category = 'transactional'
   AND (message.journey_id NOT IN (SELECT journey.id FROM journey WHERE journey.paused_at IS NOT NULL))
   AND (message.journey_id NOT IN (SELECT failure.journey_id FROM failure WHERE failure.work = :work_1))
+  AND message.alone IS 0
   AND message.crashes > :crashes_1
 LIMIT :param_1 OFFSET :param_2;
 -- reason_1='not_yet_reachable' channel_1='email' work_1='plan' crashes_1=0 param_1=1 param_2=0
@@ -46,6 +48,7 @@ WHERE message.state = 'queued'
   AND message.ready_at <= :now
   AND message.journey_id = :journey_id_1
   AND (message.category = :category_1 OR message.reserved_at IS NOT NULL)
+  AND message.alone IS 0
   AND message.crashes = :crashes_1
 ORDER BY message.ready_at, message.id
 LIMIT :most OFFSET :param_1;
@@ -66,8 +69,8 @@ SELECT message.id, message.fence, message.journey_id,
   journey.name AS journey,
   message.enrollment_id, message.step_id, message.version_id, message.customer_id, message.template,
   message.category, message.queued_at, message.due_at, message.send_by, message.tried_at, message.attempts,
-  message.doubted_at, message.detail, customer."key", customer.email, customer.phone, customer.push_token,
-  customer.locale, customer.timezone, customer.attributes, customer.created_at,
+  message.doubted_at, message.detail, message.alone, customer."key", customer.email, customer.phone,
+  customer.push_token, customer.locale, customer.timezone, customer.attributes, customer.created_at,
   event.name AS event_name,
   message.ready_at, event.received_at,
   event.at AS event_at,
