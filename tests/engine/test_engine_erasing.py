@@ -10,10 +10,19 @@ from scene import Scene
 from sqlalchemy import insert, select
 
 from treue.channel import DeliveryEvent, DeliveryEventKind, Outgoing, Progress, Receipt
-from treue.delivery import receipts
+from treue.delivery import gates, receipts
 from treue.insight.status import status
-from treue.model.tables import customer, delivery_event, enrollment, message, metadata, trace
-from treue.store.erasures import Erasures
+from treue.model.tables import (
+    channel_gate,
+    customer,
+    delivery_event,
+    enrollment,
+    failure,
+    message,
+    metadata,
+    trace,
+)
+from treue.store.erasures import Erasures, every_address
 from treue.store.journeys import pause
 from treue.store.orphans import orphans
 
@@ -153,3 +162,28 @@ def test_what_a_batch_in_hand_writes_of_who_is_erased_goes_too(inside: Scene) ->
     with inside.store.reading() as connection:
         assert rows_of(connection, stay.customer_id) == {}
         assert orphans(connection) == {}
+
+
+def test_no_table_keeps_a_text_about_who_is_erased(inside: Scene) -> None:
+    inside.customer("ada", email="new@example.com", first="zqattribute")
+    inside.event("ada", "order.placed", "zqid", total=1, cart_id="zqcart")
+    inside.run()
+    with inside.store.transaction() as connection:
+        hers = select(customer.c.id).where(customer.c.key == "ada").scalar_subquery()
+        connection.execute(message.update().where(message.c.customer_id == hers).values(detail="550 zqwhy"))
+        gates.failed(connection, "email", inside.now, 60.0, "550 zqwhy")
+        gates.failed(connection, "sms", inside.now, 60.0, "down")
+        about = {"since": inside.now, "last_at": inside.now, "again_at": inside.now, "times": 1}
+        for work, reason in (("a", "zqfault at Ada of zqshop"), ("b", "no such column")):
+            connection.execute(insert(failure).values(journey_id=1, work=work, reason=reason, **about))
+        assert every_address(connection, "ada") >= {"ada@example.com", "new@example.com"}
+    _erase(inside, "ada")
+    with inside.store.reading() as connection:
+        left = repr([connection.execute(select(table)).all() for table in metadata.sorted_tables]).lower()
+        kept = {
+            *connection.scalars(select(channel_gate.c.reason)),
+            *connection.scalars(select(failure.c.reason)),
+        }
+    assert "zq" not in left
+    assert "ada@" not in left
+    assert kept == {"erased", "down", "no such column"}

@@ -6,7 +6,7 @@ wrong is a receipt.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -72,6 +72,14 @@ class Channel(Protocol):
 
     def close(self) -> None:
         """Let go of connections."""
+
+
+@runtime_checkable
+class Keeper(Protocol):
+    """A channel or service that keeps on this machine what it was given."""
+
+    def forget(self, addresses: Collection[str]) -> None:
+        """Delete what went to any of these addresses, so that no file has its bytes any more."""
 
 
 class Service(Protocol):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from treue.channel import (
     Channel,
+    Keeper,
     Kind,
     Receiver,
     channel_factory,
@@ -54,6 +55,18 @@ def rates(settings: Settings, channels: Mapping[str, Channel]) -> dict[str, floa
     """Return each channel's messages a second: the settings', else what its provider names."""
     declared = {name: rate_per_second(one.rate) for name, one in settings.channels.items()}
     return {name: declared.get(name, 0.0) or channel.capabilities.rate for name, channel in channels.items()}
+
+
+def forget(settings: Settings, root: Path, addresses: Collection[str]) -> None:
+    """Delete what channels keep on this machine of messages to these addresses: in the inbox, in files."""
+    inbox = state_folder(root) / INBOX_FILE
+    if inbox.exists():
+        service_factory("inbox")(inbox).forget(addresses)
+    for name, channel in settings.channels.items():
+        kind: Any = name
+        factory = _factory(kind, channel, root)
+        if issubclass(factory, Keeper):
+            _made(factory, kind, channel, _options(channel, root)).forget(addresses)
 
 
 class Receivers:

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
 from datetime import datetime
 
-from sqlalchemy import Connection, Text, cast, delete, func, or_, select
+from sqlalchemy import Connection, Text, cast, delete, func, or_, select, update
 
 from treue.errors import RejectedInput
 from treue.model.states import ADDRESS
 from treue.model.tables import (
     arrival,
     change,
+    channel_gate,
     consent,
     customer,
     delivery_event,
     draw,
     enrollment,
     event,
+    failure,
     forgotten,
     mailing,
     membership,
@@ -73,20 +75,17 @@ class Erasures:
     def erase(self, connection: Connection, key: str, now: datetime) -> int:
         """Erase a customer with everything that is held about them; return how many addresses are remembered as hashes.
 
-        Raises RejectedInput where there is no such customer.
+        `Store.expunge` then takes it out of the file as well. Raises RejectedInput where there is no such customer.
         """
         seclude(connection, [key])
         person = find(connection, key)
         if person is None:
             raise RejectedInput(f"There is no customer {key!r}.")
-        if not dialect.is_postgresql(connection):
-            connection.exec_driver_sql(
-                "PRAGMA secure_delete = ON"
-            )  # or the file would keep what it no longer lists
         held = [(channel, person[column]) for channel, column in ADDRESS.items() if person[column]]
         held += _former(
             connection, person["id"], {(channel, addresses.key(channel, one)) for channel, one in held}
         )
+        _forget_why(connection, person["id"], key, [address for _, address in held])
         for channel, address in held:
             self._remember(connection, channel, address, person["id"], now)
             _forget_what_was_told(connection, channel, address)
@@ -110,6 +109,38 @@ class Erasures:
             connection.execute(delete(suppression).where(listed))
         else:
             suppressions.add(connection, channel, [address], ERASED, now, purpose="marketing")
+
+
+def every_address(connection: Connection, key: str) -> set[str]:
+    """Return all addresses that a customer has or had, as far as their record knows."""
+    person = find(connection, key)
+    if person is None:
+        return set()
+    columns = set(ADDRESS.values())
+    query = select(change.c.before).where(change.c.customer_id == person["id"], change.c.name.in_(columns))
+    had = {*connection.scalars(query), *(person[column] for column in columns)}
+    return {str(one) for one in had if one} | {one for _, one in _former(connection, person["id"], set())}
+
+
+def _forget_why(connection: Connection, customer_id: int, key: str, held: Sequence[str]) -> None:
+    """Delete the reasons for which channels pause and works fail where they are of the customer's messages, or name them."""
+    said = {
+        one
+        for one in connection.scalars(select(message.c.detail).where(message.c.customer_id == customer_id))
+        if one
+    }
+    for notes in connection.scalars(select(trace.c.detail).where(trace.c.customer_id == customer_id)):
+        said.add(str((notes or {}).get("why") or ""))
+    named = [one.lower() for one in (key, *held)]
+    for table, where in (
+        (channel_gate, (channel_gate.c.channel,)),
+        (failure, (failure.c.journey_id, failure.c.work)),
+    ):
+        for *place, reason in connection.execute(select(*where, table.c.reason).where(table.c.reason != "")):
+            hers = any(one and (one.startswith(reason) or reason.startswith(one)) for one in said)
+            if hers or any(one in reason.lower() for one in named):
+                here = [column == value for column, value in zip(where, place, strict=True)]
+                connection.execute(update(table).where(*here).values(reason=ERASED))
 
 
 def _former(connection: Connection, customer_id: int, held: Set[tuple[str, str]]) -> list[tuple[str, str]]:
