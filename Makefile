@@ -49,7 +49,7 @@ format: $(STAMP)
 # The differential and the metamorphic test at length: CASES customers' lives, or SEED=n for one world again.
 CASES ?= 100000
 torture: $(STAMP)
-	@TREUE_TORTURE=$(CASES) TREUE_SEED=$(SEED) TREUE_TEST_DARK=100000 TREUE_TEST_STORM=full $(BIN)/python -m pytest tests/delivery tests/differential tests/metamorphic tests/acceptance tests/render/test_render_mail.py tests/channels/test_smtp_dialogue.py -n 2 --no-fold-skipped
+	@TREUE_TORTURE=$(CASES) TREUE_SEED=$(SEED) TREUE_TEST_DARK=100000 TREUE_TEST_STORM=full $(BIN)/python -m pytest tests/kills tests/differential tests/metamorphic tests/acceptance tests/render/test_render_mail.py tests/channels/test_smtp_dialogue.py -n 2 --no-fold-skipped
 
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks

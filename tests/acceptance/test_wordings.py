@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scene import Sink
 from sqlalchemy import func, select
 
+from tests.engine.scene import Sink
 from treue.composition.assembly import Assembly, assembled
 from treue.composition.vacuum import vacuum
 from treue.delivery.keys import message_key

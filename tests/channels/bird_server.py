@@ -10,8 +10,7 @@ from datetime import datetime
 from itertools import count
 from typing import Any
 
-from descriptions import PublishedServer, published
-
+from tests.channels.descriptions import PublishedServer, published
 from treue.channel import Callback
 from treue.testing.provider_server import Asked, Reply
 

@@ -8,8 +8,7 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-from descriptions import PublishedServer, published
-
+from tests.channels.descriptions import PublishedServer, published
 from treue.testing.provider_server import Asked, Reply
 
 KEY = "xkeysib-0123456789abcdef-AbCdEf"

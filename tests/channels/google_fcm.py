@@ -9,8 +9,8 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from descriptions import PublishedServer, published
 
+from tests.channels.descriptions import PublishedServer, published
 from treue.testing.provider_server import Asked, ProviderServer, Reply
 
 PROJECT = "shop-1a2b3"

@@ -8,8 +8,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any, cast
 
-from descriptions import PublishedServer, published
-
+from tests.channels.descriptions import PublishedServer, published
 from treue.testing.provider_server import Asked, Reply
 
 KEY = "key-3ax6xnjp29jd6fds4gc373sgvjxteol0"

@@ -6,8 +6,7 @@ import re
 from itertools import count
 from typing import Any
 
-from descriptions import PublishedServer, published
-
+from tests.channels.descriptions import PublishedServer, published
 from treue.testing.provider_server import Asked, Reply
 
 TOKEN = "b1e5a0c2-7f3d-4d7e-9a55-0c1f2e3d4c5b"

@@ -6,8 +6,7 @@ import re
 from itertools import count
 from typing import Any
 
-from descriptions import PublishedServer, published
-
+from tests.channels.descriptions import PublishedServer, published
 from treue.testing.provider_server import Asked, Reply
 
 KEY = "re_123456789abcdefghijk"

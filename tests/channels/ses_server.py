@@ -12,8 +12,8 @@ from typing import Any, cast
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from descriptions import AmazonsModel, PublishedServer
 
+from tests.channels.descriptions import AmazonsModel, PublishedServer
 from treue.testing.provider_server import Asked, Reply
 
 ACCESS_KEY, SECRET_KEY, REGION = (

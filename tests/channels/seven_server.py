@@ -8,8 +8,7 @@ from datetime import datetime
 from hashlib import md5
 from itertools import count
 
-from descriptions import PublishedServer, published
-
+from tests.channels.descriptions import PublishedServer, published
 from treue.channel import Callback
 from treue.testing.provider_server import Asked, Reply
 

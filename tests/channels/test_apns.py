@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apple_apns import KEY_ID, NOW, TEAM_ID, TOPIC, Apple, signing_key
-from calls import certificate
-from h2_server import GoAway, HangUp, Reply, Reset, Silence
 
+from tests.channels.apple_apns import KEY_ID, NOW, TEAM_ID, TOPIC, Apple, signing_key
+from tests.channels.calls import certificate
+from tests.channels.h2_server import GoAway, HangUp, Reply, Reset, Silence
 from treue.channel import Accepted, Channel, Kind, Outgoing, Receipt, Refused, Retry, Unknown
 from treue.errors import ChannelError
 from treue.testing.channel_contract import ChannelContract, Log

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from bird_server import KEY, NOWHERE, SECRET, BirdServer, error, signed
 
+from tests.channels.bird_server import KEY, NOWHERE, SECRET, BirdServer, error, signed
 from treue.channel import (
     Accepted,
     BadCallback,

@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from brevo_server import KEY, BrevoServer, error
-from mails import rich_message, without_reason
 
+from tests.channels.brevo_server import KEY, BrevoServer, error
+from tests.channels.mails import rich_message, without_reason
 from treue.channel import (
     Accepted,
     Attachment,

@@ -16,19 +16,19 @@ import test_ses
 import test_seven
 import test_twilio
 import test_vonage
-from bird_server import BirdServer
-from brevo_server import BrevoServer
-from descriptions import PublishedServer
-from google_fcm import Firebase, TokenServer, account_key
-from mailgun_server import MailgunServer, multipart
-from postmark_server import PostmarkServer
-from resend_server import ResendServer
-from sendgrid_server import SendGridServer
-from ses_server import SesServer
-from seven_server import SevenServer
-from twilio_server import TwilioServer
-from vonage_server import VonageServer
 
+from tests.channels.bird_server import BirdServer
+from tests.channels.brevo_server import BrevoServer
+from tests.channels.descriptions import PublishedServer
+from tests.channels.google_fcm import Firebase, TokenServer, account_key
+from tests.channels.mailgun_server import MailgunServer, multipart
+from tests.channels.postmark_server import PostmarkServer
+from tests.channels.resend_server import ResendServer
+from tests.channels.sendgrid_server import SendGridServer
+from tests.channels.ses_server import SesServer
+from tests.channels.seven_server import SevenServer
+from tests.channels.twilio_server import TwilioServer
+from tests.channels.vonage_server import VonageServer
 from treue.channel import Accepted, installed_adapters
 from treue.composition.assembly import assembled
 from treue.errors import ChannelError

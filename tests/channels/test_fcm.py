@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from google_fcm import PROJECT, QUOTA, Firebase, TokenServer, account_key, error, fcm_error
 
+from tests.channels.google_fcm import PROJECT, QUOTA, Firebase, TokenServer, account_key, error, fcm_error
 from treue.channel import Accepted, Kind, Outgoing, Receipt, Refused, Retry, Unknown
 from treue.clock import utc_now
 from treue.errors import ChannelError

@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from mailgun_server import DOMAIN, KEY, MailgunServer, said
-from mails import rich_message
 
+from tests.channels.mailgun_server import DOMAIN, KEY, MailgunServer, said
+from tests.channels.mails import rich_message
 from treue.channel import Accepted, Callback, DeliveryEvent, Outgoing, Receipt, Refused, Retry, Unknown
 from treue.errors import ChannelError
 from treue.testing.callback_contract import NOW, CallbackContract

@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from mails import rich_message, without_reason
-from postmark_server import INACTIVE, TOKEN, PostmarkServer
 
+from tests.channels.mails import rich_message, without_reason
+from tests.channels.postmark_server import INACTIVE, TOKEN, PostmarkServer
 from treue.channel import (
     Accepted,
     Callback,

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from descriptions import FOLDER, AmazonsModel, PublishedServer, published
 from jsonschema import Draft202012Validator
 
+from tests.channels.descriptions import FOLDER, AmazonsModel, PublishedServer, published
 from treue.channel import channel_factory, installed_adapters
 from treue.testing.provider_server import Asked, Reply
 

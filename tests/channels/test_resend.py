@@ -12,9 +12,9 @@ from email.header import decode_header, make_header
 from typing import Any
 
 import pytest
-from mails import rich_message
-from resend_server import KEY, ResendServer, error
 
+from tests.channels.mails import rich_message
+from tests.channels.resend_server import KEY, ResendServer, error
 from treue.channel import (
     Accepted,
     BadCallback,

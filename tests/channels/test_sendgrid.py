@@ -15,9 +15,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from mails import rich_message
-from sendgrid_server import KEY, SendGridServer, error
 
+from tests.channels.mails import rich_message
+from tests.channels.sendgrid_server import KEY, SendGridServer, error
 from treue.channel import Accepted, BadCallback, Callback, DeliveryEvent, Outgoing, Receipt, Refused, Retry
 from treue.testing.callback_contract import NOW, CallbackContract
 from treue.testing.channel_contract import Log

@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
-from descriptions import AmazonsModel
-from mails import rich_message, without_reason
-from ses_server import ACCESS_KEY, REGION, SECRET_KEY, SET, SesServer, error
 
+from tests.channels.descriptions import AmazonsModel
+from tests.channels.mails import rich_message, without_reason
+from tests.channels.ses_server import ACCESS_KEY, REGION, SECRET_KEY, SET, SesServer, error
 from treue.channel import Accepted, BadCallback, Callback, DeliveryEvent, Outgoing, Receipt, Refused, Retry
 from treue.errors import ChannelError
 from treue.testing.callback_contract import NOW, CallbackContract

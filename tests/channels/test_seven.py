@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from seven_server import (
+
+from tests.channels.seven_server import (
     ABROAD,
     FULL,
     KEY,
@@ -19,7 +20,6 @@ from seven_server import (
     said,
     signed,
 )
-
 from treue.channel import (
     Accepted,
     BadCallback,

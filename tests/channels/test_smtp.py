@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from smtp_server import HANG_UP, SILENCE, Script, Server
 
+from tests.channels.smtp_server import HANG_UP, SILENCE, Script, Server
 from treue.channel import Accepted, Attachment, Channel, Outgoing, Receipt, Refused, Retry, Unknown
 from treue.errors import ChannelError
 from treue.render.mail import MailContent, Sender, compose

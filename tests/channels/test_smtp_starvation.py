@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from smtp_server import HANG_UP, SILENCE, Script, Server
 
+from tests.channels.smtp_server import HANG_UP, SILENCE, Script, Server
 from treue.channel import Accepted, Outgoing, Receipt, Retry, Unknown
 from treue.testing.channel_contract import Log, example_message
 from treue_channels.smtp import Smtp

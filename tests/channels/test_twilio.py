@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 from zlib import crc32
 
 import pytest
-from twilio_server import (
+
+from tests.channels.twilio_server import (
     ABROAD,
     ACCOUNT,
     LANDLINE,
@@ -22,7 +23,6 @@ from twilio_server import (
     error,
     signed,
 )
-
 from treue.channel import (
     Accepted,
     BadCallback,

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from vonage_server import (
+
+from tests.channels.vonage_server import (
     DEMO,
     KEY,
     NO_NUMBER,
@@ -22,7 +23,6 @@ from vonage_server import (
     problem,
     signed,
 )
-
 from treue.channel import (
     Accepted,
     BadCallback,

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calls import PUBLIC, Network, Receiver, certificate, receiving, resolving, trusting
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from push_service import Browser, checked, decoded
 
+from tests.channels.calls import PUBLIC, Network, Receiver, certificate, receiving, resolving, trusting
+from tests.channels.push_service import Browser, checked, decoded
 from treue.channel import Accepted, Channel, Kind, Outgoing, Receipt, Refused, Retry, Unknown
 from treue.clock import utc_now
 from treue.errors import ChannelError

@@ -9,8 +9,7 @@ from datetime import datetime
 from itertools import count
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from descriptions import PublishedServer, published
-
+from tests.channels.descriptions import PublishedServer, published
 from treue.channel import Callback
 from treue.testing.provider_server import Asked, Reply
 

@@ -12,8 +12,7 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-from descriptions import PublishedServer, published
-
+from tests.channels.descriptions import PublishedServer, published
 from treue.channel import Callback
 from treue.testing.provider_server import Asked, Reply
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from calling import Run
+
+from tests.cli.calling import Run
 
 
 def names(root: Path, pattern: str) -> set[str]:

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from calling import Run
+
+from tests.cli.calling import Run
 
 HEAVY = ("prefect", "apscheduler", "fastapi", "uvicorn", "treue_flows")
 COMPILERS = ("mjml", "css_inline", "inscriptis", "lxml")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from calling import Run
 from sqlalchemy import create_engine, select, update
 
+from tests.cli.calling import Run
 from treue.model.tables import journey_version
 from treue.vocabulary.workspace import load
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calling import Run, live, make
 
+from tests.cli.calling import Run, live, make
 from treue.composition.assembly import assembled
 from treue.engine.passes.chronology import run_pass
 from treue.vocabulary.workspace import load

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calling import START, Run, make
 from sqlalchemy import func, insert, select, update
 
+from tests.cli.calling import START, Run, make
 from treue.composition.assembly import assembled
 from treue.composition.vacuum import nightly
 from treue.engine.door import arrivals

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from processes import Running, environment, up
+from tests.cli.processes import Running, environment, up
 
 TOKENS = {
     name: f"zq{name}xw7"

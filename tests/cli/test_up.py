@@ -13,7 +13,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from processes import SECRET, Running, environment, started, up
+
+from tests.cli.processes import SECRET, Running, environment, started, up
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
-import oracles
-from local_clock import anniversary, earlier, later, local_day, midnight
+from tests.differential.local_clock import anniversary, earlier, later, local_day, midnight
+from tests.vocabulary import oracles
 
 BUILT_IN = ("id", "email", "phone", "push_token", "locale", "timezone", "created_at")
 ADDRESS = {"email": "email", "sms": "phone", "push": "push_token"}

@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-import oracles
-from local_clock import later, local_day, midnight
+from tests.differential.local_clock import later, local_day, midnight
+from tests.vocabulary import oracles
 
 ATTRIBUTES = {"country": "text", "vip": "bool", "visits": "number", "birthday": "date", "trial_ends": "time"}
 

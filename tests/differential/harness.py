@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from asking import Reach, Record, Suppressed
-from generator import EVENTS, Act, Case, Entry, Person, attributes
-from interpreter import Life, World
 from sqlalchemy import Connection, func, select
 from sqlalchemy import case as case_
 
+from tests.differential.asking import Reach, Record, Suppressed
+from tests.differential.generator import EVENTS, Act, Case, Entry, Person, attributes
+from tests.differential.interpreter import Life, World
 from treue.channel import Accepted, Capabilities, DeliveryEvent, Outgoing, Progress, Receipt
 from treue.clock import parse_duration
 from treue.cohorts import draws

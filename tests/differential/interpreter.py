@@ -20,9 +20,19 @@ from functools import cache, partial
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
-import oracles
-from asking import ADDRESS, AGGREGATES, LAST, Asked, Consent, Happening, Place, Reach, Suppressed, whole
-from local_clock import (
+from tests.differential.asking import (
+    ADDRESS,
+    AGGREGATES,
+    LAST,
+    Asked,
+    Consent,
+    Happening,
+    Place,
+    Reach,
+    Suppressed,
+    whole,
+)
+from tests.differential.local_clock import (
     MINUTE,
     absolute,
     anniversary,
@@ -38,6 +48,7 @@ from local_clock import (
     next_wall,
     slots_between,
 )
+from tests.vocabulary import oracles
 
 DAY = 24 * 60
 SECTIONS = ("then", "otherwise")

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from generator import Act, Case, Person
-from harness import Happened, as_yaml, empty, run_engine, run_interpreter
-
+from tests.differential.generator import Act, Case, Person
+from tests.differential.harness import Happened, as_yaml, empty, run_engine, run_interpreter
 from treue.store.store import Store
 
 Wrong = Callable[[Case], bool]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from scene import Scene
 from sqlalchemy import Connection, func, or_, select, text
 
+from tests.engine.scene import Scene
 from treue.model.tables import NAMES, customer, enrollment, metadata
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from scene import Scene, phone_of
 from sqlalchemy import select
 
+from tests.engine.scene import Scene, phone_of
 from treue.model.tables import trace
 from treue.store import suppressions
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from scene import Scene, at
+
+from tests.engine.scene import Scene, at
 
 DAY = timedelta(days=1)
 HELLO = "steps: [{send: hello, on: email, valid_for: 90d}]\n"

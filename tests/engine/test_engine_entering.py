@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from scene import Scene, at
 from sqlalchemy import select
 
+from tests.engine.scene import Scene, at
 from treue.model.tables import customer, enrollment, message
 
 BY_ORDER = "enter: {event: order.placed%s}\nsteps: [{send: hello, on: email}, {wait: 10d}]\n"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 
 import pytest
-from census import rows_of, wait_until_somebody_waits_for_a_lock
-from scene import Scene
 from sqlalchemy import insert, select
 
+from tests.engine.census import rows_of, wait_until_somebody_waits_for_a_lock
+from tests.engine.scene import Scene
 from treue.channel import DeliveryEvent, DeliveryEventKind, Outgoing, Progress, Receipt
 from treue.delivery import gates, receipts
 from treue.insight.status import status

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scene import Scene, at, phone_of
 
+from tests.engine.scene import Scene, at, phone_of
 from treue.clock import Duration
 from treue.engine.door.arrivals import enroll
 from treue.engine.passes.engine import Engine

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from scene import Plainly, Scene, Sink
 from sqlalchemy import select, update
 
+from tests.engine.scene import Plainly, Scene, Sink
 from treue.channel import Accepted, Outgoing, Progress, Receipt, Retry, Unknown
 from treue.clock import EPOCH
 from treue.delivery import doubts, gates

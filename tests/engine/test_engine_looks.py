@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from scene import Scene, at
 from sqlalchemy import delete, func, select, update
 
+from tests.engine.scene import Scene, at
 from treue.channel import DeliveryEvent, DeliveryEventKind, Unknown
 from treue.delivery import doubts, receipts
 from treue.delivery.keys import message_key

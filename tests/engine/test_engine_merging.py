@@ -7,11 +7,11 @@ from datetime import timedelta
 from itertools import permutations
 
 import pytest
-from census import rows_of, wait_until_somebody_waits_for_a_lock
-from scene import Scene
 from sqlalchemy import Connection, insert, select
 from sqlalchemy import event as sqlalchemy_event
 
+from tests.engine.census import rows_of, wait_until_somebody_waits_for_a_lock
+from tests.engine.scene import Scene
 from treue.channel import DeliveryEvent, DeliveryEventKind, Outgoing, Progress, Receipt
 from treue.delivery import receipts
 from treue.delivery.keys import message_key

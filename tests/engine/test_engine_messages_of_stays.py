@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from scene import Scene, plan_of
 from sqlalchemy import update
 
+from tests.engine.scene import Scene, plan_of
 from treue.engine.versions.versions import publish
 from treue.model.tables import message
 from treue.plan.stored import from_json, plan_hash, to_json

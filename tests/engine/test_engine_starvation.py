@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from scene import Scene, Sink
-from smtp_server import HANG_UP, Script, Server
 from sqlalchemy import select
 
+from tests.channels.smtp_server import HANG_UP, Script, Server
+from tests.engine.scene import Scene, Sink
 from treue.channel import Accepted, Outgoing, Progress, Receipt, Retry, Unknown
 from treue.delivery import doubts, gates
 from treue.delivery.acceptance import AcceptanceLog, read_log

@@ -6,9 +6,9 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
-from scene import Scene, at
 from sqlalchemy import select
 
+from tests.engine.scene import Scene, at
 from treue.cohorts import scene as scenes
 from treue.model.tables import customer, event
 

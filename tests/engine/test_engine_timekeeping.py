@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-from scene import ZONE, Scene, at
 
+from tests.engine.scene import ZONE, Scene, at
 from treue.engine.passes.next_instants import next_instant
 
 

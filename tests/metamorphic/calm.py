@@ -12,9 +12,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import generator
-from generator import ATTRIBUTES, CHANNELS, STARTS, Act, Case, Entry, Person
-from interpreter import is_foreseen
+from tests.differential import generator
+from tests.differential.generator import ATTRIBUTES, CHANNELS, STARTS, Act, Case, Entry, Person
+from tests.differential.interpreter import is_foreseen
 
 KINDS = ("event",) * 14 + ("attribute",) * 4 + ("consent", "withdraw", "suppress", "address", "enroll")
 

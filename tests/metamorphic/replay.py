@@ -9,11 +9,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from calm import crowded, shuffled
-from generator import Case, Person
-from harness import Happened, Play, became, by_instant, empty, engine_of, found, lived, shown
 from sqlalchemy import Connection, case, select
 
+from tests.differential.generator import Case, Person
+from tests.differential.harness import (
+    Happened,
+    Play,
+    became,
+    by_instant,
+    empty,
+    engine_of,
+    found,
+    lived,
+    shown,
+)
+from tests.metamorphic.calm import crowded, shuffled
 from treue.model.tables import customer, enrollment, journey, journey_version, message, trace
 from treue.store.store import Store
 

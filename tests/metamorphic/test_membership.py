@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from harness import Play, by_instant, empty
 from sqlalchemy import Connection, select
-from watched import Watched, played
 
+from tests.differential.harness import Play, by_instant, empty
+from tests.metamorphic.watched import Watched, played
 from treue.cohorts.cohort import asked_of
 from treue.cohorts.scene import NOW
 from treue.engine.versions.versions import Version
@@ -29,7 +29,7 @@ from treue.segments.tree import Condition
 from treue.store.store import Store
 
 CUSTOMERS = 25
-PAIRS = int(os.environ.get("TREUE_TORTURE") or 500)
+PAIRS = int(os.environ.get("TREUE_TORTURE") or 640) // 4
 """How many lives are held to how many conditions."""
 
 SEED = os.environ.get("TREUE_SEED")

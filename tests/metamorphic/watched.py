@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-import generator
-from calm import Calm
-from generator import CHANNELS, TEMPLATES, Act, Case, Person
-from harness import Entries, Everybody, Play, engine_of
 from sqlalchemy import Connection, select
 
+from tests.differential import generator
+from tests.differential.generator import CHANNELS, TEMPLATES, Act, Case, Person
+from tests.differential.harness import Entries, Everybody, Play, engine_of
+from tests.metamorphic.calm import Calm
 from treue.channel import Accepted, DeliveryEvent, Outgoing, Progress, Receipt, Refused, Unknown
 from treue.delivery import doubts, receipts
 from treue.engine.passes.engine import Engine

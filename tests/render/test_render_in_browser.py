@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from pictures import SCHEMES, Mail, browser, mails, measure
 
+from tests.render.pictures import SCHEMES, Mail, browser, mails, measure
 from treue.render.on_screen import Scheme, in_scheme
 from treue.vocabulary.workspace import load
 from treue.workspace.files import reference_workspace

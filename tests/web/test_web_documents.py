@@ -13,9 +13,9 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from serving import KEY, Site, copy_workspace
 from sqlalchemy import select
 
+from tests.web.serving import KEY, Site, copy_workspace
 from treue.composition.assembly import assembled
 from treue.model.tables import arrival, consent, customer, event, event_conflict
 from treue.vocabulary.workspace import load

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import Site, copy_workspace, served
 from sqlalchemy import select, update
 
+from tests.web.serving import Site, copy_workspace, served
 from treue.cli.app import execute
 from treue.composition.assembly import Assembly, assembled
 from treue.engine.door.arrivals import enroll

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from serving import Site
 from sqlalchemy import select, update
 
+from tests.web.serving import Site
 from treue.engine.passes.chronology import run_pass
 from treue.model.states import MessageState
 from treue.model.tables import customer, event, message
