@@ -60,7 +60,7 @@ def test_both_databases_give_the_same_answers(
         ("resume", "goes on"),
         ("stop", "is stopped: 17 customers left"),
     ):
-        assert said in treue(root, verb, "welcome").out
+        assert said in treue(root, verb, "welcome", *(["--yes"] if verb == "stop" else [])).out
     with assembled(load(root)) as assembly:
         run_pass(assembly.engine, datetime.now(UTC))
     assert treue(root, "status", "--health").code == 0

@@ -530,7 +530,10 @@ def test_stopping_lets_everyone_out_with_a_trace_and_calls_back_what_is_queued(
         inside = connection.scalar(
             select(func.count()).where(enrollment.c.journey_id == welcome, enrollment.c.outcome == "inside")
         )
-    done = treue(lived, "stop", "welcome")
+    refused = treue(lived, "stop", "welcome")
+    assert refused.code == 2
+    assert f"{inside} customers would leave welcome for good" in refused.err
+    done = treue(lived, "stop", "welcome", "--yes")
     assert f"welcome is stopped: {inside} customers left. 1 queued message called back." in done.out
     counts = treue(lived, "status", "--json").json["journeys"]["welcome"]
     assert (counts["inside"], counts["queued"], counts["state"]) == (0, 0, "stopped")
@@ -550,7 +553,7 @@ def test_a_stopped_journey_stays_stopped_when_the_files_are_published_again(treu
     from treue.store import events
     from treue.store.inputs import EventInput
 
-    treue(lived, "stop", "welcome")
+    treue(lived, "stop", "welcome", "--yes")
     entered = treue(lived, "status", "--json").json["journeys"]["welcome"]["entered"]
     now = START + timedelta(days=30)
     with assembled(load(lived)) as assembly:

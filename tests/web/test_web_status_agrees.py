@@ -59,7 +59,7 @@ def site(
     with served(root) as site:
         monkeypatch.setattr("treue.cli.status.utc_now", lambda: site.now)
         execute(["--workspace", str(root), "pause", "hushed"])
-        execute(["--workspace", str(root), "stop", "ended"])
+        execute(["--workspace", str(root), "stop", "ended", "--yes"])
         site.now = START + LATER
         _fill_outbox(site.assembly)
         yield site
