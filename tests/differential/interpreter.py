@@ -613,12 +613,17 @@ class Life:
         names = named_things(conditions, self.world.segments)
         if arrival.kind == "touch":
             return arrival.reason in names
-        named = named_events(conditions, self.world.segments)
-        if any(name.startswith("consent ") for name in names):
-            named |= {"consent.given", "consent.withdrawn"}
+        named = self.events_that_may_change(conditions)
         return (
             arrival.kind in ("event", "known") and arrival.event is not None and arrival.event.name in named
         )
+
+    def events_that_may_change(self, conditions: Any) -> set[str]:
+        """Return the events that may change the answer to conditions: those they name, and words about consent."""
+        named = named_events(conditions, self.world.segments)
+        if any(name.startswith("consent ") for name in named_things(conditions, self.world.segments)):
+            named |= {"consent.given", "consent.withdrawn"}
+        return named
 
     def expiry(self, journey: Journey, now: datetime) -> datetime | None:
         """Return the next instant, until now, at which time alone may change what is watched of the customer."""
@@ -774,7 +779,7 @@ class Life:
             says = self.waits_for(stay)
             if not says or not stay.holding or arrival.effective < stay.arrived_effective:
                 continue
-            happened = arrival.event and arrival.event.name in named_events(says, self.world.segments)
+            happened = arrival.event and arrival.event.name in self.events_that_may_change(says)
             changed = arrival.kind == "touch" and arrival.reason in named_things(says, self.world.segments)
             if happened or changed:
                 stay.looks.add(arrival.effective)

@@ -8,7 +8,9 @@ import pytest
 from sqlalchemy import select
 
 from tests.engine.scene import Scene
-from treue.model.tables import customer, enrollment, event, message, trace
+from treue.model.tables import customer, enrollment, event, message, opt_out, trace
+from treue.store import consents
+from treue.store.inputs import ConsentInput
 
 SECONDS, HOURS = timedelta(seconds=2), timedelta(hours=2)
 SEND = "enter: {event: order.placed, again: always}\nsteps: [{send: hello, on: email}]\n"
@@ -110,3 +112,36 @@ def test_a_slot_of_a_schedule_lets_in_nobody_who_came_to_be_known_after_it(scene
     scene.now += timedelta(days=2)
     scene.run()
     assert [entered > first for entered in _entered(scene)] == [True]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_who_agrees_after_two_withdrawals_has_agreed_also_where_these_come_late(
+    scene: Scene, late: bool
+) -> None:
+    scene.journeys(hello="enter: {event: order.placed}\nsteps: [{withdraw: email}, {withdraw: email}]\n")
+    scene.customer("ada", consent="")
+    scene.event("ada", "order.placed")
+    if not late:
+        scene.run()
+    scene.now += HOURS
+    with scene.store.transaction() as connection:
+        consents.give(connection, [ConsentInput("ada", "email", scene.now)], scene.now)
+    scene.now += HOURS
+    scene.run()
+    with scene.store.reading() as connection:
+        assert connection.execute(select(opt_out)).all() == []
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_schedule_asks_its_segment_by_what_records_said_at_its_slot(scene: Scene, late: bool) -> None:
+    scene.journeys(hello='enter: {schedule: "0 13 * * *", segment: germans}\nsteps: [{wait: 9d}]\n')
+    scene.customer("ada", country="DE")
+    scene.run()
+    scene.now += timedelta(hours=3)
+    slot = scene.now
+    if not late:
+        scene.run()
+    scene.now += HOURS
+    scene.customer("ada", country="FR")
+    scene.run()
+    assert _entered(scene) == [slot]

@@ -155,7 +155,7 @@ def put_back(connection: Connection, taken: Hindsight) -> None:
     _write(connection, today, standing)
     opt_outs.add(connection, taken.opted_out)
     _rewrite_befores(connection, befores)
-    _lift_opt_outs(connection, done)
+    _lift_opt_outs(connection, taken.later)
 
 
 def _later(connection: Connection, moments: Mapping[int, Row[Any]]) -> dict[Thing, list[Row[Any]]]:
@@ -238,8 +238,8 @@ def _take_off_the_list(
     return found
 
 
-def _lift_opt_outs(connection: Connection, done: Iterable[Thing]) -> None:
-    """Let later consents take off the list what a withdrawal has put there in between."""
-    places = [place for thing in done if (place := _place(thing))]
+def _lift_opt_outs(connection: Connection, things: Iterable[Thing]) -> None:
+    """Let later consents take off the list what a withdrawal has put there in between, also one said a second time."""
+    places = [place for thing in things if (place := _place(thing))]
     for channel in sorted({channel for _, channel in places} & ADDRESS_KEY.keys()):
         opt_outs.lift(connection, channel, {id_ for id_, one in places if one == channel})
