@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import test_bird
-import test_brevo
-import test_mailgun
-import test_postmark
-import test_resend
-import test_sendgrid
-import test_ses
-import test_seven
-import test_twilio
-import test_vonage
 
+from tests.channels import (
+    test_bird,
+    test_brevo,
+    test_mailgun,
+    test_postmark,
+    test_resend,
+    test_sendgrid,
+    test_ses,
+    test_seven,
+    test_twilio,
+    test_vonage,
+)
 from tests.channels.bird_server import BirdServer
 from tests.channels.brevo_server import BrevoServer
 from tests.channels.descriptions import PublishedServer

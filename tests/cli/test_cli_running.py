@@ -388,7 +388,7 @@ def test_why_tells_the_values_a_branch_compared(treue: Run, lived: Path) -> None
     assert len(branches) == 1, held
     assert branches[0]["values"]["way"] == "else"
     texts = [part["text"] for part in branches[0]["values"]["compared"][0]["parts"]]
-    assert "message welcome was clicked: never" in texts
+    assert "message welcome of this stay was clicked: never" in texts
 
 
 def test_why_tells_which_condition_turned_somebody_away(treue: Run, lived: Path) -> None:

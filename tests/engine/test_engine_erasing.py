@@ -18,6 +18,7 @@ from treue.model.tables import (
     delivery_event,
     enrollment,
     failure,
+    journey,
     message,
     metadata,
     trace,
@@ -175,7 +176,8 @@ def test_no_table_keeps_a_text_about_who_is_erased(inside: Scene) -> None:
         gates.failed(connection, "sms", inside.now, 60.0, "down")
         about = {"since": inside.now, "last_at": inside.now, "again_at": inside.now, "times": 1}
         for work, reason in (("a", "zqfault at Ada of zqshop"), ("b", "no such column")):
-            connection.execute(insert(failure).values(journey_id=1, work=work, reason=reason, **about))
+            which = {"journey_id": connection.scalar(select(journey.c.id).limit(1)), "work": work}
+            connection.execute(insert(failure).values(**which, reason=reason, **about))
         assert every_address(connection, "ada") >= {"ada@example.com", "new@example.com"}
     _erase(inside, "ada")
     with inside.store.reading() as connection:

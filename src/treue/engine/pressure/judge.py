@@ -86,7 +86,7 @@ def candidates(against: ColumnElement[Any]) -> Select[Any]:
         against.label("against"),
     ).where(
         message.c.state == MessageState.queued.value,
-        message.c.reason.is_distinct_from(Reason.not_yet_reachable.value),
+        or_(message.c.reason.is_(None), message.c.reason != Reason.not_yet_reachable.value),
         message.c.category != "transactional",
         message.c.ready_at <= NOW,
     )

@@ -47,8 +47,8 @@ WITH clocks AS MATERIALIZED (
         CAST(NULL AS TEXT) AS against
       FROM message
       JOIN customer ON customer.id = message.customer_id
-      WHERE message.state = 'queued' AND message.reason IS DISTINCT
-      FROM :reason_1::VARCHAR
+      WHERE message.state = 'queued'
+        AND (message.reason IS NULL OR message.reason != :reason_1::VARCHAR)
         AND message.category != :category_1::VARCHAR
         AND message.ready_at <= :now::BIGINT
         AND message.enrollment_id IN (SELECT cohort.enrollment_id FROM cohort WHERE cohort.note IS NULL)

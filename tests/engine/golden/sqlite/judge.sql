@@ -48,7 +48,7 @@ WITH clocks AS MATERIALIZED (
       FROM message
       JOIN customer ON customer.id = message.customer_id
       WHERE message.state = 'queued'
-        AND message.reason IS NOT :reason_1
+        AND (message.reason IS NULL OR message.reason != :reason_1)
         AND message.category != :category_1
         AND message.ready_at <= :now
         AND message.enrollment_id IN (SELECT cohort.enrollment_id FROM cohort WHERE cohort.note IS NULL)
