@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -107,29 +106,6 @@ def test_the_template_in_the_language_page_renders(tmp_path: Path) -> None:
         problem for problem in check_template(renderer, "example", events=orders) if problem.code != "T405"
     ]
     assert wrong == []
-
-
-def test_the_readmes_tour_works_as_written(tmp_path: Path) -> None:
-    shell = next(
-        text
-        for language, text in FENCE.findall(DOCS["README.md"])
-        if language == "sh" and "treue init" in text
-    )
-    here = tmp_path
-    for line in shell.splitlines():
-        command = line.split("#")[0].split()
-        if command[:1] == ["cd"]:
-            here /= command[1]
-        elif command[:1] == ["treue"] and command[1] != "up":
-            done = subprocess.run(
-                [sys.executable, "-m", *command],
-                cwd=here,
-                capture_output=True,
-                text=True,
-                timeout=120,
-                check=False,
-            )
-            assert done.returncode == 0, (line, done.stdout, done.stderr)
 
 
 def test_links_between_documents_lead_somewhere() -> None:
