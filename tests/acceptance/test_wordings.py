@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import func, select
 
 from tests.engine.scene import Sink
+from tests.render.writing import rendered
 from treue.composition.assembly import Assembly, assembled
 from treue.composition.vacuum import vacuum
 from treue.delivery.keys import message_key
@@ -22,7 +23,7 @@ from treue.engine.door.arrivals import enroll
 from treue.engine.passes.chronology import run_pass
 from treue.engine.versions.application import Applied, Look
 from treue.model.tables import customer, enrollment, message, wording, words
-from treue.store import customers
+from treue.store import customers, printed
 from treue.store.inputs import CustomerInput
 from treue.vocabulary.workspace import load
 
@@ -233,7 +234,36 @@ def test_copies_stay_as_long_as_somebody_is_inside(shop: Shop) -> None:
     shop.later(days=1)
     assert _swept(shop) == 1
     with shop.open() as assembly, assembly.store.reading() as connection:
-        assert connection.scalar(select(func.count()).select_from(words)) == 1
+        assert connection.scalar(select(func.count()).select_from(words)) == 2, (
+            "what a message was written with"
+        )
+
+
+def test_words_stay_as_long_as_a_message_that_was_written_with_them(shop: Shop) -> None:
+    shop.enroll("greet", "ada")
+    shop.later(days=1)
+    shop.later(days=1)
+    assert shop.texts() == ["Hello.", "Bye."]
+    shop.template("hello", "Good morning.")
+    shop.apply()
+    _swept(shop)
+    with shop.open() as assembly, assembly.store.reading() as connection:
+        sent = connection.execute(select(message.c.id, message.c.template)).all()
+        kept = printed.find(connection, [one.id for one in sent])
+        said = {
+            one.template: assembly.copies.made_of(connection, kept[one.id].digest).renderer.render(
+                "sms", one.template, kept[one.id].values
+            )
+            for one in sent
+        }
+        assert {name: rendered(one).text for name, one in said.items()} == {"hello": "Hello.", "bye": "Bye."}
+        assert connection.scalar(select(func.count()).select_from(words)) == 3
+    (shop.root / "treue.yaml").write_text(SETTINGS + "retention: {messages: 30d}\n", encoding="utf-8")
+    shop.now += timedelta(days=40)
+    _swept(shop)
+    with shop.open() as assembly, assembly.store.reading() as connection:
+        assert printed.find(connection, [one.id for one in sent]) == {}
+        assert connection.scalar(select(func.count()).select_from(words)) == 2
 
 
 def _swept(shop: Shop) -> int:

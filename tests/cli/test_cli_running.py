@@ -99,6 +99,10 @@ def test_a_customer_is_shown_with_consents_journeys_messages_and_timeline(treue:
     found = treue(lived, "customer", "c3", "--json").json
     assert found["attributes"]["first_name"] == "Jörg"
     assert [one["given"] for one in found["consents"]] == [False]
+    assert any(one["printed"] for one in found["messages"])
+    for one in found["messages"]:
+        assert bool(one["printed"]) == (one["state"] == "sent")
+        assert not one["printed"] or one["printed"]["customer"]["first_name"] == "Jörg"
     shown = treue(lived, "customer", "c3").out
     assert "withdrawn 2026-03-07 11:02" in shown
     assert "welcome: exited (consent.withdrawn)" in shown

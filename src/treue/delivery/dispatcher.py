@@ -24,7 +24,9 @@ from treue.delivery.brakes import SLOW_RATE, Brake, Pedal, brakes
 from treue.delivery.outbox import Claimed, Lane, Settled
 from treue.delivery.settling import settle
 from treue.model.states import WEBHOOK, MessageState, Reason
+from treue.store import printed
 from treue.store.erasures import Erasures
+from treue.store.printed import Printed
 from treue.store.store import Store
 
 MESSAGES_A_BATCH = 500
@@ -36,6 +38,9 @@ LONGEST_WAIT = 1.0
 
 HOPELESS = 20
 """So many messages of a batch that wait for what is ours, and none that goes through: the rest is not tried."""
+
+_MAY_BE_HERS = (MessageState.sent, MessageState.in_doubt)
+"""States of messages that their customers have, or may have."""
 
 LastLook = Callable[[Sequence[int], datetime], None]
 """Called before each claim with the journeys that are claimed from, and the time."""
@@ -51,10 +56,14 @@ class Unwritable:
 
 @dataclass(frozen=True)
 class Written:
-    """A message ready for the wire. `text` is what it says without links of its own, where its address is shared."""
+    """A message ready for the wire, and what it was written with where that is kept.
+
+    `text` is what it says without links of its own, where its address is shared.
+    """
 
     outgoing: Outgoing
     text: str | None = None
+    printed: Printed | None = None
 
 
 class Composer(Protocol):
@@ -294,7 +303,10 @@ class _Run:
         moment = self._moment
         settled += [policy.settled(message, receipt, moment, window) for message, receipt in receipts]
         with self._of.store.transaction() as connection:
-            settle(connection, settled, moment)
+            recorded = settle(connection, settled, moment)
+            had = {one.message.id for one in recorded if one.doubted or one.state in _MAY_BE_HERS}
+            kept = {message.id: written.printed for message, written in letters if message.id in had}
+            printed.keep(connection, {id_: one for id_, one in kept.items() if one is not None})
             self._hear(receipts, moment, connection)
         self._of.log.forget()
         _meter(settled, moment)

@@ -2,7 +2,7 @@
 
 Read from the top: who there is (customer, alias, consent, suppression, opt_out, forgotten, change,
 event, event_conflict), what is written (journey,
-journey_version, words, wording, step, watch), what happens (arrival, membership, enrollment, draw, message), what is heard of it and how the
+journey_version, words, wording, step, watch), what happens (arrival, membership, enrollment, draw, message, printed), what is heard of it and how the
 channels fare (delivery_event, channel_gate, channel_hour), what was decided (trace), what stays of old rows that were
 deleted (past_event, past_message, past_receipt, stay_day, message_day, step_day, arm_day, sweep), how the work itself
 goes (heartbeat, failure, chore), and what is only looked up (timezone_offset, receiving, telling, mailing, picture). Below
@@ -582,6 +582,17 @@ class Message(SQLModel, table=True):
     alone: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
 
 
+class Printed(SQLModel, table=True):
+    """What a message was written with: the values that it printed, as compressed JSON, and the digest of its `words`."""
+
+    __tablename__ = "printed"
+    message_id: int = Field(
+        sa_column=Column(BigId, primary_key=True, autoincrement=False, info={NAMES: "message.id"})
+    )
+    digest: str = Field(sa_column=Column(Text, nullable=False, index=True))
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
 class DeliveryEvent(SQLModel, table=True):
     """What a provider, or a bounce mail, told of a message or an address, its words kept. `key` deduplicates."""
 
@@ -897,6 +908,7 @@ membership: Table = metadata.tables["membership"]
 enrollment: Table = metadata.tables["enrollment"]
 draw: Table = metadata.tables["draw"]
 message: Table = metadata.tables["message"]
+printed: Table = metadata.tables["printed"]
 delivery_event: Table = metadata.tables["delivery_event"]
 channel_gate: Table = metadata.tables["channel_gate"]
 channel_hour: Table = metadata.tables["channel_hour"]

@@ -38,7 +38,7 @@ from treue.model.tables import (
     trace,
 )
 from treue.segments.reach import address_key
-from treue.store import addresses, dialect, suppressions
+from treue.store import addresses, dialect, printed, suppressions
 from treue.store.customers import find
 from treue.store.seclusion import seclude
 
@@ -152,8 +152,11 @@ def _former(connection: Connection, customer_id: int, held: Set[tuple[str, str]]
 def _delete(connection: Connection, customer_id: int) -> None:
     """Delete a customer from every table, messages and events first: who has hold of one may be writing of it."""
     stays = select(enrollment.c.id).where(enrollment.c.customer_id == customer_id)
-    tables = (delivery_event, mailing, message, event, arrival, trace, past_event, past_message, telling)
-    for table in tables:
+    for table in (delivery_event, mailing):
+        connection.execute(delete(table).where(table.c.customer_id == customer_id))
+    hers = delete(message).where(message.c.customer_id == customer_id).returning(message.c.id)
+    printed.forget(connection, list(connection.scalars(hers)))
+    for table in (event, arrival, trace, past_event, past_message, telling):
         connection.execute(delete(table).where(table.c.customer_id == customer_id))
     connection.execute(delete(draw).where(draw.c.enrollment_id.in_(stays)))
     for table in (enrollment, membership, change, consent):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, delete, select
 
-from treue.model.tables import wording, words
+from treue.model.tables import printed, wording, words
 from treue.store import dialect
 
 
@@ -70,8 +70,13 @@ def read(connection: Connection, digest: str) -> Words:
 
 
 def forget(connection: Connection, in_use: Collection[int]) -> int:
-    """Delete the copies of versions that are not in use, and the texts that nobody has any more; return how many copies."""
+    """Delete the copies of versions that are not in use; return how many.
+
+    Texts go that no version has any more, and no message that was written with them.
+    """
     mine = dialect.among(connection, wording.c.version_id, sorted(in_use))
     gone = connection.execute(delete(wording).where(~mine)).rowcount
-    connection.execute(delete(words).where(words.c.digest.not_in(select(wording.c.digest))))
+    shown = select(printed.c.message_id).where(printed.c.digest == words.c.digest)
+    unused = words.c.digest.not_in(select(wording.c.digest))
+    connection.execute(delete(words).where(unused, ~shown.exists()))
     return gone

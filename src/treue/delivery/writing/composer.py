@@ -13,7 +13,7 @@ from treue.channel import Capabilities, Mail, Outgoing
 from treue.delivery.dispatcher import Unwritable, Written
 from treue.delivery.outbox import Claimed
 from treue.delivery.writing.calls import compose_call
-from treue.delivery.writing.copies import Copies
+from treue.delivery.writing.copies import Copies, Copy
 from treue.errors import RenderError
 from treue.language.settings import Sender
 from treue.language.steps import OutboxMessage, Stage
@@ -21,10 +21,12 @@ from treue.model.states import WEBHOOK, Reason
 from treue.model.tables import event
 from treue.render import context, mail
 from treue.render.links import Links, Purpose
+from treue.render.printed import printed
 from treue.render.problem import UNAVAILABLE, RenderFailure
 from treue.render.renderer import Rendered, Renderer
 from treue.render.return_paths import ReturnPaths
 from treue.store import dialect
+from treue.store.printed import Printed
 from treue.store.store import Store
 
 ORDER_EVENT = "order.placed"
@@ -67,13 +69,13 @@ class Writer:
             else self._compose(
                 message,
                 orders.get(message.customer_id, []),
-                words.get((message.version_id, message.template), self.renderer),
+                words.get((message.version_id, message.template)) or Copy(self.renderer),
                 now,
             )
             for message in messages
         ]
 
-    def _words(self, messages: Sequence[Claimed]) -> Mapping[tuple[int, str], Renderer]:
+    def _words(self, messages: Sequence[Claimed]) -> Mapping[tuple[int, str], Copy]:
         wanted = {(one.version_id, one.template) for one in messages if one.channel != WEBHOOK}
         return self.copies.of(wanted) if self.copies is not None and wanted else {}
 
@@ -99,10 +101,10 @@ class Writer:
         return made if isinstance(made, Unwritable) else Written(made)
 
     def _compose(
-        self, message: Claimed, orders: list[dict[str, Any]], renderer: Renderer, now: datetime
+        self, message: Claimed, orders: list[dict[str, Any]], copy: Copy, now: datetime
     ) -> Written | Unwritable:
         seen = self.context(message, orders, now)
-        rendered = renderer.render(message.channel, message.template, seen)
+        rendered = copy.renderer.render(message.channel, message.template, seen)
         if isinstance(rendered, RenderFailure):
             if rendered.code == UNAVAILABLE:
                 raise RenderError(rendered.message)
@@ -110,7 +112,8 @@ class Writer:
         made = self.ready(message, rendered, seen["links"]["unsubscribe"], now)
         if isinstance(made, Unwritable):
             return made
-        return Written(made, _text(rendered, seen["links"].values()) if message.shared else None)
+        text = _text(rendered, seen["links"].values()) if message.shared else None
+        return Written(made, text, _printed(message, copy, seen))
 
     def ready(
         self, message: Claimed, rendered: Rendered, unsubscribe: str, now: datetime
@@ -198,6 +201,14 @@ def _text(rendered: Rendered, links: Iterable[str]) -> str:
     for link in links:
         text = text.replace(link, "")
     return text
+
+
+def _printed(message: Claimed, copy: Copy, seen: Mapping[str, Any]) -> Printed | None:
+    """Return what a message is written with; None where nobody keeps its words."""
+    if copy.digest is None:
+        return None
+    reads = copy.renderer.reads(message.template, message.channel)
+    return Printed.of(copy.digest, printed(reads, seen))
 
 
 def _tags(message: Claimed) -> dict[str, str]:

@@ -5,11 +5,22 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
+
+from sqlalchemy import Connection
 
 from treue.render.renderer import Renderer
 from treue.store import wordings
 from treue.store.store import Store
+
+
+@dataclass(frozen=True)
+class Copy:
+    """What writes with some words, and their digest; those of the folder, which may be others tomorrow, have none."""
+
+    renderer: Renderer
+    digest: str | None = None
 
 
 class Copies:
@@ -19,15 +30,19 @@ class Copies:
         self._store, self._renderer, self._folder = store, renderer, folder
         self._made: dict[str, Renderer] = {}
 
-    def of(self, wanted: Collection[tuple[int, str]]) -> dict[tuple[int, str], Renderer]:
-        """Return the renderer for each of some versions and templates; of those without a copy the workspace's own."""
+    def of(self, wanted: Collection[tuple[int, str]]) -> dict[tuple[int, str], Copy]:
+        """Return the copy of each of some versions and templates; for those without one the workspace's own files."""
         with self._store.reading() as connection:
             digests = wordings.digests(connection, {version_id for version_id, _ in wanted})
-            for digest in {digests[one] for one in wanted if one in digests}:
-                if digest not in self._made:
-                    folder = self._laid_out(digest, wordings.read(connection, digest))
-                    self._made[digest] = self._renderer.elsewhere(folder)
-        return {one: self._made[digests[one]] if one in digests else self._renderer for one in wanted}
+            made = {one: self.made_of(connection, digests[one]) for one in wanted if one in digests}
+        return {one: made.get(one) or Copy(self._renderer) for one in wanted}
+
+    def made_of(self, connection: Connection, digest: str) -> Copy:
+        """Return the copy that has a digest. Raises KeyError where it is not kept."""
+        if digest not in self._made:
+            folder = self._laid_out(digest, wordings.read(connection, digest))
+            self._made[digest] = self._renderer.elsewhere(folder)
+        return Copy(self._made[digest], digest)
 
     def _laid_out(self, digest: str, text: wordings.Words) -> Path:
         """Return the folder that has the files of a text, written whole or not at all."""
