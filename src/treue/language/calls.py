@@ -73,23 +73,6 @@ class Json:
         return {"type": "object"}
 
 
-@dataclass(frozen=True)
-class Document:
-    """Any JSON as it is; nothing in it is filled in."""
-
-    noun: str = "a mapping of any depth"
-
-    def parse(self, node: Node, context: Context) -> Any:
-        """Return the document as plain values."""
-        if not isinstance(node, Mapping):
-            return context.say(node, "T203", f"Here belongs {self.noun}, not {shown(node)}.")
-        return _plain(node)
-
-    def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
-        """Return the JSON Schema."""
-        return {"type": "object"}
-
-
 def _plain(node: Node) -> Any:
     if isinstance(node, Mapping):
         return {key.text: _plain(value) for key, value in node.entries}

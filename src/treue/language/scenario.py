@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from treue.clock import YEARS, Duration, parse_instant
-from treue.language.calls import Document
+from treue.language.calls import Json
 from treue.language.conditions import UNDECLARED, scalar
 from treue.language.grammar import (
     INVALID,
@@ -647,7 +647,7 @@ EXPECTATIONS: dict[str, Kind] = {
         "A step makes this call.",
         Text("an address, its templates filled in"),
         lambda f: Called(*expected(f, "call"), f.get("call"), f.get("json")),
-        Key("json", Document(), "The document that it carries, its templates filled in."),
+        Key("json", Json("a mapping of any depth"), "The document that it carries, its templates filled in."),
     ),
 }
 """What may be expected, whatever words there are: leading key to row. Words bring further ones."""

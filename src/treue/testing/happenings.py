@@ -85,7 +85,6 @@ class MadeCall:
     """A call that a step made; `document` is None where it carried none."""
 
     at: datetime
-    method: str
     url: str
     document: Any
 
@@ -156,7 +155,7 @@ class Observer:
         for row in connection.execute(query.order_by(message.c.sent_at, message.c.id)):
             made = self._world.outgoing(WEBHOOK, message_key(row.id, row.queued_at))
             document = loads(made.raw) if made.raw else None
-            yield MadeCall(row.sent_at, made.data.get("method", "POST"), made.to, document)
+            yield MadeCall(row.sent_at, made.to, document)
 
 
 def _written(connection: Connection, customer_id: int, names: Iterable[str]) -> dict[str, Any]:
