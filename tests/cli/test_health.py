@@ -38,9 +38,8 @@ TICK, MINUTE, NOW_AND_THEN = timedelta(seconds=15), timedelta(minutes=1), timede
 class Shop:
     """A workspace with one journey, and a clock of its own for its passes and for who asks after its health."""
 
-    def __init__(self, root: Path, assembly: Assembly, treue: Run) -> None:
-        self.root, self.assembly, self._treue = root, assembly, treue
-        self.now = datetime.now(UTC).replace(hour=10, minute=0, second=0, microsecond=0)
+    def __init__(self, root: Path, assembly: Assembly, treue: Run, now: datetime) -> None:
+        self.root, self.assembly, self._treue, self.now = root, assembly, treue, now
         assembly.engine.every = TICK
         assert assembly.engine.delivery is not None
         assembly.engine.delivery.slice_seconds = 0.0  # a pass waits for no rate
@@ -97,6 +96,7 @@ class Shop:
 
 
 Open = Callable[..., Shop]
+TEN_O_CLOCK = datetime.now(UTC).replace(hour=10, minute=0, second=0, microsecond=0)
 
 
 @pytest.fixture
@@ -105,7 +105,11 @@ def shop(files: Path, treue: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[O
     with ExitStack() as stack:
 
         def make(
-            *, email: str = "{adapter: file}", channel: str = "email", category: str = "relational"
+            *,
+            email: str = "{adapter: file}",
+            channel: str = "email",
+            category: str = "relational",
+            now: datetime = TEN_O_CLOCK,
         ) -> Shop:
             for path in (files / "journeys").iterdir():
                 path.unlink()
@@ -118,7 +122,7 @@ def shop(files: Path, treue: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[O
             (files / "treue.yaml").write_text(
                 re.sub("^limits:\n(  - .*\n)+", "", settings, flags=re.MULTILINE)
             )
-            made = Shop(files, stack.enter_context(assembled(load(files))), treue)
+            made = Shop(files, stack.enter_context(assembled(load(files))), treue, now)
             monkeypatch.setattr("treue.cli.status.utc_now", lambda: made.now)
             return made
 
@@ -186,7 +190,7 @@ def test_a_segment_that_fails_is_named_when_it_has_failed_three_times(shop: Open
 
 
 def test_a_worker_that_was_killed_is_missed_after_three_ticks(shop: Open) -> None:
-    world = shop()
+    world = shop(now=datetime.now(UTC))
     with started(world.root, "worker", port=False) as worker:
         worker.wait_for(lambda: world.health().code == 0)
         world.now = datetime.now(UTC)
