@@ -12,13 +12,17 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Connection,
+    Integer,
     Select,
     Text,
     and_,
+    cast,
     func,
     insert,
     literal,
+    or_,
     select,
     type_coerce,
 )
@@ -72,6 +76,7 @@ def moment(on: OnDate, day: date, zone: str) -> datetime:
     """Return when somebody who lives in `zone` enters for a day that the attribute names or comes round to."""
     length, sign = _moved(on)
     moved = add_months(day, sign * length.months) + timedelta(days=sign * length.days)
+    assert on.at is not None
     at = resolve(datetime.combine(moved, time.fromisoformat(on.at)), zone)
     return at + timedelta(seconds=sign * length.seconds)
 
@@ -98,6 +103,18 @@ def _shown(on: OnDate, day: date) -> list[str]:
         return [day.isoformat()]
     found = [day.isoformat()[5:]]
     return [*found, "02-29"] if found == ["02-28"] and not isleap(day.year) else found
+
+
+def is_occurrence(on: OnDate, per: ColumnElement[str], zone: str, dialect: str) -> ColumnElement[bool]:
+    """Return whether a day that a stay is for is the one that a customer's attribute names, or comes round to."""
+    named = own_day(on.attribute, on.type, zone, dialect)
+    if not on.yearly:
+        return named == per
+    year = cast(func.substr(per, 1, 4), Integer)
+    is_leap = and_(year % 4 == 0, or_(year % 100 != 0, year % 400 == 0))
+    shown, day = func.substr(named, 6), func.substr(per, 6)
+    early = and_(shown == "02-29", day == "02-28", ~is_leap)
+    return and_(or_(shown == day, early), named <= per)
 
 
 def bring(
