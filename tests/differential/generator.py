@@ -545,7 +545,7 @@ class Making:
         return self.condition(1)
 
     def step_set(self, _n: int, _depth: int) -> dict[str, Any]:
-        name = self.pick(("country", "vip", "visits"))
+        name = self.pick(("country", "vip", "visits", "trial_ends", "birthday"))
         return {"set": {name: self.attribute_value(name)}}
 
     def step_emit(self, n: int, _depth: int) -> dict[str, Any]:

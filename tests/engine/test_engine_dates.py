@@ -217,6 +217,41 @@ def test_a_date_that_moves_back_and_forth_lets_in_once_for_each_occurrence(scene
     assert due(scene) == [at("2026-03-02 12:00"), at("2026-03-02 15:00")]
 
 
+EXTENDED = {
+    "extended": "enter: {event: signed.up}\nsteps: [{wait: 1d}, {set: {trial_ends: %s}}]\n",
+    "hello": "enter: {date: %s}\nsteps: [{send: hello, on: email, valid_for: 90d}]\n",
+}
+
+
+@pytest.mark.parametrize("every", [timedelta(hours=1), timedelta(days=20)])
+@pytest.mark.parametrize(
+    ("name", "before", "then", "expected"),
+    [
+        ("trial_ends", "2026-03-04", "2026-03-06", ["2026-03-06 09:00"]),
+        ("trial_ends", "2026-03-09", "2026-03-06", ["2026-03-06 09:00"]),
+        ("trial_ends", None, "2026-03-06", ["2026-03-06 09:00"]),
+        ("trial_ends", "2026-03-06", "2026-02-06", []),
+        ("seen_at, before: 1h", "2026-03-04T12:00:00Z", "2026-03-06T12:00:00Z", ["2026-03-06 12:00"]),
+        ("seen_at, before: 1h", "2026-03-06T12:00:00Z", "2027-03-06T12:00:00Z", []),
+    ],
+)
+def test_a_date_that_a_step_sets_counts_from_that_step_on(
+    scene: Scene, every: timedelta, name: str, before: str | None, then: str, expected: list[str]
+) -> None:
+    attribute = name.split(",")[0]
+    scene.now = at("2026-03-01 10:00")
+    set_ = EXTENDED["extended"].replace("trial_ends", attribute) % f'"{then}"'
+    scene.journeys(extended=set_, hello=EXTENDED["hello"] % name)
+    scene.customer("ada", **{attribute: before})
+    scene.customer(
+        "bob", **{attribute: "2026-03-05" if attribute == "trial_ends" else "2026-03-05T12:00:00Z"}
+    )
+    scene.event("ada", "signed.up")
+    scene.until("2026-03-21 10:00", every=every)
+    bobs = at("2026-03-05 09:00" if attribute == "trial_ends" else "2026-03-05 12:00")
+    assert due(scene) == [bobs, *(at(one) for one in expected)]
+
+
 def test_the_if_of_enter_is_asked_of_those_whose_day_has_come(scene: Scene) -> None:
     journey(scene, "date: birthday, if: {attribute: vip, is: true}", "2026-03-01 10:00")
     scene.customer("ada", birthday="1990-03-02", vip=True)

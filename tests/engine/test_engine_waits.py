@@ -493,10 +493,10 @@ def test_a_late_pass_takes_the_branch_one_in_time_would_have_taken(scene: Scene,
 @pytest.mark.parametrize(
     ("until", "waiting"),
     [
-        ("{attribute: trial_ends, before: 99y}", {"last"}),
-        ("{attribute: trial_ends, after: 90y}", {"last"}),
-        ("{attribute: trial_ends, after: 36000d}", {"last"}),
-        ("{attribute: trial_ends, after: 800000h}", {"last"}),
+        ("{attribute: trial_ends, before: 99y, passed: go_on}", {"last"}),
+        ("{attribute: trial_ends, after: 90y, passed: go_on}", {"last"}),
+        ("{attribute: trial_ends, after: 36000d, passed: go_on}", {"last"}),
+        ("{attribute: trial_ends, after: 800000h, passed: go_on}", {"last"}),
     ],
 )
 def test_a_date_at_an_end_of_the_calendar_keeps_nobody_else_waiting(

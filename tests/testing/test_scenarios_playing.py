@@ -243,7 +243,7 @@ def test_branches_no_test_reaches_are_listed_with_their_lines(run: Run) -> None:
 """)
     [found] = report.coverage
     assert [(part.place.file, part.place.line, part.says) for part in found.missed] == [
-        ("journeys/visit.yaml", 18, "if message hello was clicked"),
+        ("journeys/visit.yaml", 18, "if message hello of this stay was clicked"),
         ("journeys/visit.yaml", 26, "arm left"),
         ("journeys/visit.yaml", 29, "`if` holds: vip is true"),
         ("journeys/visit.yaml", 8, "exit: consent.withdrawn"),

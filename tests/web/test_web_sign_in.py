@@ -23,6 +23,7 @@ PUBLIC = {
     "/v1/customers",
     "/v1/journeys/{name}/enroll",
     "/v1/hooks/{source}",
+    "/v1/customers/merge",
     "/v1/receipts/{channel}",
     "/u/{token}",
     "/m/{token}",

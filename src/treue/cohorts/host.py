@@ -78,6 +78,10 @@ class Host(ABC, Generic[T]):
         """Bring to the door whose time has come since the last look, or whose state has changed."""
         raise NotImplementedError(f"Nobody looks for those who come by {self.comes_by}.")
 
+    def bring_again(self, connection: Connection, version: Version, trigger: T, zone: str) -> None:
+        """Bring touched callers anew as far as was looked ahead: what foretold when they come has changed; see `Trigger.foretells`."""
+        raise NotImplementedError("Nothing foretells who comes.")
+
     def next_time(
         self, connection: Connection, version: Version, trigger: T, now: datetime, zone: str
     ) -> datetime | None:

@@ -251,6 +251,10 @@ class Stage(Kinded, ABC):
         """Return the condition that those who stand at it wait for."""
         return None
 
+    def sets(self) -> tuple[str, ...]:
+        """Return the names of the attributes it writes."""
+        return ()
+
     def follows(self) -> tuple[str, ...]:
         """Return the attributes whose changes matter to those who stand at it."""
         return ()

@@ -78,6 +78,10 @@ class Trigger(Kinded, ABC):
         """
         return ()
 
+    def foretells(self) -> tuple[str, ...]:
+        """Return the attributes that tell who comes and when, for a while beforehand."""
+        return ()
+
     def stays_for(self) -> str | None:
         """Return what a customer has a stay of her own for, such as a cart; None where she has one at a time."""
         return None

@@ -103,8 +103,11 @@ def _round(
         store.lock(connection, f"journey {journey_id}")
         if not (called := _call(connection, journey_id, turns, now)):
             return 0
+        errands = _errands(connection)
         with in_their_time(connection, CALLERS):
-            entered, watches = _deal(connection, versions, moment, zone, salt)
+            entered, watches = _deal(connection, versions, moment, zone, salt, errands)
+        if ArrivalKind.touch.value in errands:
+            _bring_again(connection, versions, zone)
         connection.execute(_DEALT)
         if watches:
             looks.keep_expiries(connection, journey_id)
@@ -114,7 +117,12 @@ def _round(
 
 
 def _deal(
-    connection: Connection, versions: Sequence[Version], moment: Moment, zone: str, salt: str
+    connection: Connection,
+    versions: Sequence[Version],
+    moment: Moment,
+    zone: str,
+    salt: str,
+    errands: set[str | None],
 ) -> tuple[int, bool]:
     """Deal with those who were called.
 
@@ -123,7 +131,6 @@ def _deal(
     entered, name = 0, versions[0].name
     tells = touches.watched(connection, [TOUCH_OF_STAYS + name])
     noted = connection.scalar(_LAST_NOTE) or 0 if tells else 0
-    errands = _errands(connection)
     watches = looks.mark(connection, versions, errands)
     for version in versions:
         _leave(connection, version, moment, errands)
@@ -149,6 +156,14 @@ def _deal(
     if tells:
         connection.execute(_telling(versions[0].journey_id, name), {"noted": noted})
     return entered, watches
+
+
+def _bring_again(connection: Connection, versions: Sequence[Version], zone: str) -> None:
+    """Bring touched callers anew whose times were looked through before a step changed what they go by."""
+    for version in versions:
+        trigger = version.plan.entry.trigger
+        if version.live and trigger.foretells():
+            host_of(trigger).bring_again(connection, version, trigger, zone)
 
 
 def _rouse(connection: Connection, version: Version, zone: str) -> None:

@@ -138,8 +138,12 @@ def _wants(versions: Sequence[Version]) -> dict[tuple[int, str], bool]:
         if one.exits or one.waits or one.of_those_inside:
             names = one.of_those_inside | {MERGED}
             found |= {(version.journey_id, name): True for name in names}
+    written = {name for version in versions for stage in version.plan.stages for name in stage.sets()}
     for version in versions:
         if version.live and watching(version).joined is not None:
             names = watching(version).entry_touch.names() | {MERGED}
             found |= {(version.journey_id, name): False for name in names}
+        if version.live:
+            changed = written.intersection(version.plan.entry.trigger.foretells())
+            found |= {(version.journey_id, name): False for name in changed}
     return found

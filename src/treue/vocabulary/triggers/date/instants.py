@@ -38,8 +38,18 @@ LOOKED_AHEAD = timedelta(days=400)
 """When is looked again where nobody's instant is known."""
 
 
-def bring(connection: Connection, version: Version, on: OnDate, after: datetime, until: datetime) -> None:
-    """Create arrivals for the customers whose instant comes in a window, as known then; it names the occurrence."""
+def bring(
+    connection: Connection,
+    version: Version,
+    on: OnDate,
+    after: datetime,
+    until: datetime,
+    whose: Subquery | None = None,
+) -> None:
+    """Create arrivals for the customers whose instant comes in a window, as known then; it names the occurrence.
+
+    `whose` are those that it is about, each with the instant since when.
+    """
     known = _known(connection, on, after)
     at = _moment(on, known.c.named)
     query = (
@@ -60,6 +70,8 @@ def bring(connection: Connection, version: Version, on: OnDate, after: datetime,
             or_(known.c.until.is_(None), known.c.until > at),
         )
     )
+    if whose is not None:
+        query = query.join(whose, and_(whose.c.customer_id == customer.c.id, whose.c.since < at))
     columns = ["journey_id", "customer_id", "kind", "at", "detail", "effective_at"]
     connection.execute(insert(arrival).from_select(columns, query))
 

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Connection,
     Integer,
     Select,
+    Subquery,
     Text,
     and_,
     cast,
@@ -118,14 +119,24 @@ def is_occurrence(on: OnDate, per: ColumnElement[str], zone: str, dialect: str) 
 
 
 def bring(
-    connection: Connection, version: Version, on: OnDate, after: datetime, until: datetime, zone: str
+    connection: Connection,
+    version: Version,
+    on: OnDate,
+    after: datetime,
+    until: datetime,
+    zone: str,
+    whose: Subquery | None = None,
 ) -> None:
-    """Create arrivals for the customers whose day comes in a window, as known then; the day is the arrival's detail."""
+    """Create arrivals for the customers whose day comes in a window, as known then; the day is the arrival's detail.
+
+    `whose` are those that it is about, each with the instant since when.
+    """
+    some = change.c.customer_id.in_(select(whose.c.customer_id)) if whose is not None else None
     found = list(occurrences(on, zones_in_use(connection, zone), after, until))
     names = (on.attribute, "timezone")
     for same in _between_changes(connection, found, names):
-        with in_their_time(connection, everybody(same[0].at, names)):
-            query = _whose(connection, version, on, same, zone)
+        with in_their_time(connection, everybody(same[0].at, names, some)):
+            query = _whose(connection, version, on, same, zone, whose)
             columns = ["journey_id", "customer_id", "kind", "at", "detail", "effective_at"]
             connection.execute(insert(arrival).from_select(columns, query))
 
@@ -196,23 +207,29 @@ def _next_day(connection: Connection, version: Version, on: OnDate, now: datetim
 
 
 def _whose(
-    connection: Connection, version: Version, on: OnDate, found: list[DateOccurrence], zone: str
+    connection: Connection,
+    version: Version,
+    on: OnDate,
+    found: list[DateOccurrence],
+    zone: str,
+    whose: Subquery | None = None,
 ) -> Select[Any]:
     types: dict[str, Any] = {"zone": Text(), "shown": Text(), "at": Instant(), "day": Text()}
     rows = [{"zone": one.zone, "shown": one.shown, "at": one.at, "day": one.day.isoformat()} for one in found]
     days = worked_out(select(rows_as_table(connection, types, rows)), "days")  # once, not for each customer
     named = own_day(on.attribute, on.type, zone, connection.dialect.name)
-    people = worked_out(
-        select(
-            customer.c.id,
-            customer.c.created_at,
-            home_zone(zone).label("zone"),
-            named.label("named"),
-            (func.substr(named, 6) if on.yearly else named).label("shown"),
-        ).where(named.is_not(None)),
-        "people",  # SQLite finds the days of each by columns, but compares every day with everybody by expressions
-    )
-    return (
+    known = select(
+        customer.c.id,
+        customer.c.created_at,
+        home_zone(zone).label("zone"),
+        named.label("named"),
+        (func.substr(named, 6) if on.yearly else named).label("shown"),
+    ).where(named.is_not(None))
+    if whose is not None:
+        known = known.join(whose, whose.c.customer_id == customer.c.id).add_columns(whose.c.since)
+    # SQLite finds the days of each by columns, but compares every day with everybody by expressions.
+    people = worked_out(known, "people")
+    query = (
         select(
             literal(version.journey_id, BigInteger),
             people.c.id,
@@ -227,3 +244,4 @@ def _whose(
             people.c.created_at <= days.c.at,
         )
     )
+    return query if whose is None else query.where(days.c.at > people.c.since)

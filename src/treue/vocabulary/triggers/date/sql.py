@@ -13,6 +13,7 @@ from treue.cohorts.local_time import own_day
 from treue.cohorts.scene import Version
 from treue.model.tables import customer
 from treue.vocabulary.triggers.date import instants, occurrences
+from treue.vocabulary.triggers.date.again import TOUCHED, forget, touched_since
 from treue.vocabulary.triggers.date.word import DateTrigger
 
 
@@ -33,6 +34,17 @@ class DateHost(Host[DateTrigger]):
         else:
             occurrences.bring(connection, version, trigger.date, looked, now, zone)
         has_looked(connection, version, now)
+
+    def bring_again(self, connection: Connection, version: Version, trigger: DateTrigger, zone: str) -> None:
+        """Create anew the arrivals of touched callers between what touched them and the last look."""
+        touched, looked = touched_since(connection), looked_until(connection, version)
+        if touched is None or touched >= looked:
+            return
+        forget(connection, version)
+        if trigger.date.by_instant:
+            instants.bring(connection, version, trigger.date, touched, looked, TOUCHED)
+        else:
+            occurrences.bring(connection, version, trigger.date, touched, looked, zone, TOUCHED)
 
     def next_look(
         self, version: Version, trigger: DateTrigger, looked: datetime, zones: Sequence[str], zone: str

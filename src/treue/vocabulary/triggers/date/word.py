@@ -64,6 +64,10 @@ class DateTrigger(Trigger):
         """Return the time of the day at which they come; None where each has an instant of her own."""
         return self.date.at
 
+    def foretells(self) -> tuple[str, ...]:
+        """Return the attribute."""
+        return self.reads()
+
     def follows(self) -> tuple[str, ...]:
         """Return the attribute, and the clock by which a time's day is told."""
         if not self.date.moves:
