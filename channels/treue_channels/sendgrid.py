@@ -27,7 +27,7 @@ from treue.channel import (
 )
 from treue.clock import utc_now
 from treue_channels.http.answers import HttpAnswer, about_us, asked_pause, by_status
-from treue_channels.http.api import NO_EXTRA, TIMEOUT, Extra, HttpRequest, json_request, merged
+from treue_channels.http.api import TIMEOUT, HttpRequest, json_request
 from treue_channels.http.callbacks import (
     active_secrets,
     document,
@@ -37,7 +37,6 @@ from treue_channels.http.callbacks import (
     require_fresh,
     required,
     text,
-    unknown,
 )
 from treue_channels.http.mail import (
     ADDRESS,
@@ -102,16 +101,14 @@ class SendGrid(MailApi):
         webhook_public_key: str = "",
         url: str = "https://api.sendgrid.com",
         timeout: float = TIMEOUT,
-        extra: Extra = NO_EXTRA,
     ) -> None:
-        super().__init__(url, [api_key], timeout, extra)
+        super().__init__(url, [api_key], timeout)
         self._key, self._public_keys = api_key, active_secrets(webhook_public_key)
 
     def request(self, messages: Sequence[Outgoing]) -> HttpRequest:
         """Return the request that hands over one message (api-reference/mail-send)."""
         (message,) = messages
-        mail = merged(_mail(message), self.extra)
-        return json_request("/v3/mail/send", mail, {"Authorization": f"Bearer {self._key}"})
+        return json_request("/v3/mail/send", _mail(message), {"Authorization": f"Bearer {self._key}"})
 
     def receipts(self, messages: Sequence[Outgoing], answer: HttpAnswer) -> Sequence[Receipt]:
         """Return the receipt for a 202, whose body is empty; the id is in a header."""
@@ -142,7 +139,8 @@ class SendGrid(MailApi):
         if not any(_verifies(key, request.headers.get(_SIGNATURE, ""), signed) for key in keys):
             raise BadCallback("The callback's signature is missing or wrong.")
         require_fresh(timestamp, request.received_at)
-        return [_event(one, request) for one in objects(document(request))]
+        found = (_event(one, request) for one in objects(document(request)))
+        return [event for event in found if event]
 
 
 def _mail(message: Outgoing) -> dict[str, Any]:
@@ -150,14 +148,15 @@ def _mail(message: Outgoing) -> dict[str, Any]:
     content = [("text/plain", mail.text), ("text/html", mail.html)]
     off = {"enable": False}
     return {
-        "personalizations": [{"to": [_box(recipient(message))], "custom_args": {KEY: message.key}}],
+        "personalizations": [{"to": [_box(recipient(message))]}],
         "from": _box(mail.sender),
         **({"reply_to": _box(mail.reply_to)} if mail.reply_to else {}),
         "subject": mail.subject,
         "content": [{"type": kind, "value": value} for kind, value in content if value],
         **({"headers": headers} if (headers := dict(own_headers(mail))) else {}),
         **({"attachments": [_attachment(one) for one in mail.attachments]} if mail.attachments else {}),
-        "categories": list(dict.fromkeys(value[:255] for value in tags(message).values())),
+        "categories": [value[:255] for value in tags(message).values()],
+        "custom_args": {KEY: message.key},
         "tracking_settings": {"click_tracking": off, "open_tracking": off, "subscription_tracking": off},
     }
 
@@ -198,14 +197,14 @@ def _verifies(public_key: str, signature: str, signed: bytes) -> bool:
     return True
 
 
-def _event(found: dict[str, Any], request: Callback) -> DeliveryEvent:
-    """Return the event one entry means (for-developers/tracking-events/event)."""
+def _event(found: dict[str, Any], request: Callback) -> DeliveryEvent | None:
+    """Return the event one entry means, or None for what is none to us (for-developers/tracking-events/event)."""
     name, kind = text(found, "event"), _KINDS.get(text(found, "event"))
-    provider_id = _BEHIND_THE_ID.split(text(found, "sg_message_id"))[0]
     if kind is None:
-        return unknown("sendgrid", name, found, request, key=text(found, KEY), provider_id=provider_id)
+        return None
     status, reason = text(found, "status"), text(found, "reason") or text(found, "response")
     identity = text(found, "sg_event_id")
+    provider_id = _BEHIND_THE_ID.split(text(found, "sg_message_id"))[0]
     told = found.get("timestamp")
     return DeliveryEvent(
         id=event_id("sendgrid", identity or f"{name}:{provider_id}:{told}:{text(found, 'email')}"),

@@ -10,25 +10,19 @@ from datetime import datetime
 from itertools import count
 from typing import Any
 
-from tests.channels.descriptions import PublishedServer, published
 from treue.channel import Callback
-from treue.testing.provider_server import Asked, Reply
+from treue.testing.provider_server import Asked, ProviderServer, Reply
 
 KEY = "bk_eu1_0123456789abcdefghij"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SENDERS = ("+4915799999999", "Klangladen")
 NOWHERE = "+4915110000901"
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
-_OF_A_TEMPLATE = (
-    "requested_language", "resolved_language", "template_id", "template_version_id", "template_content_hash",
-)  # fmt: skip
 _CATEGORIES = ("marketing", "transactional", "service", "authentication")
 
 
-class BirdServer(PublishedServer):
+class BirdServer(ProviderServer):
     """Takes one message a request and remembers what it said to each idempotency key."""
-
-    description = published("bird")
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,9 +46,6 @@ class BirdServer(PublishedServer):
         self._said[key] = (asked.body, reply)
         return reply
 
-    def too_fast(self) -> Reply:
-        return error(429, "E01010", "RateLimited", "Too many requests.")
-
     def _again(self, key: str, body: bytes) -> Reply:
         first, reply = self._said[key]
         if first != body:
@@ -75,11 +66,6 @@ class BirdServer(PublishedServer):
             "status": "accepted",
             "to": found["to"],
             "from": found["from"],
-            "text": found["text"],
-            "category": found["category"],
-            "segments": {"count": 1, "encoding": "GSM_7BIT"},
-            "created_at": "2026-11-22T09:00:00Z",
-            **dict.fromkeys(_OF_A_TEMPLATE),
         }
         return Reply.json(taken, 202)
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tests.cli.calling import Run
+from calling import Run
 
 HEADERS = "id,E-Mail-Adresse,First Name,country\n1,ada@example.org,Ada,DE\n"
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.cli.calling import Run
+from calling import Run
 
 PASSING = """\
 - test: All well

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.engine.scene import Scene
+from scene import Scene
+
 from treue.insight.traffic import traffic
 from treue.store.store import Store
 

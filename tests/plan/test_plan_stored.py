@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.engine.scene import plan_of
+from scene import plan_of
+
 from treue.plan.stored import from_json, to_json
 
 BOUGHT = "{not: {event: order.placed, since: entry}}"

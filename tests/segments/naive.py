@@ -14,7 +14,8 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests.vocabulary import oracles
+import oracles
+
 from treue.clock import Duration
 from treue.segments.tree import Ago, Ahead, All, AnyOf, Condition, InSegment, Not, Op, Property
 from treue.vocabulary.conditions.aggregate.word import Aggregate

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-from tests.channels.calls import certificate
+from calls import certificate
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 HOST = "treue.example"

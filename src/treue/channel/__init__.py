@@ -6,7 +6,6 @@ from treue.channel.outcomes import TAKEN_OVER, Accepted, Receipt, Refused, Retry
 from treue.channel.port import (
     Capabilities,
     Channel,
-    Keeper,
     Kind,
     Progress,
     Service,
@@ -30,7 +29,6 @@ __all__ = [
     "Channel",
     "DeliveryEvent",
     "DeliveryEventKind",
-    "Keeper",
     "Kind",
     "Mail",
     "Mailbox",

@@ -11,7 +11,6 @@ from treue.lint.client_support import NotShown, TooLarge
 from treue.lint.exits import GoalLetsNobodyOut, MetAtTheDoor, NobodyLeaves
 from treue.lint.links import EmptyForSome, LeadsNowhere, NoAddress, SameWords, WithoutWords
 from treue.lint.mails import LongSubject, NoPostalAddress, NoPreheader, NothingToRead, NoWayOut
-from treue.lint.messages import AnothersMessage
 from treue.lint.pictures import WithoutDescription, WithoutWidth
 from treue.lint.records import DateMissing, StoredOtherwise
 from treue.lint.rule import LintInput, Rule
@@ -40,7 +39,6 @@ RULES: tuple[Rule, ...] = (
     ShorterThanQuietHours(),
     DateMissing(),
     AskedOfEverybody(),
-    AnothersMessage(),
     NotShown(),
     TooLarge(),
     LeadsNowhere(),

@@ -39,7 +39,6 @@ class CompiledPart:
     names: frozenset[str] = frozenset()
     html: bool = False
     code: Packed | None = None
-    reads: frozenset[str] = frozenset()
 
     def render(self, variables: dict[str, Any]) -> str:
         """Return the text for these variables; raises Fault and Jinja's errors (see `failure`)."""
@@ -150,14 +149,13 @@ def compile_part(
     findings = audit.audit(walked, parts)
     if findings:
         return CompiledPart(source, file), [_problem(source, file, one) for one in findings]
-    names, reads, bounded = audit.used(walked), audit.read(walked), audit.bounded(walked)
+    names, bounded = audit.used(walked), audit.bounded(walked)
     try:
         code = environment.compile(sandbox.prepare(tree, environment))
         template = JinjaTemplate.from_code(environment, code, {})
     except (TemplateError, SyntaxError, MemoryError, *_BROKEN_BY) as error:
         return CompiledPart(source, file), _syntax(source, file, environment, error)
-    packed = None if bounded else Packed.of(code)
-    return CompiledPart(source, file, None, template, names, html, packed, reads), []
+    return CompiledPart(source, file, None, template, names, html, None if bounded else Packed.of(code)), []
 
 
 def _problem(source: JinjaSource, file: str, finding: audit.Finding) -> TemplateProblem:
