@@ -29,7 +29,7 @@ from treue.channel import (
 from treue.clock import utc_now
 from treue.errors import ChannelError
 from treue_channels.http.answers import SETTINGS_PAUSE, about_us, asked_pause, our_fault, printable
-from treue_channels.http.api import checked_timeout
+from treue_channels.http.api import NO_EXTRA, Extra, checked_extra, checked_timeout, merged
 from treue_channels.http.http2 import Answer, Fate, Http2, Lost, Post
 from treue_channels.p256 import private_key
 
@@ -77,12 +77,13 @@ class Apns:
         server: str = "",
         ca: str = "",
         timeout: float = 30.0,
+        extra: Extra = NO_EXTRA,
         kind: str = "push",
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._topic = _checked(topic, _TOPIC, "topic", "the app's bundle id, such as com.example.shop")
         self._token = ProviderToken(signing_key, key_id, team_id)
-        self._clock = clock
+        self._clock, self._extra = clock, checked_extra(extra, "apns")
         if not isinstance(sandbox, bool):
             raise ChannelError("The option `sandbox` of apns is true or false.")
         host, _, port = (server or SERVERS[sandbox]).partition(":")
@@ -130,7 +131,7 @@ class Apns:
 
     def _post(self, number: int, message: Outgoing, sending: _Sending) -> Post | None:
         """Return the request for a message; None where it is settled already, because it cannot be sent."""
-        body = _payload(message)
+        body = _payload(message, self._extra)
         if not _TOKEN.fullmatch(message.to):
             sending.settled(number, Refused("This is no device token: those are hexadecimal digits."))
         elif len(body) > LARGEST:
@@ -249,13 +250,15 @@ class _Sending:
         return [self._receipts[number] for number in range(len(self._batch))]
 
 
-def _payload(message: Outgoing) -> bytes:
+def _payload(message: Outgoing, extra: Extra) -> bytes:
     alert = {"title": message.title, "body": message.text}
     document: dict[str, Any] = {"aps": {"alert": {name: text for name, text in alert.items() if text}}}
     document["key"] = message.key
     if message.link:
         document["link"] = message.link
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+    return json.dumps(merged(document, extra), ensure_ascii=False, separators=(",", ":")).encode(
+        errors="replace"
+    )
 
 
 def _reason(answer: Answer) -> str:

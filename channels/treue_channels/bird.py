@@ -27,7 +27,7 @@ from treue.channel.stop_words import is_stop
 from treue.channel.telephone import sender_id
 from treue.errors import ChannelError
 from treue_channels.http.answers import HttpAnswer, about_us, by_status
-from treue_channels.http.api import TIMEOUT, HttpRequest, json_request
+from treue_channels.http.api import NO_EXTRA, TIMEOUT, Extra, HttpRequest, json_request, merged
 from treue_channels.http.callbacks import (
     active_secrets,
     document,
@@ -37,6 +37,7 @@ from treue_channels.http.callbacks import (
     part,
     required,
     text,
+    unknown,
 )
 from treue_channels.http.sms import ADDRESS, EVENTS, SmsApi, stopped, yes_or_no
 from treue_channels.http.standard_webhooks import key_of, require_standard
@@ -91,9 +92,10 @@ class Bird(SmsApi):
         smart_encoding: bool = False,
         url: str = "",
         timeout: float = TIMEOUT,
+        extra: Extra = NO_EXTRA,
     ) -> None:
         secrets = active_secrets(webhook_secret)
-        super().__init__(url or _home(api_key), [api_key, *secrets], timeout)
+        super().__init__(url or _home(api_key), [api_key, *secrets], timeout, extra)
         self._webhook_secrets = _checked(secrets)
         self._sender = sender_id(sender)
         self._smart = yes_or_no(smart_encoding, "smart_encoding")
@@ -111,7 +113,7 @@ class Bird(SmsApi):
             **({"options": {"smart_encoding": True}} if self._smart else {}),
         }
         headers = {"Authorization": f"Bearer {self._key}", "Idempotency-Key": message.key}
-        return json_request("/v1/sms/messages", found, headers)
+        return json_request("/v1/sms/messages", merged(found, self.extra), headers)
 
     def receipts(self, messages: Sequence[Outgoing], answer: HttpAnswer) -> Sequence[Receipt]:
         """Return the receipt of a message that was taken, now or when its key was first used."""
@@ -181,9 +183,10 @@ def _events(found: dict[str, Any], request: Callback) -> list[DeliveryEvent]:
 
 def _status(kind: str, data: Any, found: dict[str, Any], request: Callback) -> list[DeliveryEvent]:
     sms, code = text(data, "sms_id"), text(data, "error", "code")
+    key = text(data, "metadata", KEY, longest=200)
     if kind not in _KINDS or not sms:
-        return []
-    at, key = moment(part(found, "timestamp"), request.received_at), text(data, "metadata", KEY, longest=200)
+        return [unknown("bird", kind, found, request, key=key, provider_id=sms)]
+    at = moment(part(found, "timestamp"), request.received_at)
     event = DeliveryEvent(
         id=event_id("bird", sms, kind),
         kind=DeliveryEventKind.failed if code in _NOT_OF_THE_NUMBER else _KINDS[kind],

@@ -27,7 +27,16 @@ from treue.channel import (
 )
 from treue.clock import utc_now
 from treue_channels.http.answers import HttpAnswer, asked_pause, by_status, our_fault
-from treue_channels.http.api import TIMEOUT, HttpRequest, basic_authorization, json_request, runs
+from treue_channels.http.api import (
+    NO_EXTRA,
+    TIMEOUT,
+    Extra,
+    HttpRequest,
+    basic_authorization,
+    json_request,
+    merged,
+    runs,
+)
 from treue_channels.http.callbacks import (
     active_secrets,
     document,
@@ -38,14 +47,17 @@ from treue_channels.http.callbacks import (
     required,
     same,
     text,
+    unknown,
 )
 from treue_channels.http.mail import (
     ADDRESS,
     EVENTS,
     KEY,
     MailApi,
+    as_words,
     encoded,
     enhanced_status,
+    has_specials,
     idempotency_key,
     is_dead,
     mail_of,
@@ -110,9 +122,10 @@ class Brevo(MailApi):
         webhook_secret: str = "",
         url: str = "https://api.brevo.com",
         timeout: float = TIMEOUT,
+        extra: Extra = NO_EXTRA,
     ) -> None:
         self._webhook_secrets = active_secrets(webhook_secret)
-        super().__init__(url, [api_key, *self._webhook_secrets], timeout)
+        super().__init__(url, [api_key, *self._webhook_secrets], timeout, extra)
         self._key = api_key
         if batches:
             self.capabilities = replace(self.capabilities, batch=BATCH, at_once=2, dedup_window=0.0)
@@ -137,7 +150,7 @@ class Brevo(MailApi):
         return replace(self._put(_batch(messages) | {"headers": key}), repeatable=True)
 
     def _put(self, document: dict[str, Any]) -> HttpRequest:
-        return json_request("/v3/smtp/email", document, {"api-key": self._key})
+        return json_request("/v3/smtp/email", merged(document, self.extra), {"api-key": self._key})
 
     def receipts(self, messages: Sequence[Outgoing], answer: HttpAnswer) -> Sequence[Receipt]:
         """Return each message's receipt from the ids, which come in the messages' order."""
@@ -172,8 +185,7 @@ class Brevo(MailApi):
         wanted = [f"Bearer {one}" for one in secrets] + [basic_authorization(USER, one) for one in secrets]
         if not same(request.headers.get("authorization", ""), wanted):
             raise BadCallback("The callback's token or password is missing or wrong.")
-        found = (_event(one, request) for one in objects(document(request)))
-        return [event for event in found if event]
+        return [_event(one, request) for one in objects(document(request))]
 
 
 def _mail(message: Outgoing) -> dict[str, Any]:
@@ -192,7 +204,7 @@ def _version(message: Outgoing) -> dict[str, Any]:
     mail = mail_of(message)
     return {
         "to": [_box(recipient(message))],
-        **({"replyTo": _box(mail.reply_to)} if mail.reply_to else {}),
+        **({"replyTo": _answers_to(mail.reply_to)} if mail.reply_to else {}),
         "subject": mail.subject,
         "textContent": mail.text,
         **({"htmlContent": mail.html} if mail.html else {}),
@@ -223,22 +235,36 @@ def _shared(message: Outgoing) -> Hashable:
 
 
 def _box(box: Mailbox) -> dict[str, str]:
-    return {"email": box.address, **({"name": box.name} if box.name else {})}
+    name = as_words(box.name) if _is_lost(box.name) else box.name
+    return {"email": box.address, **({"name": name} if name else {})}
 
 
-def _event(found: dict[str, Any], request: Callback) -> DeliveryEvent | None:
-    """Return the event one entry means, or None for what is none to us."""
+def _answers_to(box: Mailbox) -> dict[str, str]:
+    """Return where answers go; a name that Brevo would write as bare UTF-8, or show as encoded words, stays away."""
+    return _box(box._replace(name="") if _is_lost(box.name) else box)
+
+
+def _is_lost(name: str) -> bool:
+    """Whether Brevo drops a name silently: it does so where it has both other letters than ASCII's and a comma or the like.
+
+    Found by django-anymail (anymail/backends/brevo.py), like what becomes of encoded words.
+    """
+    return not name.isascii() and has_specials(name)
+
+
+def _event(found: dict[str, Any], request: Callback) -> DeliveryEvent:
+    """Return the event one entry means."""
     name, kind = text(found, "event"), _KINDS.get(text(found, "event"))
+    key, provider_id = _key(text(found, _CUSTOM)), text(found, "message-id").strip("<>")
     if kind is None:
-        return None
+        return unknown("brevo", name, found, request, key=key, provider_id=provider_id)
     reason, link = text(found, "reason"), text(found, "link", longest=2_000)
-    provider_id, address = text(found, "message-id").strip("<>"), text(found, "email")
-    told, status = _seconds(found), enhanced_status(reason)
+    told, status, address = _seconds(found), enhanced_status(reason), text(found, "email")
     return DeliveryEvent(
         id=event_id("brevo", name, provider_id, told, address, link),
         kind=kind,
         at=moment(told, request.received_at),
-        key=_key(text(found, _CUSTOM)),
+        key=key,
         provider_id=provider_id,
         address=address,
         hard=name == "invalid_email" or (name == "hard_bounce" and is_dead(status, reason, True)),

@@ -21,7 +21,7 @@ from treue.channel import Accepted, Capabilities, Kind, Outgoing, Receipt, Refus
 from treue.clock import utc_now
 from treue.errors import ChannelError
 from treue_channels.http.answers import PAUSE, HttpAnswer, about_us, by_status, our_fault, printable
-from treue_channels.http.api import TIMEOUT, HttpApi, HttpRequest, json_request
+from treue_channels.http.api import NO_EXTRA, TIMEOUT, Extra, HttpApi, HttpRequest, json_request, merged
 
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 LARGEST = 4096
@@ -55,9 +55,10 @@ class Fcm(HttpApi):
         project: str = "",
         url: str = "https://fcm.googleapis.com",
         timeout: float = TIMEOUT,
+        extra: Extra = NO_EXTRA,
     ) -> None:
         account = _service_account(credentials)
-        super().__init__(url, [account["private_key_id"], *_lines(account["private_key"])], timeout)
+        super().__init__(url, [account["private_key_id"], *_lines(account["private_key"])], timeout, extra)
         self._path = f"/v1/projects/{_project(project or account.get('project_id'))}/messages:send"
         self._access = AccessToken(account, timeout)
         self._proven = False
@@ -91,7 +92,7 @@ class Fcm(HttpApi):
         token = self._access.text()
         if isinstance(token, Retry):
             raise ChannelError(token.reason)
-        message = {"message": _message(messages[0])}
+        message = {"message": merged(_message(messages[0]), self.extra)}
         return json_request(self._path, message, {"Authorization": f"Bearer {token}"})
 
     def receipts(self, messages: Sequence[Outgoing], answer: HttpAnswer) -> Sequence[Receipt]:
@@ -244,7 +245,7 @@ def _message(message: Outgoing) -> dict[str, Any]:
     webpush: dict[str, Any] = {}
     document = {"token": message.to, "notification": _notification(message), "data": _data(message)}
     if message.link.startswith("https://"):
-        webpush["fcm_options"] = {"link": message.link}
+        webpush["fcmOptions"] = {"link": message.link}
     if message.expires_at is not None:
         seconds = int((message.expires_at - utc_now()).total_seconds())
         ttl = min(max(seconds, 0), LONGEST_TTL)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import email
+import email.policy
 import hashlib
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from email.utils import getaddresses
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import quote
@@ -56,6 +59,13 @@ class File:
     def close(self) -> None:
         """Do nothing: no file stays open between two messages."""
 
+    def forget(self, addresses: Collection[str]) -> None:
+        """Delete the files of what went to any of these addresses."""
+        wanted = {one.casefold() for one in addresses}
+        for file in [*self._folder.glob("*.eml"), *self._folder.glob("*.json")]:
+            if wanted & {one.casefold() for one in _recipients(file)}:
+                file.unlink(missing_ok=True)
+
     def _write(self, message: Outgoing) -> Receipt:
         if not message.key or not message.to or not message.to.isprintable():
             return Refused("The message has no key or no recipient.")
@@ -83,6 +93,19 @@ class File:
             "data": dict(message.data),
         }
         return (json.dumps(fields, ensure_ascii=False, indent=2) + "\n").encode(errors="replace")
+
+
+def _recipients(file: Path) -> list[str]:
+    """Return to whom a file's message went; nobody where it is none of ours."""
+    content = file.read_bytes()
+    if file.suffix == ".eml":
+        to = email.message_from_bytes(content, policy=email.policy.default).get_all("To", [])
+        return [address for _, address in getaddresses([str(one) for one in to])]
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return []
+    return [str(found.get("to", ""))] if isinstance(found, dict) else []
 
 
 def _file_name(key: str) -> str:

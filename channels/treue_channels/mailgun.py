@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -28,7 +29,15 @@ from treue.channel import (
 from treue.clock import utc_now
 from treue.errors import ChannelError
 from treue_channels.http.answers import HttpAnswer, about_us, asked_pause, by_status, our_fault
-from treue_channels.http.api import TIMEOUT, HttpRequest, basic_authorization, form_request
+from treue_channels.http.api import (
+    NO_EXTRA,
+    TIMEOUT,
+    Extra,
+    HttpRequest,
+    basic_authorization,
+    form_request,
+    merged_form,
+)
 from treue_channels.http.callbacks import (
     active_secrets,
     document,
@@ -39,6 +48,7 @@ from treue_channels.http.callbacks import (
     required,
     same,
     text,
+    unknown,
 )
 from treue_channels.http.mail import (
     ADDRESS,
@@ -98,10 +108,11 @@ class Mailgun(MailApi):
         webhook_signing_key: str = "",
         url: str = "https://api.mailgun.net",
         timeout: float = TIMEOUT,
+        extra: Extra = NO_EXTRA,
     ) -> None:
         authorization = basic_authorization("api", api_key or "")
         self._signing_keys = active_secrets(webhook_signing_key)
-        super().__init__(url, [api_key, authorization.partition(" ")[2], *self._signing_keys], timeout)
+        super().__init__(url, [api_key, authorization.partition(" ")[2], *self._signing_keys], timeout, extra)
         if not ascii_domain(f"a@{domain}"):
             raise ChannelError("The option `domain` of Mailgun is a domain such as mg.example.com.")
         self._path = f"/v3/{quote(domain, safe='')}/messages.mime"
@@ -117,6 +128,7 @@ class Mailgun(MailApi):
             f"v:{KEY}": message.key,
         }
         files = {"message": ("message.eml", message.raw, "message/rfc822")}
+        fields = merged_form(fields, self.extra)
         return form_request(self._path, fields, {"Authorization": self._authorization}, files)
 
     def receipts(self, messages: Sequence[Outgoing], answer: HttpAnswer) -> Sequence[Receipt]:
@@ -153,9 +165,14 @@ class Mailgun(MailApi):
 
 
 def _event(found: Any, token: str, request: Callback) -> DeliveryEvent | None:
-    """Return the event a callback tells, or None where it is of no interest or not about a message of ours."""
+    """Return the event a callback tells, or None where it is not about a message of ours."""
     kind, key = _kind(found), text(found, "user-variables", KEY)
-    if kind is None or not key:
+    if kind is None:
+        told = found if isinstance(found, dict) else {"event-data": found}
+        return replace(
+            unknown("mailgun", text(found, "event"), told, request, key=key), id=event_id("mailgun", token)
+        )
+    if not key:
         return None
     said = text(found, "delivery-status", "message") or text(found, "delivery-status", "description")
     status = text(found, "delivery-status", "enhanced-code")

@@ -24,7 +24,7 @@ from treue.channel import (
     Retry,
 )
 from treue_channels.http.answers import HttpAnswer, about_us, by_status, our_fault
-from treue_channels.http.api import TIMEOUT, HttpRequest, json_request
+from treue_channels.http.api import NO_EXTRA, TIMEOUT, Extra, HttpRequest, json_request, merged
 from treue_channels.http.callbacks import (
     active_secrets,
     document,
@@ -34,6 +34,7 @@ from treue_channels.http.callbacks import (
     require_basic,
     required,
     text,
+    unknown,
 )
 from treue_channels.http.mail import (
     ADDRESS,
@@ -83,7 +84,7 @@ _BOUNCES = {
     "Unsubscribe": DeliveryEventKind.unsubscribed,
     "SpamComplaint": DeliveryEventKind.complained,
 }
-"""What Postmark calls a bounce; those left out (answers of people and machines, its own tests) are none."""
+"""What Postmark calls a bounce; those left out (answers of people and machines, its own tests) are unknown to us."""
 _HARD = ("HardBounce", "BadEmailAddress")
 _OURS = ("SMTPApiError", "TemplateRenderingFailed")
 _FILTERED = ("Blocked", "DMARCPolicy", "SpamNotification", "VirusNotification")
@@ -113,14 +114,15 @@ class Postmark(MailApi):
         webhook_password: str = "",
         url: str = "https://api.postmarkapp.com",
         timeout: float = TIMEOUT,
+        extra: Extra = NO_EXTRA,
     ) -> None:
-        super().__init__(url, [token, *active_secrets(webhook_password)], timeout)
+        super().__init__(url, [token, *active_secrets(webhook_password)], timeout, extra)
         self._token, self._stream, self._broadcast = token, stream, broadcast_stream
         self._user, self._passwords = webhook_user, active_secrets(webhook_password)
 
     def request(self, messages: Sequence[Outgoing]) -> HttpRequest:
         """Return the request that hands over these messages (developer/api/email-api, "Send batch emails")."""
-        mails = [self._mail(message) for message in messages]
+        mails = [merged(self._mail(message), self.extra) for message in messages]
         return json_request("/email/batch", mails, {"X-Postmark-Server-Token": self._token})
 
     def receipts(self, messages: Sequence[Outgoing], answer: HttpAnswer) -> Sequence[Receipt]:
@@ -191,10 +193,13 @@ def _attachment(attachment: Attachment) -> dict[str, str]:
 
 
 def _event(found: dict[str, Any], request: Callback) -> DeliveryEvent | None:
-    """Return the event a record means, or None for what is none to us (developer/webhooks)."""
+    """Return the event a record means, or None for a change that is not the customer's word (developer/webhooks)."""
     record, kind = text(found, "RecordType"), _kind(found)
-    if kind is None:
+    if kind is None and record == "SubscriptionChange":
         return None
+    if kind is None:
+        name, key = text(found, "Type") or record, text(found, "Metadata", KEY)
+        return unknown("postmark", name, found, request, key=key, provider_id=text(found, "MessageID"))
     told = next((found[name] for name in _TIMES if found.get(name)), None)
     status = enhanced_status(text(found, "Details"))
     provider_id, url = text(found, "MessageID"), text(found, "OriginalLink", longest=2_000)

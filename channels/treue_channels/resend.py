@@ -19,6 +19,7 @@ from treue.channel import (
     DeliveryEvent,
     DeliveryEventKind,
     Kind,
+    Mailbox,
     Outgoing,
     Receipt,
     Refused,
@@ -27,23 +28,27 @@ from treue.channel import (
 from treue.clock import utc_now
 from treue.errors import ChannelError
 from treue_channels.http.answers import HttpAnswer, about_us, asked_pause, by_status, our_fault
-from treue_channels.http.api import TIMEOUT, HttpRequest, json_request, runs
+from treue_channels.http.api import NO_EXTRA, TIMEOUT, Extra, HttpRequest, json_request, merged, runs
 from treue_channels.http.callbacks import (
     active_secrets,
     document,
     event_id,
     moment,
+    objects,
     part,
     required,
     text,
+    unknown,
 )
 from treue_channels.http.mail import (
     ADDRESS,
     EVENTS,
     KEY,
     MailApi,
+    as_words,
     encoded,
     enhanced_status,
+    has_specials,
     idempotency_key,
     is_dead_for_amazon,
     mail_of,
@@ -62,7 +67,12 @@ REQUESTS_A_SECOND = 2.0
 _QUOTA_PAUSE = 3600.0
 _WRONG_KEY = "API key is invalid"
 _RECIPIENT = re.compile(r"Invalid `to`")
+_SEPARATING = re.compile(r'[<>@,;\\"]')
+"""Signs that would make something else of what is around them, if they stood in a name that is not quoted."""
 _UNTAGGABLE = re.compile(r"[^A-Za-z0-9_-]")
+
+_BOUNCED_BEFORE = "previous_bounce"
+"""Why Resend does not try a mail: its address was found dead earlier."""
 
 _KINDS = {
     "email.sent": DeliveryEventKind.accepted,
@@ -105,9 +115,10 @@ class Resend(MailApi):
         webhook_secret: str = "",
         url: str = "https://api.resend.com",
         timeout: float = TIMEOUT,
+        extra: Extra = NO_EXTRA,
     ) -> None:
         self._webhook_secrets = active_secrets(webhook_secret)
-        super().__init__(url, [api_key, *self._webhook_secrets], timeout)
+        super().__init__(url, [api_key, *self._webhook_secrets], timeout, extra)
         _require_keys(self._webhook_secrets)
         self._key = api_key
         if batches:
@@ -121,7 +132,7 @@ class Resend(MailApi):
     def request(self, messages: Sequence[Outgoing]) -> HttpRequest:
         """Return the request that hands over these messages (api-reference/emails/send-email, /send-batch-emails)."""
         headers = {"Authorization": f"Bearer {self._key}", "Idempotency-Key": str(idempotency_key(messages))}
-        mails = [_mail(message) for message in messages]
+        mails = [merged(_mail(message), self.extra) for message in messages]
         if len(mails) == 1:
             return json_request("/emails", mails[0], headers)
         headers["x-batch-validation"] = "permissive"
@@ -163,8 +174,7 @@ class Resend(MailApi):
     def read_receipts(self, request: Callback) -> list[DeliveryEvent]:
         """Return what Resend tells, signed by Standard Webhooks under Svix's names. Raises BadCallback."""
         id_ = require_standard(request, required(self._webhook_secrets, "webhook_secret"), "svix-")
-        event = _event(document(request), id_, request)
-        return [event] if event else []
+        return [_event(one, id_, request) for one in objects(document(request))]
 
     def _refused(self, said: str) -> Receipt:
         """Return the receipt for a mail that Resend finds wrong; it names the field in backticks."""
@@ -185,9 +195,9 @@ def _mail(message: Outgoing) -> dict[str, Any]:
     named = {KEY: message.key} if not _UNTAGGABLE.search(message.key) else {}
     named |= {name: _UNTAGGABLE.sub("_", value)[:256] for name, value in tags(message).items()}
     return {
-        "from": written(mail.sender),
-        "to": [written(recipient(message))],
-        **({"reply_to": written(mail.reply_to)} if mail.reply_to else {}),
+        "from": _sender(mail.sender),
+        "to": [_reader(recipient(message))],
+        **({"reply_to": _reader(mail.reply_to)} if mail.reply_to else {}),
         "subject": mail.subject,
         "text": mail.text,
         **({"html": mail.html} if mail.html else {}),
@@ -195,6 +205,22 @@ def _mail(message: Outgoing) -> dict[str, Any]:
         "tags": [{"name": name, "value": value} for name, value in named.items()],
         **({"attachments": [_attachment(one) for one in mail.attachments]} if mail.attachments else {}),
     }
+
+
+def _sender(box: Mailbox) -> str:
+    """Return the sender as `Name <address>`: Resend takes any letters, but neither quoted names nor encoded words.
+
+    So it takes no name with a comma, either (found by django-anymail, anymail/backends/resend.py).
+    """
+    if _SEPARATING.search(box.name):
+        return written(box)
+    return f"{box.name} <{box.address}>" if box.name else box.address
+
+
+def _reader(box: Mailbox) -> str:
+    """Return whom a mail goes to as `Name <address>`: Resend takes no quoted names here, but encoded words."""
+    plain = box.name.isascii() and not has_specials(box.name)
+    return _sender(box if plain else box._replace(name=as_words(box.name)))
 
 
 def _attachment(attachment: Attachment) -> dict[str, str]:
@@ -207,11 +233,12 @@ def _attachment(attachment: Attachment) -> dict[str, str]:
     }
 
 
-def _event(found: Any, id_: str, request: Callback) -> DeliveryEvent | None:
-    """Return the event a callback tells, or None for one that is none to us (docs/webhooks/event-types)."""
-    kind = _KINDS.get(text(found, "type"))
+def _event(found: dict[str, Any], id_: str, request: Callback) -> DeliveryEvent:
+    """Return the event a callback tells (docs/webhooks/event-types)."""
+    name = text(found, "type")
+    kind, key, number = _KINDS.get(name), text(found, "data", "tags", KEY), text(found, "data", "email_id")
     if kind is None:
-        return None
+        return unknown("resend", name, found, request, key=key, provider_id=number)
     data, to = part(found, "data"), part(found, "data", "to")
     said = (
         text(data, "bounce", "message")
@@ -229,10 +256,11 @@ def _event(found: Any, id_: str, request: Callback) -> DeliveryEvent | None:
         id=event_id("resend", id_),
         kind=kind,
         at=moment(part(found, "created_at"), request.received_at),
-        key=text(data, "tags", KEY),
-        provider_id=text(data, "email_id"),
+        key=key,
+        provider_id=number,
         address=text({"to": to[0]}, "to") if isinstance(to, list) and to else "",
-        hard=kind is DeliveryEventKind.bounced and is_dead_for_amazon(type_, subtype, status, code),
+        hard=text(data, "suppressed", "reason") == _BOUNCED_BEFORE
+        or (kind is DeliveryEventKind.bounced and is_dead_for_amazon(type_, subtype, status, code)),
         status=status or " ".join(filter(None, (type_, subtype))),
         reason=code or said,
         url=text(data, "click", "link", longest=2_000),

@@ -27,7 +27,7 @@ from treue.channel import (
 )
 from treue.clock import utc_now
 from treue_channels.http.answers import HttpAnswer, about_us, asked_pause, by_status
-from treue_channels.http.api import TIMEOUT, HttpRequest, json_request
+from treue_channels.http.api import NO_EXTRA, TIMEOUT, Extra, HttpRequest, json_request, merged
 from treue_channels.http.callbacks import (
     active_secrets,
     document,
@@ -37,6 +37,7 @@ from treue_channels.http.callbacks import (
     require_fresh,
     required,
     text,
+    unknown,
 )
 from treue_channels.http.mail import (
     ADDRESS,
@@ -101,14 +102,16 @@ class SendGrid(MailApi):
         webhook_public_key: str = "",
         url: str = "https://api.sendgrid.com",
         timeout: float = TIMEOUT,
+        extra: Extra = NO_EXTRA,
     ) -> None:
-        super().__init__(url, [api_key], timeout)
+        super().__init__(url, [api_key], timeout, extra)
         self._key, self._public_keys = api_key, active_secrets(webhook_public_key)
 
     def request(self, messages: Sequence[Outgoing]) -> HttpRequest:
         """Return the request that hands over one message (api-reference/mail-send)."""
         (message,) = messages
-        return json_request("/v3/mail/send", _mail(message), {"Authorization": f"Bearer {self._key}"})
+        mail = merged(_mail(message), self.extra)
+        return json_request("/v3/mail/send", mail, {"Authorization": f"Bearer {self._key}"})
 
     def receipts(self, messages: Sequence[Outgoing], answer: HttpAnswer) -> Sequence[Receipt]:
         """Return the receipt for a 202, whose body is empty; the id is in a header."""
@@ -139,8 +142,7 @@ class SendGrid(MailApi):
         if not any(_verifies(key, request.headers.get(_SIGNATURE, ""), signed) for key in keys):
             raise BadCallback("The callback's signature is missing or wrong.")
         require_fresh(timestamp, request.received_at)
-        found = (_event(one, request) for one in objects(document(request)))
-        return [event for event in found if event]
+        return [_event(one, request) for one in objects(document(request))]
 
 
 def _mail(message: Outgoing) -> dict[str, Any]:
@@ -148,15 +150,14 @@ def _mail(message: Outgoing) -> dict[str, Any]:
     content = [("text/plain", mail.text), ("text/html", mail.html)]
     off = {"enable": False}
     return {
-        "personalizations": [{"to": [_box(recipient(message))]}],
+        "personalizations": [{"to": [_box(recipient(message))], "custom_args": {KEY: message.key}}],
         "from": _box(mail.sender),
         **({"reply_to": _box(mail.reply_to)} if mail.reply_to else {}),
         "subject": mail.subject,
         "content": [{"type": kind, "value": value} for kind, value in content if value],
         **({"headers": headers} if (headers := dict(own_headers(mail))) else {}),
         **({"attachments": [_attachment(one) for one in mail.attachments]} if mail.attachments else {}),
-        "categories": [value[:255] for value in tags(message).values()],
-        "custom_args": {KEY: message.key},
+        "categories": list(dict.fromkeys(value[:255] for value in tags(message).values())),
         "tracking_settings": {"click_tracking": off, "open_tracking": off, "subscription_tracking": off},
     }
 
@@ -197,14 +198,14 @@ def _verifies(public_key: str, signature: str, signed: bytes) -> bool:
     return True
 
 
-def _event(found: dict[str, Any], request: Callback) -> DeliveryEvent | None:
-    """Return the event one entry means, or None for what is none to us (for-developers/tracking-events/event)."""
+def _event(found: dict[str, Any], request: Callback) -> DeliveryEvent:
+    """Return the event one entry means (for-developers/tracking-events/event)."""
     name, kind = text(found, "event"), _KINDS.get(text(found, "event"))
+    provider_id = _BEHIND_THE_ID.split(text(found, "sg_message_id"))[0]
     if kind is None:
-        return None
+        return unknown("sendgrid", name, found, request, key=text(found, KEY), provider_id=provider_id)
     status, reason = text(found, "status"), text(found, "reason") or text(found, "response")
     identity = text(found, "sg_event_id")
-    provider_id = _BEHIND_THE_ID.split(text(found, "sg_message_id"))[0]
     told = found.get("timestamp")
     return DeliveryEvent(
         id=event_id("sendgrid", identity or f"{name}:{provider_id}:{told}:{text(found, 'email')}"),

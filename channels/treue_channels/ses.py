@@ -26,8 +26,17 @@ from treue.channel import (
 from treue.clock import utc_now
 from treue.errors import ChannelError
 from treue_channels.http.answers import HttpAnswer, asked_pause, by_status, our_fault
-from treue_channels.http.api import TIMEOUT, HttpRequest
-from treue_channels.http.callbacks import document, event_id, json_document, moment, part, required, text
+from treue_channels.http.api import NO_EXTRA, TIMEOUT, Extra, HttpRequest, merged
+from treue_channels.http.callbacks import (
+    document,
+    event_id,
+    json_document,
+    moment,
+    part,
+    required,
+    text,
+    unknown,
+)
 from treue_channels.http.mail import (
     ADDRESS,
     EVENTS,
@@ -103,6 +112,7 @@ class Ses(MailApi):
         webhook_topic: str = "",
         url: str = "",
         timeout: float = TIMEOUT,
+        extra: Extra = NO_EXTRA,
         get: Fetch = fetch,
     ) -> None:
         import botocore.auth  # noqa: F401 - so that it is missed at the start, not at the first message
@@ -115,7 +125,7 @@ class Ses(MailApi):
             raise ChannelError("The option `webhook_topic` of Amazon SES is the ARN of an SNS topic.")
         suffix = ".cn" if region.startswith("cn-") else ""
         secrets = [one for one in (access_key_id, secret_access_key, session_token) if one]
-        super().__init__(url or f"https://email.{region}.amazonaws.com{suffix}", secrets, timeout)
+        super().__init__(url or f"https://email.{region}.amazonaws.com{suffix}", secrets, timeout, extra)
         self._region, self._set = region, configuration_set
         self._given = (access_key_id, secret_access_key, session_token or None)
         self._credentials: Any = None
@@ -124,7 +134,7 @@ class Ses(MailApi):
     def request(self, messages: Sequence[Outgoing]) -> HttpRequest:
         """Return the signed request that hands over one message (APIReference-V2, SendEmail with raw content)."""
         (message,) = messages
-        body = json.dumps(self._document(message)).encode()
+        body = json.dumps(merged(self._document(message), self.extra)).encode()
         return HttpRequest(_PATH, body, self._signed(body))
 
     def receipts(self, messages: Sequence[Outgoing], answer: HttpAnswer) -> Sequence[Receipt]:
@@ -213,18 +223,19 @@ def _events(found: dict[str, Any], id_: str, request: Callback) -> list[Delivery
     """Return the events of a record, one for each recipient (dg/event-publishing-retrieving-sns-contents)."""
     name = text(found, "eventType") or text(found, "notificationType")
     details = part(found, _ABOUT.get(name, name.lower()))
-    kind = _kind(name, details)
-    if kind is None:
-        return []
-    told = part(details, "timestamp") or part(found, "mail", "timestamp")
+    kind, number = _kind(name, details), text(found, "mail", "messageId")
     keys = part(found, "mail", "tags", KEY)
+    key = text({"key": keys[0]}, "key") if isinstance(keys, list) and keys else ""
+    if kind is None:
+        return [] if name in _KINDS else [unknown("ses", name, found, request, key=key, provider_id=number)]
+    told = part(details, "timestamp") or part(found, "mail", "timestamp")
     return [
         DeliveryEvent(
             id=event_id("ses", id_, address),
             kind=kind,
             at=moment(told, request.received_at),
-            key=text({"key": keys[0]}, "key") if isinstance(keys, list) and keys else "",
-            provider_id=text(found, "mail", "messageId"),
+            key=key,
+            provider_id=number,
             address=address,
             hard=kind is DeliveryEventKind.bounced and _is_hard(details, status, said),
             ours=name == "Rendering Failure",

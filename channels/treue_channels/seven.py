@@ -1,6 +1,6 @@
 """SMS by seven.io (docs.seven.io), a German gateway.
 
-One message a request; no idempotency is documented. Every answer is a 200 with codes of seven's own in it: one for the
+One message a request, as a form; no idempotency is documented. Every answer is a 200 with codes of seven's own in it: one for the
 request, one for each message. Its "reload lock" refuses the same text to the same number within three minutes.
 Callbacks are signed with the account's signing key over time, nonce, method, address and the body's MD5.
 """
@@ -30,7 +30,7 @@ from treue.channel import (
 from treue.channel.stop_words import is_stop
 from treue.channel.telephone import sender_id
 from treue_channels.http.answers import HttpAnswer, about_us, by_status, our_fault
-from treue_channels.http.api import TIMEOUT, HttpRequest, json_request
+from treue_channels.http.api import NO_EXTRA, TIMEOUT, Extra, HttpRequest, form_request, merged_form
 from treue_channels.http.callbacks import (
     active_secrets,
     document,
@@ -42,6 +42,7 @@ from treue_channels.http.callbacks import (
     required,
     same,
     text,
+    unknown,
 )
 from treue_channels.http.sms import ADDRESS, EVENTS, SmsApi, seconds_left, stopped
 
@@ -87,23 +88,25 @@ class Seven(SmsApi):
         signing_key: str = "",
         url: str = "https://gateway.seven.io",
         timeout: float = TIMEOUT,
+        extra: Extra = NO_EXTRA,
     ) -> None:
         self._signing_keys = active_secrets(signing_key)
-        super().__init__(url, [api_key, *self._signing_keys], timeout)
+        super().__init__(url, [api_key, *self._signing_keys], timeout, extra)
         self._sender, self._key = sender_id(sender), api_key
 
     def request(self, messages: Sequence[Outgoing]) -> HttpRequest:
         """Return the request that hands over this message."""
         (message,) = messages
-        found: dict[str, Any] = {
+        fields = {
             "to": message.to,
             "from": self._sender,
             "text": message.text,
             "foreign_id": message.key,
         }
         if wait := seconds_left(message, 60, LONGEST_WAIT):
-            found["ttl"] = wait // 60
-        return json_request("/api/sms", found, {"X-Api-Key": self._key, "SentWith": "Treue"})
+            fields["ttl"] = str(wait // 60)
+        fields = merged_form(fields, self.extra)
+        return form_request("/api/sms", fields, {"X-Api-Key": self._key, "SentWith": "Treue"})
 
     def receipts(self, messages: Sequence[Outgoing], answer: HttpAnswer) -> Sequence[Receipt]:
         """Return what the codes in the answer mean."""
@@ -195,14 +198,14 @@ def _events(found: dict[str, Any], request: Callback) -> list[DeliveryEvent]:
             return []
         at = moment(part(data, "time"), request.received_at)
         return stopped(event_id("seven", id_, "stop"), text(data, "sender"), at, words, found)
-    return _status(data, found, request) if kind == "dlr" else []
+    return _status(data, found, request) if kind == "dlr" else [unknown("seven", kind, found, request)]
 
 
 def _status(data: Any, found: dict[str, Any], request: Callback) -> list[DeliveryEvent]:
     """Return the event of a status report. It has no reason, so nothing in it makes a number dead."""
     id_, said = text(data, "msg_id"), text(data, "status")
     if said not in _STATUSES or not id_:
-        return []
+        return [unknown("seven", said, found, request, provider_id=id_)]
     return [
         DeliveryEvent(
             id=event_id("seven", id_, said),

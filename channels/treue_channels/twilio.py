@@ -31,7 +31,15 @@ from treue.channel.stop_words import is_stop
 from treue.channel.telephone import sender_id
 from treue.errors import ChannelError
 from treue_channels.http.answers import HttpAnswer, about_us, by_status, our_fault
-from treue_channels.http.api import TIMEOUT, HttpRequest, basic_authorization, form_request
+from treue_channels.http.api import (
+    NO_EXTRA,
+    TIMEOUT,
+    Extra,
+    HttpRequest,
+    basic_authorization,
+    form_request,
+    merged_form,
+)
 from treue_channels.http.callbacks import (
     active_secrets,
     event_id,
@@ -40,6 +48,7 @@ from treue_channels.http.callbacks import (
     required,
     same,
     text,
+    unknown,
 )
 from treue_channels.http.sms import (
     ADDRESS,
@@ -114,10 +123,11 @@ class Twilio(SmsApi):
         smart_encoding: bool = False,
         url: str = "https://api.twilio.com",
         timeout: float = TIMEOUT,
+        extra: Extra = NO_EXTRA,
     ) -> None:
         tokens = active_secrets(token) or ("",)
         authorization = basic_authorization(account, tokens[0])
-        super().__init__(url, [*tokens, authorization.removeprefix("Basic ")], timeout)
+        super().__init__(url, [*tokens, authorization.removeprefix("Basic ")], timeout, extra)
         self._path = f"/2010-04-01/Accounts/{_sid(account, _ACCOUNT, 'account')}/Messages.json"
         self._from = _origin(sender, messaging_service)
         self._tokens, self._authorization = tokens, authorization
@@ -134,6 +144,7 @@ class Twilio(SmsApi):
             fields["ValidityPeriod"] = str(wait)
         if self._smart:
             fields["SmartEncoded"] = "true"
+        fields = merged_form(fields, self.extra)
         return form_request(self._path, fields, {"Authorization": self._authorization})
 
     def receipts(self, messages: Sequence[Outgoing], answer: HttpAnswer) -> Sequence[Receipt]:
@@ -174,7 +185,9 @@ class Twilio(SmsApi):
         if not same(given, [signature(token, url, fields) for token in tokens for url in urls]):
             raise BadCallback("The callback's signature is missing or wrong.")
         found = {name: values[-1] for name, values in fields.items()}
-        return _status(found, request) if found.get("MessageStatus") else _said(found, request)
+        if found.get("MessageStatus"):
+            return _status(found, request)
+        return _said(found, request) if "Body" in found else [unknown("twilio", "", found, request)]
 
 
 def signature(token: str, url: str, fields: Mapping[str, Sequence[str]]) -> str:
@@ -212,12 +225,12 @@ def _origin(sender: str, service: str) -> dict[str, str]:
 def _status(found: dict[str, str], request: Callback) -> list[DeliveryEvent]:
     sid, said, code = text(found, "MessageSid"), text(found, "MessageStatus"), text(found, "ErrorCode")
     kind = _STATUSES.get(said)
+    key, address = query_parameter(request, "key")[:200], text(found, "To")
     if kind is None or not sid:
-        return []
+        return [unknown("twilio", said, found, request, key=key, provider_id=sid)]
     ours = kind in _NOT_DELIVERED and _is_about_us(code)
     if kind in _NOT_DELIVERED and (ours or code == str(_FILTERED)):
         kind = DeliveryEventKind.failed
-    key, address = query_parameter(request, "key")[:200], text(found, "To")
     event = DeliveryEvent(
         id=event_id("twilio", sid, said),
         kind=kind,

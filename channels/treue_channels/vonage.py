@@ -34,7 +34,15 @@ from treue.channel import (
 from treue.channel.stop_words import is_stop
 from treue.channel.telephone import international, is_e164, sender_id
 from treue_channels.http.answers import HttpAnswer, by_status, our_fault
-from treue_channels.http.api import TIMEOUT, HttpRequest, basic_authorization, json_request
+from treue_channels.http.api import (
+    NO_EXTRA,
+    TIMEOUT,
+    Extra,
+    HttpRequest,
+    basic_authorization,
+    json_request,
+    merged,
+)
 from treue_channels.http.callbacks import (
     TOLERANCE,
     active_secrets,
@@ -46,6 +54,7 @@ from treue_channels.http.callbacks import (
     required,
     same,
     text,
+    unknown,
 )
 from treue_channels.http.sms import ADDRESS, EVENTS, SmsApi, callback_address, seconds_left, stopped
 
@@ -98,11 +107,12 @@ class Vonage(SmsApi):
         callback_url: str = "",
         url: str = "https://api.nexmo.com",
         timeout: float = TIMEOUT,
+        extra: Extra = NO_EXTRA,
     ) -> None:
         self._secrets_of_callbacks = active_secrets(signature_secret)
         authorization = basic_authorization(api_key, api_secret)
         secrets = [api_key, api_secret, authorization.removeprefix("Basic "), *self._secrets_of_callbacks]
-        super().__init__(url, secrets, timeout)
+        super().__init__(url, secrets, timeout, extra)
         self._sender = sender_id(sender, "").removeprefix("+")
         self._headers = {"Authorization": authorization}
         self._callback_url = callback_address(callback_url, self.provider)
@@ -122,7 +132,7 @@ class Vonage(SmsApi):
             found |= {"webhook_url": self._callback_url, "webhook_version": "v1"}
         if wait := seconds_left(message, 20, LONGEST_WAIT):
             found["ttl"] = wait
-        return json_request("/v1/messages", found, self._headers)
+        return json_request("/v1/messages", merged(found, self.extra), self._headers)
 
     def receipts(self, messages: Sequence[Outgoing], answer: HttpAnswer) -> Sequence[Receipt]:
         """Return the receipt of a message that was taken."""
@@ -152,11 +162,7 @@ class Vonage(SmsApi):
     def read_receipts(self, request: Callback) -> list[DeliveryEvent]:
         """Return what Vonage tells: a message's status, or a customer's SMS that says stop. Raises BadCallback."""
         _verify(request, required(self._secrets_of_callbacks, "signature_secret"))
-        found = (
-            _status(one, request) if text(one, "status") else _said(one, request)
-            for one in objects(document(request))
-        )
-        return [event for events in found for event in events]
+        return [event for one in objects(document(request)) for event in _events(one, request)]
 
 
 def _blames(found: Any, parameter: str) -> bool:
@@ -173,14 +179,22 @@ def _code(found: Any) -> int:
     return 0
 
 
+def _events(found: dict[str, Any], request: Callback) -> list[DeliveryEvent]:
+    if text(found, "status"):
+        return _status(found, request)
+    if text(found, "message_uuid") and text(found, "channel") and text(found, "from"):
+        return _said(found, request)
+    return [unknown("vonage", text(found, "message_type"), found, request)]
+
+
 def _status(found: dict[str, Any], request: Callback) -> list[DeliveryEvent]:
     uuid, said, code = text(found, "message_uuid"), text(found, "status"), _code(part(found, "error"))
-    kind = _STATUSES.get(said)
+    kind, key = _STATUSES.get(said), text(found, "client_ref", longest=200)
     if kind is None or not uuid:
-        return []
+        return [unknown("vonage", said, found, request, key=key, provider_id=uuid)]
     if kind is DeliveryEventKind.bounced and (0 < code < _FROM_THE_NETWORK or code in _FILTERED):
         kind = DeliveryEventKind.failed
-    at, key = moment(part(found, "timestamp"), request.received_at), text(found, "client_ref", longest=200)
+    at = moment(part(found, "timestamp"), request.received_at)
     number = international(text(found, "to"))
     event = DeliveryEvent(
         id=event_id("vonage", uuid, said),

@@ -26,18 +26,11 @@ from treue.clock import utc_now
 from treue.errors import ChannelError
 from treue_channels.http.answers import HttpAnswer
 from treue_channels.http.api import TIMEOUT, HttpApi, HttpRequest, json_request
-from treue_channels.http.callbacks import (
-    active_secrets,
-    document,
-    event_id,
-    moment,
-    objects,
-    text,
-)
+from treue_channels.http.callbacks import active_secrets, document, event_id, moment, objects, text, unknown
 from treue_channels.http.standard_webhooks import key_of, require_standard, signed_headers
 
 _REFUSED = (400, 409, 410, 413, 422)
-_KINDS = {kind.value: kind for kind in DeliveryEventKind}
+_KINDS = {kind.value: kind for kind in DeliveryEventKind if kind is not DeliveryEventKind.unknown}
 
 
 class Webhook(HttpApi):
@@ -53,7 +46,7 @@ class Webhook(HttpApi):
         kind="sms",
         at_once=16,
         dedup_window=float("inf"),
-        callbacks=frozenset(DeliveryEventKind),
+        callbacks=frozenset(_KINDS.values()),
         address="whatever the gateway takes",
     )
 
@@ -98,14 +91,13 @@ class Webhook(HttpApi):
     def read_receipts(self, request: Callback) -> list[DeliveryEvent]:
         """Return what the gateway tells: one event, or a list of them."""
         require_standard(request, self._believed)
-        found = [self._event(one, request) for one in objects(document(request))]
-        return [event for event in found if event is not None]
+        return [self._event(one, request) for one in objects(document(request))]
 
-    def _event(self, told: dict[str, Any], request: Callback) -> DeliveryEvent | None:
+    def _event(self, told: dict[str, Any], request: Callback) -> DeliveryEvent:
         kind = _KINDS.get(text(told, "kind"))
         key, provider_id, address = (text(told, name) for name in ("key", "id", "to"))
         if kind is None or not (key or provider_id or address):
-            return None
+            return unknown("webhook", text(told, "kind"), told, request, key=key, provider_id=provider_id)
         at = moment(told.get("at"), request.received_at)
         identity = (kind, key or provider_id or address, text(told, "at"), text(told, "event_id"))
         return DeliveryEvent(

@@ -20,6 +20,7 @@ from treue.channel import Accepted, Capabilities, Kind, Outgoing, Receipt, Refus
 from treue.clock import utc_now
 from treue.errors import ChannelError
 from treue_channels.http.answers import HttpAnswer, about_us, asked_pause, printable
+from treue_channels.http.api import NO_EXTRA, Extra, checked_extra, merged
 from treue_channels.http.public_calls import AT_ONCE, PublicCall, PublicCalls, host_of
 from treue_channels.http.public_network import Resolve, look_up
 from treue_channels.p256 import private_key
@@ -65,6 +66,7 @@ class WebPush(PublicCalls):
         kind: Kind = "push",
         services: str = "",
         *,
+        extra: Extra = NO_EXTRA,
         resolve: Resolve = look_up,
         network: httpcore.NetworkBackend | None = None,
         trust: ssl.SSLContext | None = None,
@@ -78,7 +80,7 @@ class WebPush(PublicCalls):
             )
         self._services = (*SERVICES, *services.lower().split())
         self._library = _library(vapid_key, contact)
-        self._clock = clock
+        self._clock, self._extra = clock, checked_extra(extra, "webpush")
 
     def __repr__(self) -> str:
         return f"WebPush({', '.join(self._services)})"
@@ -94,7 +96,7 @@ class WebPush(PublicCalls):
             return Refused(
                 f"{printable(host or 'The endpoint', 80)} is no push service that we know.", forbidden=True
             )
-        document = _document(message)
+        document = _document(message, self._extra)
         if len(document) > LARGEST:
             return Refused(f"The document has {len(document)} bytes; push services take {LARGEST}.")
         try:
@@ -164,7 +166,7 @@ def subscription(token: str) -> tuple[str, str, str]:
     return endpoint, str(p256dh), str(auth)
 
 
-def _document(message: Outgoing) -> bytes:
+def _document(message: Outgoing, extra: Extra) -> bytes:
     """Return what the browser gets: a declarative push message (w3c.github.io/push-api), which a service worker reads as well."""
     notification: dict[str, Any] = {"title": message.title or message.text}
     if message.title:
@@ -172,6 +174,7 @@ def _document(message: Outgoing) -> bytes:
     if message.link:
         notification["navigate"] = message.link
     document = {"web_push": 8030, "notification": notification, "key": message.key}
+    document = merged(document, extra)
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 

@@ -61,7 +61,7 @@ class Duration:
     """A length of time in three parts that do not convert into each other.
 
     `months` and `days` follow the customer's calendar and clock (3 days after 09:00 is 09:00, also across
-    a clock change); `seconds` are absolute.
+    a clock change); `seconds` are absolute. All are of one sign: so long before is a negative length after.
     """
 
     months: int = 0
@@ -75,6 +75,14 @@ class Duration:
 
     def __bool__(self) -> bool:
         return bool(self.months or self.days or self.seconds)
+
+    def __neg__(self) -> Duration:
+        return Duration(-self.months, -self.days, -self.seconds)
+
+    @property
+    def is_negative(self) -> bool:
+        """Whether it leads the other way."""
+        return min(self.months, self.days, self.seconds) < 0
 
     def __str__(self) -> str:
         years, months = divmod(self.months, 12)
@@ -105,7 +113,7 @@ class Duration:
                 moved = resolve(datetime.combine(day, wall.time()), zone)
             return min(max(moved + timedelta(seconds=sign * self.seconds), EARLIEST), LATEST)
         except (OverflowError, ValueError):  # beyond the calendar, which ends with the year 9999
-            return LATEST if sign > 0 else EARLIEST
+            return LATEST if (sign > 0) is not self.is_negative else EARLIEST
 
 
 def parse_duration(text: str) -> Duration | None:

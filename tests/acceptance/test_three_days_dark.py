@@ -10,9 +10,9 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from scene import Scene
 from sqlalchemy import func, insert, select
 
+from tests.engine.scene import Scene
 from treue.model.tables import consent, customer, enrollment, event, message, step
 from treue.store.store import Store
 

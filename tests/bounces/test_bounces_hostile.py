@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from returned_mails import complaint, status, text
 
+from tests.bounces.returned_mails import complaint, status, text
 from treue.bounces import kinds, mime, reader, wording
 from treue.bounces.reader import read
 from treue.bounces.record import Cause, Reading

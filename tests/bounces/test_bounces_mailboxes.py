@@ -9,10 +9,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from calls import certificate
-from imap_server import PASSWORD, USER, Server, dovecot, serving
-from returned_mails import BACK_TO, complaint, status
 
+from tests.bounces.imap_server import PASSWORD, USER, Server, dovecot, serving
+from tests.bounces.returned_mails import BACK_TO, complaint, status
+from tests.channels.calls import certificate
 from treue.bounces.files import ReturnedMail, letters
 from treue.bounces.imap import Imap
 from treue.bounces.mailboxes import Mailbox, Maildir, Mbox, open_mailbox

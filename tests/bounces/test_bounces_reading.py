@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from returned_mails import BACK_TO, complaint, status, statuses, text
 
+from tests.bounces.returned_mails import BACK_TO, complaint, status, statuses, text
 from treue.bounces.reader import read
 from treue.bounces.record import Cause
 

@@ -11,7 +11,8 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from h2_server import Came, H2Server, Happening, Reply
+
+from tests.channels.h2_server import Came, H2Server, Happening, Reply
 
 KEY_ID, TEAM_ID, TOPIC = "ABC123DEFG", "DEF123GHIJ", "com.example.shop"
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)

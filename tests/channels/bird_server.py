@@ -10,19 +10,25 @@ from datetime import datetime
 from itertools import count
 from typing import Any
 
+from tests.channels.descriptions import PublishedServer, published
 from treue.channel import Callback
-from treue.testing.provider_server import Asked, ProviderServer, Reply
+from treue.testing.provider_server import Asked, Reply
 
 KEY = "bk_eu1_0123456789abcdefghij"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SENDERS = ("+4915799999999", "Klangladen")
 NOWHERE = "+4915110000901"
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
+_OF_A_TEMPLATE = (
+    "requested_language", "resolved_language", "template_id", "template_version_id", "template_content_hash",
+)  # fmt: skip
 _CATEGORIES = ("marketing", "transactional", "service", "authentication")
 
 
-class BirdServer(ProviderServer):
+class BirdServer(PublishedServer):
     """Takes one message a request and remembers what it said to each idempotency key."""
+
+    description = published("bird")
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,6 +52,9 @@ class BirdServer(ProviderServer):
         self._said[key] = (asked.body, reply)
         return reply
 
+    def too_fast(self) -> Reply:
+        return error(429, "E01010", "RateLimited", "Too many requests.")
+
     def _again(self, key: str, body: bytes) -> Reply:
         first, reply = self._said[key]
         if first != body:
@@ -66,6 +75,11 @@ class BirdServer(ProviderServer):
             "status": "accepted",
             "to": found["to"],
             "from": found["from"],
+            "text": found["text"],
+            "category": found["category"],
+            "segments": {"count": 1, "encoding": "GSM_7BIT"},
+            "created_at": "2026-11-22T09:00:00Z",
+            **dict.fromkeys(_OF_A_TEMPLATE),
         }
         return Reply.json(taken, 202)
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
+from email.header import decode_header, make_header
 from itertools import count
 from typing import Any
 from uuid import UUID
 
-from treue.testing.provider_server import Asked, ProviderServer, Reply
+from tests.channels.descriptions import PublishedServer, published
+from treue.testing.provider_server import Asked, Reply
 
 KEY = "xkeysib-0123456789abcdef-AbCdEf"
 _ADDRESS = re.compile(r"[^\s@,<>]+@[^\s@,<>]+\.[^\s@,<>]+")
 
 
-class BrevoServer(ProviderServer):
+class BrevoServer(PublishedServer):
     """Takes one mail or 1,000 versions a request for one key and one sender; refuses a known idempotency key."""
+
+    description = published("brevo")
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,6 +36,13 @@ class BrevoServer(ProviderServer):
             return error("bad_request", "Input must be a valid JSON object", 400)
         wrong = self._wrong(document)
         return wrong or self._taken(document)
+
+    @staticmethod
+    def shown(box: dict[str, str]) -> str:
+        """Return the name that a reader sees of a mailbox, as django-anymail found (anymail/backends/brevo.py)."""
+        name = box.get("name", "")
+        lost = not name.isascii() and re.search(r'[()<>\[\]:;@\\,."]', name)
+        return "" if lost else str(make_header(decode_header(name)))
 
     def too_fast(self) -> Reply:
         headers = {

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from smtp_server import Script, Server
 
+from tests.channels.smtp_server import Script, Server
 from treue_channels.inbox import Inbox, InboxStore
 from treue_channels.smtp import Smtp
 

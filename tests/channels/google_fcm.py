@@ -10,6 +10,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests.channels.descriptions import PublishedServer, published
 from treue.testing.provider_server import Asked, ProviderServer, Reply
 
 PROJECT = "shop-1a2b3"
@@ -73,8 +74,10 @@ class TokenServer(ProviderServer):
         )
 
 
-class Firebase(ProviderServer):
+class Firebase(PublishedServer):
     """Takes messages by HTTP v1. `devices` are the tokens that are not simply good, and what each is answered."""
+
+    description = published("fcm")
 
     def __init__(self, tokens: TokenServer) -> None:
         super().__init__()
@@ -98,12 +101,15 @@ class Firebase(ProviderServer):
         self.messages.append(message)
         return Reply.json({"name": f"projects/{PROJECT}/messages/0:{len(self.messages)}"})
 
+    def too_fast(self) -> Reply:
+        return fcm_error(429, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", **{"Retry-After": "2"})
+
 
 def _wrong(message: Any) -> str:
     """Return what Google would say of a message that does not keep to projects.messages, or nothing."""
     if not isinstance(message, dict) or not isinstance(message.get("token"), str):
         return "Recipient of the message is not set."
-    unknown = set(message) - {"token", "notification", "data", "android", "apns", "webpush", "fcm_options"}
+    unknown = set(message) - {"token", "notification", "data", "android", "apns", "webpush", "fcmOptions"}
     if unknown or set(message["notification"]) - {"title", "body", "image"}:
         return "Unknown name"
     data = message["data"]
@@ -120,8 +126,8 @@ def _wrong_options(message: dict[str, Any]) -> str:
     if not re.fullmatch(r"\d{1,7}s", message.get("android", {}).get("ttl", "0s")):
         return "Invalid TTL"
     webpush = message.get("webpush", {})
-    if not webpush.get("fcm_options", {}).get("link", "https://").startswith("https://"):
-        return "fcm_options.link must be https"
+    if not webpush.get("fcmOptions", {}).get("link", "https://").startswith("https://"):
+        return "fcmOptions.link must be https"
     return ""
 
 

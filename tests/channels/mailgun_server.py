@@ -8,15 +8,18 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any, cast
 
-from treue.testing.provider_server import Asked, ProviderServer, Reply
+from tests.channels.descriptions import PublishedServer, published
+from treue.testing.provider_server import Asked, Reply
 
 KEY = "key-3ax6xnjp29jd6fds4gc373sgvjxteol0"
 DOMAIN = "mg.example.com"
 _ADDRESS = re.compile(r"[^\s@,<>]+@[^\s@,<>]+\.[^\s@,<>]+")
 
 
-class MailgunServer(ProviderServer):
+class MailgunServer(PublishedServer):
     """Takes one message a request for one key and one domain; says no in Mailgun's words."""
+
+    description = published("mailgun")
 
     def __init__(self) -> None:
         super().__init__()

@@ -6,15 +6,18 @@ import re
 from itertools import count
 from typing import Any
 
-from treue.testing.provider_server import Asked, ProviderServer, Reply
+from tests.channels.descriptions import PublishedServer, published
+from treue.testing.provider_server import Asked, Reply
 
 TOKEN = "b1e5a0c2-7f3d-4d7e-9a55-0c1f2e3d4c5b"
 INACTIVE = "inactive@example.com"
 _ADDRESS = re.compile(r'(?:"(?:[^"\\]|\\.)*" <)?([^\s<>,@"]+)@([^\s<>,@"]+\.[^\s<>,@"]+)>?')
 
 
-class PostmarkServer(ProviderServer):
+class PostmarkServer(PublishedServer):
     """Takes mails in batches of 500 for one server token and its streams; knows its inactive addresses."""
+
+    description = published("postmark")
 
     def __init__(self) -> None:
         super().__init__()

@@ -6,15 +6,26 @@ import re
 from itertools import count
 from typing import Any
 
-from treue.testing.provider_server import Asked, ProviderServer, Reply
+from tests.channels.descriptions import PublishedServer, published
+from treue.testing.provider_server import Asked, Reply
 
 KEY = "re_123456789abcdefghijk"
-_ADDRESS = re.compile(r'(?:"(?:[^"\\]|\\.)*" <)?[^\s<>,@"]+@[^\s<>,@"]+\.[^\s<>,@"]+>?')
+_ADDR = r"[^\s<>,@\"]+@[^\s<>,@\"]+\.[^\s<>,@\"]+"
+_SENDER = re.compile(rf"{_ADDR}|(?!=\?)[^<>,;@\"]+ <{_ADDR}>")
+_READER = re.compile(
+    rf"{_ADDR}|(?:[A-Za-z0-9 !#$%&'*+/^_`{{|}}~-]+|=\?utf-8\?b\?[A-Za-z0-9+/= ?-]+\?=) <{_ADDR}>"
+)
 _TAG = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
 
-class ResendServer(ProviderServer):
-    """Takes mails for one key, alone or 100 together; remembers idempotency keys with what it answered."""
+class ResendServer(PublishedServer):
+    """Takes mails for one key, alone or 100 together; remembers idempotency keys with what it answered.
+
+    Its documentation says no more of names than `Name <email@example.com>`. That quoted names are refused everywhere, and
+    encoded words in `from`, is what django-anymail found (anymail/backends/resend.py).
+    """
+
+    description = published("resend")
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,6 +68,8 @@ class ResendServer(ProviderServer):
 
     def _one(self, mail: dict[str, Any]) -> Reply:
         wrong = self._wrong(mail)
+        if str(mail.get("from")).startswith("=?"):
+            return error("security_error", "The email payload contain invalid characters", 451)
         return error("validation_error", wrong, 422) if wrong else Reply.json({"id": self._sent(mail)})
 
     def _batch(self, asked: Asked) -> Reply:
@@ -77,10 +90,10 @@ class ResendServer(ProviderServer):
         return f"49a3999c-0ce1-4ea6-ab68-{next(self._ids):012d}"
 
     def _wrong(self, mail: dict[str, Any]) -> str:
-        for field in ("from", "to"):
-            found = mail.get(field)
+        for field, form in (("from", _SENDER), ("to", _READER), ("reply_to", _READER)):
+            found = mail.get(field, [])
             for one in found if isinstance(found, list) else [found]:
-                if not isinstance(one, str) or not _ADDRESS.fullmatch(one):
+                if not isinstance(one, str) or not form.fullmatch(one):
                     return f"Invalid `{field}` field. The email address needs to follow the `email@example.com` format."
         if not (mail.get("text") or mail.get("html")):
             return "Missing `html` or `text` field."

@@ -6,15 +6,18 @@ import time
 from itertools import count
 from typing import Any
 
-from treue.testing.provider_server import Asked, ProviderServer, Reply
+from tests.channels.descriptions import PublishedServer, published
+from treue.testing.provider_server import Asked, Reply
 
 KEY = "SG.aGVsbG8.d29ybGQtd29ybGQ"
 RESERVED = {"x-sg-id", "x-sg-eid", "received", "dkim-signature", "content-type", "content-transfer-encoding", "to",
             "from", "subject", "reply-to", "cc", "bcc"}  # fmt: skip
 
 
-class SendGridServer(ProviderServer):
+class SendGridServer(PublishedServer):
     """Takes one mail a request for one key and one verified sender, and says no in SendGrid's words."""
+
+    description = published("sendgrid")
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,8 +70,8 @@ class SendGridServer(ProviderServer):
             return f"headers.{taken[0]}", "The header is reserved and cannot be used.", 400
         if len(mail.get("categories", [])) > 10 or any(len(one) > 255 for one in mail.get("categories", [])):
             return "categories", "At most 10 categories of 255 characters.", 400
-        if not all(isinstance(value, str) for value in mail.get("custom_args", {}).values()):
-            return None, "Bad Request", 400
+        if len(set(mail.get("categories", []))) < len(mail.get("categories", [])):
+            return "categories", "The categories must be unique.", 400
         return None
 
 

@@ -13,7 +13,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from treue.testing.provider_server import Asked, ProviderServer, Reply
+from tests.channels.descriptions import AmazonsModel, PublishedServer
+from treue.testing.provider_server import Asked, Reply
 
 ACCESS_KEY, SECRET_KEY, REGION = (
     "AKIDEXAMPLE0000000000",
@@ -25,8 +26,10 @@ _ADDRESS = re.compile(r"[^\s@,<>]+@[^\s@,<>]+\.[^\s@,<>]+")
 _TAG = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
 
-class SesServer(ProviderServer):
+class SesServer(PublishedServer):
     """Takes one raw message a request, signed by Signature Version 4 with one key; knows one configuration set."""
+
+    description = AmazonsModel("sesv2", "SendEmail")
 
     def __init__(self) -> None:
         super().__init__()

@@ -7,10 +7,10 @@ import re
 from datetime import datetime
 from hashlib import md5
 from itertools import count
-from typing import Any
 
+from tests.channels.descriptions import PublishedServer, published
 from treue.channel import Callback
-from treue.testing.provider_server import Asked, ProviderServer, Reply
+from treue.testing.provider_server import Asked, Reply
 
 KEY = "the-api-key-of-the-account"
 SIGNING_KEY = "the-signing-key-of-the-account"
@@ -19,12 +19,14 @@ NONCE = "fpPRhAd1s8GXacfR39mWqKPynmmXfJnc"
 _NUMBER = re.compile(r"(?:\+|00)?[1-9]\d{6,14}")
 
 
-class SevenServer(ProviderServer):
+class SevenServer(PublishedServer):
     """Takes one message a request; says everything in a 200 with codes; locks a text that comes twice at once."""
+
+    description = published("seven")
 
     def __init__(self) -> None:
         super().__init__()
-        self.sent: dict[str, dict[str, Any]] = {}
+        self.sent: dict[str, dict[str, str]] = {}
         self.credit, self.lock = True, False
         self._ids = count(77_149_843_739)
         self._had: set[tuple[str, str]] = set()
@@ -34,9 +36,9 @@ class SevenServer(ProviderServer):
             return Reply(404)
         if asked.headers.get("x-api-key") != KEY:
             return Reply.json(900)
-        found = asked.json()
-        if asked.headers.get("content-type") != "application/json" or not isinstance(found, dict):
+        if asked.headers.get("content-type") != "application/x-www-form-urlencoded":
             return Reply.json(301)
+        found = {name: values[-1] for name, values in asked.form().items()}
         missing = next((code for name, code in (("to", 301), ("text", 305)) if not found.get(name)), None)
         if missing:
             return Reply.json({"success": str(missing), "messages": []})
@@ -44,7 +46,10 @@ class SevenServer(ProviderServer):
             return said(found, 500, "Not enough credits.")
         return self._one(found)
 
-    def _one(self, found: dict[str, Any]) -> Reply:
+    def refuses(self, answer: Reply) -> bool:
+        return b'"success": true' not in answer.body
+
+    def _one(self, found: dict[str, str]) -> Reply:
         to, text = found["to"], found["text"]
         if not _NUMBER.fullmatch(to) or to == NO_NUMBER:
             return said(found, 202, "Recipient number invalid.")
@@ -72,7 +77,7 @@ class SevenServer(ProviderServer):
         )  # fmt: skip
 
 
-def said(found: dict[str, Any], code: int, words: str | None, id_: str | None = None) -> Reply:
+def said(found: dict[str, str], code: int, words: str | None, id_: str | None = None) -> Reply:
     """Return an answer about one message."""
     message = {
         "id": id_, "sender": found.get("from"), "recipient": found["to"].removeprefix("+"), "text": found["text"],

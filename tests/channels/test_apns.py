@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apple_apns import KEY_ID, NOW, TEAM_ID, TOPIC, Apple, signing_key
-from calls import certificate
-from h2_server import GoAway, HangUp, Reply, Reset, Silence
 
+from tests.channels.apple_apns import KEY_ID, NOW, TEAM_ID, TOPIC, Apple, signing_key
+from tests.channels.calls import certificate
+from tests.channels.h2_server import GoAway, HangUp, Reply, Reset, Silence
 from treue.channel import Accepted, Channel, Kind, Outgoing, Receipt, Refused, Retry, Unknown
 from treue.errors import ChannelError
 from treue.testing.channel_contract import ChannelContract, Log
@@ -92,6 +92,15 @@ class TestApnsKeepsTheContract(ChannelContract):
 
 
 # --- what is sent -------------------------------------------------------------------------------------------
+
+
+def test_what_apple_can_and_we_do_not_know_goes_along(apple: Apple, files: tuple[Path, Path]) -> None:
+    made = adapter(apple.address, files, extra={"aps": {"sound": "default"}, "season": "winter"})
+    send(made, push(1))
+    made.close()
+    ((_, shown),) = apple.shown
+    assert (shown["aps"]["sound"], shown["season"], shown["key"]) == ("default", "winter", "push-1")
+    assert shown["aps"]["alert"]["title"] == "Shop"
 
 
 def test_an_alert_has_title_body_key_and_link(apns: Apns, apple: Apple) -> None:

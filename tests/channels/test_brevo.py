@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from brevo_server import KEY, BrevoServer, error
-from mails import rich_message, without_reason
 
+from tests.channels.brevo_server import KEY, BrevoServer, error
+from tests.channels.mails import rich_message, without_reason
 from treue.channel import (
     Accepted,
     Attachment,
@@ -119,6 +119,9 @@ class TestCallbacks(CallbackContract):
         )
         return [event("error", reason=words)]
 
+    def unheard_of(self) -> Any:
+        return event("sung")
+
     def callback(self, body: bytes, at: datetime) -> Callback:
         headers = {"authorization": f"Bearer {SECRET}"}
         return Callback("POST", "https://treue.example.com/v1/receipts/email", headers, body, at)
@@ -165,12 +168,32 @@ def test_a_mail_is_put_as_the_documentation_says(brevo: Brevo, provider: BrevoSe
     assert send(brevo, plain()) == [Accepted("2026112209.1@smtp-relay.mailin.fr")]
     (sent,) = provider.sent
     assert sent["sender"] == {"email": "shop@example.com", "name": "Klangladen"}
-    assert sent["to"] == [{"email": "ada@example.com", "name": 'Ada "Countess" Løvelace'}]
+    assert [BrevoServer.shown(box) for box in sent["to"]] == ['Ada "Countess" Løvelace']
     assert sent["replyTo"] == {"email": "answers@example.com"}
     assert sent["attachment"] == [{"name": "terms.pdf", "content": "JVBERg=="}]
     assert sent["tags"] == ["welcome", "hello", "promotional"]
     assert sent["headers"]["X-Mailin-custom"] == '{"treue-key": "k1"}'
     assert sent["headers"]["List-Unsubscribe"] == "<https://example.com/u/1>"
+
+
+@pytest.mark.parametrize(
+    "name", ["Ada", "Lovelace, Ada", "Müller", "Müller, Anna", 'Ada "Countess" Løvelace', ""]
+)
+def test_a_name_arrives_whatever_is_in_it(brevo: Brevo, provider: BrevoServer, name: str) -> None:
+    box = Mailbox(name, "shop@example.com")
+    send(brevo, plain(sender=box, to=box))
+    (sent,) = provider.sent
+    assert [BrevoServer.shown(one) for one in (sent["sender"], *sent["to"])] == [name, name]
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"), [("Müller", "Müller"), ("Lovelace, Ada", "Lovelace, Ada"), ("Müller, Anna", None)]
+)
+def test_where_answers_go_has_no_name_that_brevo_would_not_encode(
+    brevo: Brevo, provider: BrevoServer, name: str, kept: str | None
+) -> None:
+    send(brevo, plain(reply_to=Mailbox(name, "answers@example.com")))
+    assert provider.sent[0]["replyTo"].get("name") == kept
 
 
 def test_attached_pictures_are_refused_with_the_remedy(brevo: Brevo, provider: BrevoServer) -> None:
@@ -257,7 +280,8 @@ def test_events_are_read_in_full() -> None:
     assert {one.provider_id for one in found} == {"201798300811.5787683@relay.domain.com"}
     assert found[0].at.isoformat() == "2025-11-22T08:26:40.123000+00:00"
     assert [one.hard for one in found[3:8]] == [False, True, True, False, False]
-    assert read(event("list_addition"), event("something new")) == []
+    unknown = read(event("list_addition"), event("something new"))
+    assert [(one.kind.value, one.key) for one in unknown] == [("unknown", "k1")] * 2
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calls import HOST, PUBLIC, Network, Receiver, certificate, receiving, resolving, trusting
 
+from tests.channels.calls import HOST, PUBLIC, Network, Receiver, certificate, receiving, resolving, trusting
 from treue.channel import Accepted, Kind, Outgoing, Receipt, Refused, Retry, Unknown
 from treue.testing.channel_contract import ChannelContract, Log
 from treue_channels.calls import Calls

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from google_fcm import PROJECT, QUOTA, Firebase, TokenServer, account_key, error, fcm_error
 
+from tests.channels.google_fcm import PROJECT, QUOTA, Firebase, TokenServer, account_key, error, fcm_error
 from treue.channel import Accepted, Kind, Outgoing, Receipt, Refused, Retry, Unknown
 from treue.clock import utc_now
 from treue.errors import ChannelError
@@ -97,7 +97,7 @@ def test_a_message_has_a_notification_our_key_the_link_and_its_end_on_every_plat
     assert 3600 <= int(ttl.removesuffix("s")) <= 3605
     assert message["apns"] == {"headers": {"apns-expiration": str(int(ends.timestamp()))}}
     assert message["webpush"]["headers"] == {"TTL": ttl.removesuffix("s")}
-    assert message["webpush"]["fcm_options"] == {"link": "https://shop.example/x"}
+    assert message["webpush"]["fcmOptions"] == {"link": "https://shop.example/x"}
 
 
 @pytest.mark.parametrize(("days", "wanted"), [(-1, "0s"), (365, "2419200s")])

@@ -102,3 +102,17 @@ def test_a_message_without_a_key_is_refused(tmp_path: Path) -> None:
     receipts = File("sms", tmp_path).send([Outgoing("", "+491")], Log())
     assert isinstance(receipts[0], Refused)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_forgotten_leaves_no_file(tmp_path: Path) -> None:
+    mails, texts = File("email", tmp_path), File("sms", tmp_path)
+    raw = b"From: Shop <a@example.com>\r\nTo: Ada <Ada@example.com>\r\nSubject: x\r\n\r\nHello\r\n"
+    others = raw.replace(b"Ada", b"Bob")
+    mails.send(
+        [Outgoing("1", "ada@example.com", raw=raw), Outgoing("2", "bob@example.com", raw=others)], Log()
+    )
+    texts.send([Outgoing("3", "+4915112", text="a"), Outgoing("4", "+4915113", text="b")], Log())
+    (tmp_path / "broken.json").write_text("{")
+    for one in (mails, texts):
+        one.forget(["ada@EXAMPLE.com", "+4915112"])
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["2.eml", "4.json", "broken.json"]

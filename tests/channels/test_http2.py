@@ -8,10 +8,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from calls import certificate, trusting
 from h2.errors import ErrorCodes
-from h2_server import LAST, Came, GoAway, H2Server, HangUp, Happening, Raw, Reply, Reset, Silence
 
+from tests.channels.calls import certificate, trusting
+from tests.channels.h2_server import (
+    LAST,
+    Came,
+    GoAway,
+    H2Server,
+    HangUp,
+    Happening,
+    Raw,
+    Reply,
+    Reset,
+    Silence,
+)
 from treue_channels.http.http2 import Answer, Fate, Http2, Lost, Post, Untouched
 
 

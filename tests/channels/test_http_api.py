@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calls import certificate, receiving
 
+from tests.channels.calls import certificate, receiving
 from treue.channel import TAKEN_OVER, Accepted, Capabilities, Outgoing, Receipt, Refused, Retry, Unknown
 from treue.errors import ChannelError
 from treue.testing.channel_contract import Log, example_message

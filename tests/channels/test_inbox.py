@@ -494,3 +494,23 @@ def _gone_within(pid: int, seconds: float) -> bool:
     while _alive(pid) and time.monotonic() < until:
         time.sleep(0.05)
     return not _alive(pid)
+
+
+def test_what_is_forgotten_leaves_no_byte_while_another_has_the_file_open(tmp_path: Path) -> None:
+    path = tmp_path / "inbox.db"
+    other, box = InboxStore(path), InboxStore(path)
+    for address, said in (
+        ("Ada@example.com", "zqsecret"),
+        ("bob@example.com", "hello"),
+        ("+491511234567", "zqtoo"),
+    ):
+        other.add_text("sms", address, said)
+    box.forget(["ada@example.com", "+491511234567"])
+    assert [one.recipient for one in other.list()] == ["bob@example.com"]
+    left = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert b"bob@" in left
+    assert b"zq" not in left
+    assert b"491511234567" not in left
+    assert b"da@example" not in left
+    for one in (other, box):
+        one.close()

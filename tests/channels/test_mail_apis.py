@@ -10,21 +10,23 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-import brevo_server
-import mailgun_server
-import postmark_server
 import pytest
-import resend_server
-import sendgrid_server
-import ses_server
-import test_brevo
-import test_mailgun
-import test_postmark
-import test_resend
-import test_sendgrid
-import test_ses
 from sqlalchemy import Row, select
 
+from tests.channels import (
+    brevo_server,
+    mailgun_server,
+    postmark_server,
+    resend_server,
+    sendgrid_server,
+    ses_server,
+    test_brevo,
+    test_mailgun,
+    test_postmark,
+    test_resend,
+    test_sendgrid,
+    test_ses,
+)
 from treue.channel import DeliveryEvent, installed_adapters
 from treue.composition.assembly import Assembly, assembled
 from treue.delivery import receipts

@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from mails import rich_message, without_reason
-from postmark_server import INACTIVE, TOKEN, PostmarkServer
 
+from tests.channels.mails import rich_message, without_reason
+from tests.channels.postmark_server import INACTIVE, TOKEN, PostmarkServer
 from treue.channel import (
     Accepted,
     Callback,
@@ -95,6 +95,9 @@ class TestCallbacks(CallbackContract):
     def told_about_us(self) -> list[dict[str, Any]]:
         words = "While your account is pending approval, all recipient addresses must share the same domain as the 'From'."
         return [BOUNCE | {"Type": "SMTPApiError", "TypeCode": 100006, "Details": words}]
+
+    def unheard_of(self) -> Any:
+        return COMMON | {"RecordType": "Sung"}
 
     def callback(self, body: bytes, at: datetime) -> Callback:
         headers = {
@@ -276,14 +279,14 @@ def test_a_record_is_read_in_full() -> None:
         ("Transient", "", "deferred", False),
         ("DnsError", "", "deferred", False),
         ("Unsubscribe", "", "unsubscribed", False),
-        ("AutoResponder", "", None, False),
-        ("Subscribe", "", None, False),
-        ("ChallengeVerification", "", None, False),
+        ("AutoResponder", "", "unknown", False),
+        ("Subscribe", "", "unknown", False),
+        ("ChallengeVerification", "", "unknown", False),
     ],
 )
 def test_what_postmark_calls_a_bounce(type_: str, details: str, kind: str | None, hard: bool) -> None:
     events = read(BOUNCE | {"Type": type_, "Details": details})
-    assert [(event.kind.value, event.hard) for event in events] == ([(kind, hard)] if kind else [])
+    assert [(event.kind.value, event.hard) for event in events] == [(kind, hard)]
 
 
 @pytest.mark.parametrize(
@@ -295,6 +298,6 @@ def test_only_the_customers_own_word_ends_a_subscription(change: dict[str, Any])
     assert read(STOP | change) == []
 
 
-def test_unknown_records_are_left_out() -> None:
-    assert read(COMMON | {"RecordType": "Inbound"}) == []
-    assert read({}) == []
+def test_records_that_nobody_knows_are_unknown() -> None:
+    for document in (COMMON | {"RecordType": "Inbound"}, {}):
+        assert [one.kind.value for one in read(document)] == ["unknown"]

@@ -8,17 +8,19 @@ from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from email.header import decode_header, make_header
 from typing import Any
 
 import pytest
-from mails import rich_message
-from resend_server import KEY, ResendServer, error
 
+from tests.channels.mails import rich_message
+from tests.channels.resend_server import KEY, ResendServer, error
 from treue.channel import (
     Accepted,
     BadCallback,
     Callback,
     DeliveryEvent,
+    Mailbox,
     Outgoing,
     Receipt,
     Refused,
@@ -117,6 +119,9 @@ class TestCallbacks(CallbackContract):
     def documents(self) -> list[Any]:
         return EVENTS
 
+    def unheard_of(self) -> Any:
+        return event("sung")
+
     def callback(self, body: bytes, at: datetime) -> Callback:
         return signed(body, at, id_=f"msg_{abs(hash(body))}")
 
@@ -148,7 +153,9 @@ BOUNCE = event("bounced", bounce={
     "diagnosticCode": ["smtp; 550 5.1.1 no such user"]})  # fmt: skip
 EVENTS = [
     event("sent"), event("delivered"), event("delivery_delayed"), BOUNCE, event("failed", failed={"reason": "reached_daily_quota"}),
-    event("suppressed", suppressed={"message": "on the suppression list", "type": "OnAccountSuppressionList"}),
+    event("suppressed", suppressed={
+        "message": "on the suppression list", "type": "OnAccountSuppressionList", "reason": "previous_complaint",
+        "diagnosticCode": []}),
     event("complained"), event("opened", open={"userAgent": "x"}), event("clicked", click={"link": "https://example.com/x"}),
 ]  # fmt: skip
 
@@ -164,8 +171,8 @@ def read(document: Any) -> list[DeliveryEvent]:
 def test_a_mail_is_put_as_the_documentation_says(resend: Resend, provider: ResendServer) -> None:
     assert send(resend, rich_message()) == [Accepted("49a3999c-0ce1-4ea6-ab68-000000000001")]
     (sent,) = provider.sent
-    assert sent["from"] == '"Klangladen" <shop@example.com>'
-    assert sent["to"] == ['"Ada \\"Countess\\" Løvelace" <ada@example.com>']
+    assert sent["from"] == "Klangladen <shop@example.com>"
+    assert shown(sent["to"][0]) == 'Ada "Countess" Løvelace'
     assert sent["reply_to"] == "answers@example.com"
     assert sent["headers"]["List-Unsubscribe"] == "<https://example.com/u/1>"
     assert {tag["name"]: tag["value"] for tag in sent["tags"]} == {
@@ -174,6 +181,39 @@ def test_a_mail_is_put_as_the_documentation_says(resend: Resend, provider: Resen
     assert sent["attachments"][1] == {
         "filename": "l.png", "content": "iQ==", "content_type": "image/png", "content_id": "logo",
     }  # fmt: skip
+
+
+NAMES = ["Ada", "Müller", "Müller, Anna", 'Ada "Countess" Lovelace', "A. & B. (Berlin)", "Ł" * 60, ""]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipients_name_arrives_whatever_is_in_it(
+    resend: Resend, provider: ResendServer, name: str
+) -> None:
+    reader = Mailbox(name, "ada@example.com")
+    assert isinstance(send(resend, rich_message(to=reader, reply_to=reader))[0], Accepted)
+    (sent,) = provider.sent
+    assert len(provider.asked) == 1
+    assert shown(sent["to"][0]) == shown(sent["reply_to"]) == name
+
+
+@pytest.mark.parametrize("name", ["Klangladen", "Müller & Söhne", "Dr. Müller (Berlin)", ""])
+def test_a_senders_name_goes_as_it_is(resend: Resend, provider: ResendServer, name: str) -> None:
+    send(resend, rich_message(sender=Mailbox(name, "shop@example.com")))
+    assert provider.sent[0]["from"] == (f"{name} <shop@example.com>" if name else "shop@example.com")
+
+
+@pytest.mark.parametrize("name", ["Klangladen, Hamburg", 'Der "Laden"'])
+def test_a_senders_name_that_resend_takes_in_no_form_waits_with_its_words(resend: Resend, name: str) -> None:
+    (receipt,) = send(resend, rich_message(sender=Mailbox(name, "shop@example.com")))
+    assert isinstance(receipt, Retry)
+    assert receipt.ours
+    assert "`from`" in receipt.reason
+
+
+def shown(written: str) -> str:
+    """Return the name that a reader sees of a mailbox."""
+    return str(make_header(decode_header(written.rpartition(" <")[0])))
 
 
 def test_tags_have_no_letters_that_resend_refuses(resend: Resend) -> None:
@@ -321,7 +361,16 @@ def test_events_are_read_in_full() -> None:
     assert (bounce.address, bounce.status, bounce.hard) == ("ada@example.com", "5.1.1", True)
     assert bounce.id == f"resend:{ID}"
     assert found[8].url == "https://example.com/x"
-    assert read({"type": "domain.created"}) == []
+    assert [one.kind.value for one in read({"type": "domain.created"})] == ["unknown"]
+
+
+@pytest.mark.parametrize(("reason", "hard"), [("previous_bounce", True), ("previous_complaint", False)])
+def test_a_mail_that_was_not_tried_for_an_earlier_bounce_says_that_the_address_is_dead(
+    reason: str, hard: bool
+) -> None:
+    suppressed = {"message": "", "type": "Suppressed", "reason": reason, "diagnosticCode": []}
+    (found,) = read(event("suppressed", suppressed=suppressed))
+    assert (found.kind.value, found.hard) == ("failed", hard)
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from mails import rich_message
-from sendgrid_server import KEY, SendGridServer, error
 
+from tests.channels.mails import rich_message
+from tests.channels.sendgrid_server import KEY, SendGridServer, error
 from treue.channel import Accepted, BadCallback, Callback, DeliveryEvent, Outgoing, Receipt, Refused, Retry
 from treue.testing.callback_contract import NOW, CallbackContract
 from treue.testing.channel_contract import Log
@@ -103,6 +103,9 @@ class TestCallbacks(CallbackContract):
         reasons = ("Recipient List over Package Quota", "Invalid SMTPAPI header")
         return [[event("dropped", reason=reason)] for reason in reasons]
 
+    def unheard_of(self) -> Any:
+        return [event("sung")]
+
     def callback(self, body: bytes, at: datetime) -> Callback:
         timestamp = str(int(at.timestamp()))
         signature = PRIVATE.sign(timestamp.encode() + body, ec.ECDSA(SHA256()))
@@ -138,11 +141,22 @@ def read(*documents: dict[str, Any]) -> list[DeliveryEvent]:
     return SendGrid(KEY, webhook_public_key=PUBLIC).read_receipts(TestCallbacks().callback(body, NOW))
 
 
+def test_a_journey_and_a_template_of_one_name_are_one_category(
+    sendgrid: SendGrid, provider: SendGridServer
+) -> None:
+    named = {"journey": "welcome", "template": "welcome", "category": "promotional"}
+    assert isinstance(send(sendgrid, replace(rich_message(), tags=named))[0], Accepted)
+    assert provider.sent[0]["categories"] == ["welcome", "promotional"]
+
+
 def test_a_mail_is_put_as_the_documentation_says(sendgrid: SendGrid, provider: SendGridServer) -> None:
     assert send(sendgrid, rich_message()) == [Accepted("id00000000000000000001")]
     (sent,) = provider.sent
     assert sent["personalizations"] == [
-        {"to": [{"email": "ada@example.com", "name": 'Ada "Countess" Løvelace'}]}
+        {
+            "to": [{"email": "ada@example.com", "name": 'Ada "Countess" Løvelace'}],
+            "custom_args": {"treue-key": "k1"},
+        }
     ]
     assert sent["from"] == {"email": "shop@example.com", "name": "Klangladen"}
     assert sent["reply_to"] == {"email": "answers@example.com"}
@@ -150,7 +164,6 @@ def test_a_mail_is_put_as_the_documentation_says(sendgrid: SendGrid, provider: S
     assert sent["headers"] == {
         "List-Unsubscribe": "<https://example.com/u/1>", "Message-ID": "<k1@example.com>"
     }  # fmt: skip
-    assert sent["custom_args"] == {"treue-key": "k1"}
     assert sent["categories"] == ["welcome", "hello", "promotional"]
     assert sent["attachments"][1] == {
         "filename": "l.png", "type": "image/png", "content": "iQ==", "disposition": "inline", "content_id": "logo",
@@ -248,7 +261,8 @@ def test_events_are_read_in_full() -> None:
     assert {one.provider_id for one in found} == {"14c5d75ce93.dfd.64b469"}
     assert found[4].url == "https://example.com/x"
     assert found[5].at.timestamp() == 1763800000
-    assert read(event("group_resubscribe"), event("something new")) == []
+    unknown = read(event("group_resubscribe"), event("something new"))
+    assert [(one.kind.value, one.key) for one in unknown] == [("unknown", "k1")] * 2
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import httpx
 import pytest
@@ -19,9 +19,10 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
-from mails import rich_message, without_reason
-from ses_server import ACCESS_KEY, REGION, SECRET_KEY, SET, SesServer, error
 
+from tests.channels.descriptions import AmazonsModel
+from tests.channels.mails import rich_message, without_reason
+from tests.channels.ses_server import ACCESS_KEY, REGION, SECRET_KEY, SET, SesServer, error
 from treue.channel import Accepted, BadCallback, Callback, DeliveryEvent, Outgoing, Receipt, Refused, Retry
 from treue.errors import ChannelError
 from treue.testing.callback_contract import NOW, CallbackContract
@@ -133,6 +134,9 @@ class TestCallbacks(CallbackContract):
                 templateName="t",
             )
         ]
+
+    def unheard_of(self) -> Any:
+        return event("Singing", "singing")
 
     def callback(self, body: bytes, at: datetime) -> Callback:
         return posted(notification(body.decode(errors="replace"), at), at)
@@ -407,6 +411,9 @@ def test_a_subscription_is_confirmed_at_amazons_address_only() -> None:
         return PEM
 
     assert Ses(REGION, webhook_topic=TOPIC, get=noted).read_receipts(posted(confirmation(), NOW)) == []
+    asked = dict(parse_qsl(urlsplit(fetched[1]).query))
+    assert asked.pop("Action") == "ConfirmSubscription"
+    assert AmazonsModel("sns", "ConfirmSubscription").faults_of_input(asked) == []
     assert fetched == [
         CERTIFICATE,
         f"https://sns.eu-central-1.amazonaws.com/?Action=ConfirmSubscription&TopicArn={quote(TOPIC)}&Token=2336412f37",

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from seven_server import (
+
+from tests.channels.seven_server import (
     ABROAD,
     FULL,
     KEY,
@@ -19,7 +20,6 @@ from seven_server import (
     said,
     signed,
 )
-
 from treue.channel import (
     Accepted,
     BadCallback,
@@ -106,6 +106,9 @@ class TestCallbacks(CallbackContract):
     def documents(self) -> list[dict[str, Any]]:
         return [dlr("TRANSMITTED"), dlr("DELIVERED"), dlr("NOTDELIVERED"), inbound("STOP")]
 
+    def unheard_of(self) -> Any:
+        return dlr("SUNG")
+
     def callback(self, body: bytes, at: datetime) -> Callback:
         return signed(CALLBACKS, body, at)
 
@@ -149,7 +152,7 @@ def test_a_message_goes_out_with_our_key(seven: Seven, provider: SevenServer) ->
 def test_a_message_is_not_tried_for_longer_than_it_is_worth(seven: Seven, provider: SevenServer) -> None:
     for left in (timedelta(minutes=30, seconds=30), timedelta(seconds=5), timedelta(days=30)):
         one(seven, replace(example_message("sms", 1), expires_at=utc_now() + left))
-    assert [sent.get("ttl") for sent in provider.sent.values()] == [30, 1, None]
+    assert [sent.get("ttl") for sent in provider.sent.values()] == ["30", "1", None]
 
 
 @pytest.mark.parametrize(
@@ -260,8 +263,7 @@ def test_an_sms_that_says_stop_is_the_customers_word(seven: Seven) -> None:
 
 @pytest.mark.parametrize(
     "document",
-    [inbound("Danke"), inbound("START"), inbound("STOP", "Shop"), dlr("UNKNOWN"), dlr("DELIVERED", msg_id=None),
-     {**dlr("DELIVERED"), "webhook_event": "voice_status"}, {"webhook_event": "tracking"}],
+    [inbound("Danke"), inbound("START"), inbound("STOP", "Shop")],
 )  # fmt: skip
 def test_what_is_nothing_to_us_is_left_out(seven: Seven, document: dict[str, Any]) -> None:
     assert read(seven, document) == []

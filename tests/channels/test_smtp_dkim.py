@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
-from smtp_server import Script, Server
 
+from tests.channels.smtp_server import Script, Server
 from treue.channel import Accepted, Outgoing
 from treue.errors import ChannelError
 from treue.render.mail import MailContent, Sender, compose

@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 from zlib import crc32
 
 import pytest
-from twilio_server import (
+
+from tests.channels.twilio_server import (
     ABROAD,
     ACCOUNT,
     LANDLINE,
@@ -22,7 +23,6 @@ from twilio_server import (
     error,
     signed,
 )
-
 from treue.channel import (
     Accepted,
     BadCallback,
@@ -125,6 +125,9 @@ class TestCallbacks(CallbackContract):
             ("undelivered", code) for code in ("30018", "30024", "30032", "30033", "30034", "30035", "30023")
         ]
         return [status(said, ErrorCode=code) for said, code in found]
+
+    def unheard_of(self) -> Any:
+        return status("sung")
 
     def callback(self, body: bytes, at: datetime) -> Callback:
         return signed(f"{CALLBACKS}?key=17", body, at)
@@ -355,7 +358,7 @@ def test_an_sms_that_says_stop_is_the_customers_word(twilio: Twilio, text: str) 
 
 @pytest.mark.parametrize(
     "document",
-    [inbound("START"), inbound("Danke!"), inbound("HELP", OptOutType="HELP"), status("read"), {"AccountSid": ACCOUNT},
+    [inbound("START"), inbound("Danke!"), inbound("HELP", OptOutType="HELP"),
      inbound("STOP", From="whatsapp:+4915110000001"), inbound("STOP", From="Amazon")],
 )  # fmt: skip
 def test_what_is_nothing_to_us_is_left_out(twilio: Twilio, document: dict[str, str]) -> None:

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from vonage_server import (
+
+from tests.channels.vonage_server import (
     DEMO,
     KEY,
     NO_NUMBER,
@@ -22,7 +23,6 @@ from vonage_server import (
     problem,
     signed,
 )
-
 from treue.channel import (
     Accepted,
     BadCallback,
@@ -116,6 +116,9 @@ class TestCallbacks(CallbackContract):
     def told_about_us(self) -> list[dict[str, Any]]:
         return [status("rejected", code) for code in (1060, 1070, 1080, 1120, 1140, 1160)]
 
+    def unheard_of(self) -> Any:
+        return status("sung")
+
     def callback(self, body: bytes, at: datetime) -> Callback:
         return signed(CALLBACKS, body, at)
 
@@ -200,7 +203,7 @@ def test_a_sender_or_an_account_that_may_not_write_there_refuses_nobody(vonage: 
 
 
 def test_a_text_that_is_too_long_is_no_fault_of_the_number(vonage: Vonage) -> None:
-    receipt = one(vonage, replace(example_message("sms", 1), text="a" * 1_001))
+    receipt = one(vonage, replace(example_message("sms", 1), text="a" * 3_201))
     assert isinstance(receipt, Refused)
     assert not receipt.suppress
 
@@ -314,8 +317,7 @@ def test_an_sms_that_says_stop_is_the_customers_word(vonage: Vonage) -> None:
 
 @pytest.mark.parametrize(
     "document",
-    [inbound("Danke"), inbound("START"), inbound("STOP", channel="whatsapp"), inbound("STOP", **{"from": "Shop"}),
-     status("read"), {"msisdn": "4915110000001", "text": "STOP", "messageId": "0A"}],
+    [inbound("Danke"), inbound("START"), inbound("STOP", channel="whatsapp"), inbound("STOP", **{"from": "Shop"})],
 )  # fmt: skip
 def test_what_is_nothing_to_us_is_left_out(vonage: Vonage, document: dict[str, Any]) -> None:
     assert read(vonage, document) == []

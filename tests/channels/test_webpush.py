@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calls import PUBLIC, Network, Receiver, certificate, receiving, resolving, trusting
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from push_service import Browser, checked, decoded
 
+from tests.channels.calls import PUBLIC, Network, Receiver, certificate, receiving, resolving, trusting
+from tests.channels.push_service import Browser, checked, decoded
 from treue.channel import Accepted, Channel, Kind, Outgoing, Receipt, Refused, Retry, Unknown
 from treue.clock import utc_now
 from treue.errors import ChannelError
@@ -128,6 +128,16 @@ def test_the_browser_reads_title_body_link_and_key_and_nobody_else_can(
     assert b"Klangladen" not in came.body
     with pytest.raises(InvalidTag):
         Browser("").opened(came.body)
+
+
+def test_what_browsers_can_and_we_do_not_know_goes_along(
+    network: Network, files: tuple[Path, Path], service: Receiver
+) -> None:
+    made = adapter(network, files, extra={"notification": {"lang": "de"}})
+    send(made, push())
+    made.close()
+    shown = json.loads(BROWSER.opened(service.received[0].body))["notification"]
+    assert (shown["lang"], shown["title"]) == ("de", "Klangladen")
 
 
 def test_the_push_service_knows_who_sends(webpush: WebPush, service: Receiver) -> None:

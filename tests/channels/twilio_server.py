@@ -9,8 +9,9 @@ from datetime import datetime
 from itertools import count
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from tests.channels.descriptions import PublishedServer, published
 from treue.channel import Callback
-from treue.testing.provider_server import Asked, ProviderServer, Reply
+from treue.testing.provider_server import Asked, Reply
 
 ACCOUNT = "AC" + "0123456789abcdef" * 2
 SERVICE = "MG" + "0123456789abcdef" * 2
@@ -21,8 +22,10 @@ _E164 = re.compile(r"\+[1-9]\d{6,14}")
 _SHORT_OR_NAME = re.compile(r"\d{3,8}|[A-Za-z0-9 +_&-]{1,11}")
 
 
-class TwilioServer(ProviderServer):
+class TwilioServer(PublishedServer):
     """Takes one message a request, never recognises one it has had, and signs its callbacks."""
+
+    description = published("twilio")
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,6 +41,9 @@ class TwilioServer(ProviderServer):
             return error(20001, "Unsupported content type", 415)
         fields = {name: values[-1] for name, values in asked.form().items()}
         return self._wrong(fields) or self._taken(fields)
+
+    def too_fast(self) -> Reply:
+        return error(20429, "Too Many Requests", 429)
 
     def _taken(self, fields: dict[str, str]) -> Reply:
         sid = f"SM{next(self._ids):032x}"

@@ -12,8 +12,9 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
+from tests.channels.descriptions import PublishedServer, published
 from treue.channel import Callback
-from treue.testing.provider_server import Asked, ProviderServer, Reply
+from treue.testing.provider_server import Asked, Reply
 
 KEY, SECRET = "a1b2c3d4", "the-api-secret-16"
 SIGNATURE_SECRET = "the-signature-secret-of-the-account"
@@ -21,8 +22,10 @@ OPTED_OUT, NO_NUMBER, DEMO, REGULATED = "+4915110000901", "+4915110000902", "+49
 _NUMBER = re.compile(r"[1-9]\d{6,14}")
 
 
-class VonageServer(ProviderServer):
+class VonageServer(PublishedServer):
     """Takes one message a request and never recognises one it has had; says no as RFC 7807 problems."""
+
+    description = published("vonage")
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,6 +45,9 @@ class VonageServer(ProviderServer):
             return problem(402, "#low-balance", "Low balance", "Your account balance is too low.")
         return self._wrong(found) or self._taken(found)
 
+    def too_fast(self) -> Reply:
+        return problem(429, "/messages#1000", "Throttled", "You have exceeded the submission capacity.")
+
     def _taken(self, found: dict[str, Any]) -> Reply:
         uuid = str(UUID(int=next(self._ids)))
         self.sent[uuid] = found
@@ -53,7 +59,7 @@ class VonageServer(ProviderServer):
             return invalid("channel")
         if not isinstance(to, str) or not _NUMBER.fullmatch(to):
             return invalid("to")
-        if not isinstance(text, str) or not 1 <= len(text) <= 1000:
+        if not isinstance(text, str) or not 1 <= len(text) <= 3200:
             return invalid("text")
         sender = found.get("from")
         if not isinstance(sender, str) or not re.fullmatch(r"[1-9]\d{2,14}|[A-Za-z0-9 ]{1,11}", sender):

@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from calling import Done, Run, live, make
 
+from tests.cli.calling import Done, Run, live, make
 from treue.cli.app import execute
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from calling import Run
+
+from tests.cli.calling import Run
 
 
 def names(root: Path, pattern: str) -> set[str]:
@@ -220,7 +221,7 @@ def test_compile_tells_stages_tasks_and_sql_without_a_database(treue: Run, files
     ]  # fmt: skip
     choose = next(stage for stage in found["stages"] if stage["id"] == "interest")
     assert [lead["to"] for lead in choose["leads_to"]] == ["suggestion", "all-well"]
-    assert "message welcome was clicked" in choose["leads_to"][0]["label"]
+    assert "message welcome of this stay was clicked" in choose["leads_to"][0]["label"]
     assert found["holdout"] == 0.05
     assert not (files / "treue.db").exists()
 

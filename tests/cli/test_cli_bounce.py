@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from calling import Run
 
+from tests.cli.calling import Run
 from treue.render.return_paths import ReturnPaths
 
 GONE = """\

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
-from calling import Run
+import typer
+
+import treue.cli
+from tests.cli.calling import Run
+from treue.cli.app import GROUPS, VERBS
 
 HEAVY = ("prefect", "apscheduler", "fastapi", "uvicorn", "treue_flows")
 COMPILERS = ("mjml", "css_inline", "inscriptis", "lxml")
@@ -49,25 +56,32 @@ def test_check_leaves_what_compiles_mails_to_the_child(reference: Path) -> None:
     assert not loaded & set(COMPILERS)
 
 
-def test_the_installed_command_says_its_version_and_knows_its_verbs() -> None:
+def test_the_help_page_shows_each_verb_once_by_whom_it_serves_in_whole_sentences(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     done = subprocess.run(
         [sys.executable, "-m", "treue", "--help"], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0
-    for verb in (
-        "init",
-        "check",
-        "compile",
-        "graph",
-        "preview",
-        "import",
-        "segment",
-        "status",
-        "why",
-        "stop",
-        "db",
-    ):
-        assert f"\n  {verb} " in done.stdout
+    assert "..." not in done.stdout.split("\n\n", 1)[1]
+    for title, verbs in GROUPS.items():
+        (part,) = [part for part in done.stdout.split("\n\n") if part.startswith(f"{title}:\n")]
+        entries = re.split(r"\n  (?=\S)", part)[1:]
+        assert [entry.split()[0] for entry in entries] == list(verbs)
+        assert [entry for entry in entries if not entry.rstrip().endswith(".")] == []
+    assert sum(map(len, GROUPS.values())) == len(VERBS), "a verb stands in two groups"
+
+
+def test_every_verb_that_a_module_adds_stands_in_a_group() -> None:
+    added = set()
+    for module in iter_modules(treue.cli.__path__):
+        register = getattr(import_module(f"treue.cli.{module.name}"), "register", None)
+        if register:
+            part = typer.Typer()
+            register(part)
+            added |= {(verb, module.name) for verb in typer.main.get_group(part).commands}
+    assert added == set(VERBS.items())
 
 
 def test_a_misspelt_verb_is_answered_with_the_nearest_one(treue: Run) -> None:

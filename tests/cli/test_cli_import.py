@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calling import Run
+
+from tests.cli.calling import Run
 
 HEADERS = "id,E-Mail-Adresse,First Name,country\n1,ada@example.org,Ada,DE\n"
 

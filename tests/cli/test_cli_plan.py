@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from calling import Run
 from sqlalchemy import create_engine, select, update
 
+from tests.cli.calling import Run
 from treue.model.tables import journey_version
 from treue.vocabulary.workspace import load
 
@@ -166,3 +166,25 @@ def test_a_plan_says_that_an_exit_is_asked_at_the_door_which_only_passes_noticed
     asked = "asked at the door and at each step from now on, not only noticed by passes"
     assert f"    exit      email is known is {asked}:" in lines
     assert not any("means something else now" in line for line in lines)
+
+
+def test_words_that_change_or_stay_are_told_with_heads(treue: Run, lived: Path) -> None:
+    page = lived / "templates" / "welcome-suggestion" / "email.mjml"
+    page.write_text(
+        page.read_text(encoding="utf-8").replace("</mj-text>", " Yours.</mj-text>", 1), encoding="utf-8"
+    )
+    shown = treue(lived, "plan")
+    assert (
+        "  ~ welcome-suggestion  wording only: everybody gets it from now on, 17 customers inside too; no timer moves."
+        in shown.out
+    )
+    assert "wait" not in shown.out.partition("Words")[0]
+    [told] = treue(lived, "plan", "--json").json["words"]
+    assert told == {
+        "template": "welcome-suggestion",
+        "journey": "welcome",
+        "change": "replaced",
+        "inside": 17,
+    }
+    assert treue(lived, "apply").out == "welcome-suggestion has its new words.\n"
+    assert treue(lived, "plan", "--json").json["words"] == []

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calling import Run, live, make
 
+from tests.cli.calling import Run, live, make
 from treue.composition.assembly import assembled
 from treue.engine.passes.chronology import run_pass
 from treue.vocabulary.workspace import load
@@ -60,7 +60,7 @@ def test_both_databases_give_the_same_answers(
         ("resume", "goes on"),
         ("stop", "is stopped: 17 customers left"),
     ):
-        assert said in treue(root, verb, "welcome").out
+        assert said in treue(root, verb, "welcome", *(["--yes"] if verb == "stop" else [])).out
     with assembled(load(root)) as assembly:
         run_pass(assembly.engine, datetime.now(UTC))
     assert treue(root, "status", "--health").code == 0

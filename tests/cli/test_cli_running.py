@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calling import START, Run, make
 from sqlalchemy import func, insert, select, update
 
+from tests.cli.calling import START, Run, make
 from treue.composition.assembly import assembled
+from treue.composition.vacuum import nightly
 from treue.engine.door import arrivals
 from treue.engine.passes.chronology import run_pass
+from treue.errors import StoreError
+from treue.insight.status import status
 from treue.model.tables import draw, enrollment, event, journey, message, trace
-from treue.store import consents, customers, events, failures, journeys
+from treue.store import consents, customers, events, failures, heartbeat, journeys
 from treue.store.inputs import ConsentInput, CustomerInput, EventInput
 from treue.store.store import Store
 from treue.vocabulary.workspace import load
@@ -96,6 +99,10 @@ def test_a_customer_is_shown_with_consents_journeys_messages_and_timeline(treue:
     found = treue(lived, "customer", "c3", "--json").json
     assert found["attributes"]["first_name"] == "Jörg"
     assert [one["given"] for one in found["consents"]] == [False]
+    assert any(one["printed"] for one in found["messages"])
+    for one in found["messages"]:
+        assert bool(one["printed"]) == (one["state"] == "sent")
+        assert not one["printed"] or one["printed"]["customer"]["first_name"] == "Jörg"
     shown = treue(lived, "customer", "c3").out
     assert "withdrawn 2026-03-07 11:02" in shown
     assert "welcome: exited (consent.withdrawn)" in shown
@@ -113,6 +120,58 @@ def test_an_address_finds_all_who_have_it(treue: Run, files: Path) -> None:
     assert "shared with b" in shown
     assert treue(files, "customer", "other@example.com", "--json").json["id"] == "c"
     assert "2 customers share an e-mail address with others" in treue(files, "check").out
+
+
+def test_two_records_are_shown_then_merged_and_both_ids_mean_one(treue: Run, files: Path) -> None:
+    people = files / "people.csv"
+    people.write_text("id,email,city,consent\na,a@example.com,,\nb,b@example.com,Graz,email\n")
+    assert treue(files, "import", "customers", people).code == 0
+    people.write_text("id,city\na,Linz\n")
+    treue(files, "import", "customers", people)
+    shown = treue(files, "merge", "b", "a")
+    assert shown.code == 2
+    assert "a into b  brings 1 event, 0 messages, 0 stays" in shown.out
+    assert "city        Linz instead of Graz, newer: a says so since" in shown.out
+    assert "consent given" in shown.out
+    assert "the word of b" in shown.out
+    assert "Nothing was merged. Off a terminal, `--yes` is needed." in shown.err
+    assert treue(files, "customer", "a", "--json").json["id"] == "a", "nothing was"
+    done = treue(files, "merge", "b", "a", "--yes")
+    assert (done.code, done.out.splitlines()[-1]) == (0, "a is merged into b.")
+    again = treue(files, "merge", "b", "a", "--yes")
+    assert (again.code, again.out) == (0, "a was merged into b before; there is nothing to do.\n")
+    found = treue(files, "customer", "a", "--json").json
+    assert (found["id"], found["attributes"]) == ("b", {"city": "Linz"})
+    assert [one["id"] for one in found["merged"]] == ["a"]
+    assert "a was merged into it 20" in treue(files, "customer", "b").out
+    assert "a was merged into b 20" in treue(files, "why", "a").out
+    circle = treue(files, "merge", "a", "b", "--yes")
+    assert (circle.code, circle.out) == (2, "")
+    assert "'a' was merged into 'b' before: they are one record" in circle.err
+    assert treue(files, "forget", "a", "--yes").code == 0
+    assert treue(files, "customer", "b").code == 2
+
+
+def test_what_was_imported_before_it_was_declared_is_said_and_brought_over(treue: Run, files: Path) -> None:
+    people = files / "people.csv"
+    people.write_text("id,visits\na,12\nb,often\n")
+    assert treue(files, "import", "customers", people).code == 0
+    settings = files / "treue.yaml"
+    told = settings.read_text(encoding="utf-8")
+    settings.write_text(told.replace("\ncustomer:\n", "\ncustomer:\n  visits: number\n", 1), encoding="utf-8")
+    said = "`visits` is declared as a number, and 2 of 2 customers have something else there (a text for 2)"
+    assert said in treue(files, "check").out
+    assert said in treue(files, "plan").err
+    done = treue(files, "db", "conform")
+    assert (done.code, done.out) == (
+        1,
+        "visits: brought over for 1 customer, stays for 1.\n  customer b: 'often' is not a number; write it like 1234.50.\n",
+    )
+    assert treue(files, "customer", "a", "--json").json["attributes"] == {"visits": 12}
+    people.write_text("id,visits\nb,3\n")
+    treue(files, "import", "customers", people)
+    done = treue(files, "db", "conform")
+    assert (done.code, done.out) == (0, "Every customer's attributes are what treue.yaml declares.\n")
 
 
 def test_a_customer_nobody_knows_is_wrong_usage(treue: Run, lived: Path) -> None:
@@ -333,7 +392,7 @@ def test_why_tells_the_values_a_branch_compared(treue: Run, lived: Path) -> None
     assert len(branches) == 1, held
     assert branches[0]["values"]["way"] == "else"
     texts = [part["text"] for part in branches[0]["values"]["compared"][0]["parts"]]
-    assert "message welcome was clicked: never" in texts
+    assert "message welcome of this stay was clicked: never" in texts
 
 
 def test_why_tells_which_condition_turned_somebody_away(treue: Run, lived: Path) -> None:
@@ -475,7 +534,10 @@ def test_stopping_lets_everyone_out_with_a_trace_and_calls_back_what_is_queued(
         inside = connection.scalar(
             select(func.count()).where(enrollment.c.journey_id == welcome, enrollment.c.outcome == "inside")
         )
-    done = treue(lived, "stop", "welcome")
+    refused = treue(lived, "stop", "welcome")
+    assert refused.code == 2
+    assert f"{inside} customers would leave welcome for good" in refused.err
+    done = treue(lived, "stop", "welcome", "--yes")
     assert f"welcome is stopped: {inside} customers left. 1 queued message called back." in done.out
     counts = treue(lived, "status", "--json").json["journeys"]["welcome"]
     assert (counts["inside"], counts["queued"], counts["state"]) == (0, 0, "stopped")
@@ -495,7 +557,7 @@ def test_a_stopped_journey_stays_stopped_when_the_files_are_published_again(treu
     from treue.store import events
     from treue.store.inputs import EventInput
 
-    treue(lived, "stop", "welcome")
+    treue(lived, "stop", "welcome", "--yes")
     entered = treue(lived, "status", "--json").json["journeys"]["welcome"]["entered"]
     now = START + timedelta(days=30)
     with assembled(load(lived)) as assembly:
@@ -549,6 +611,65 @@ def test_db_vacuum_deletes_old_rows_and_why_says_so_while_status_says_the_same(
     again = treue(lived, "db", "vacuum")
     assert again.out.splitlines()[0].split() == ["table", "deleted"]
     assert set(treue(lived, "db", "vacuum", "--json").json["deleted"].values()) == {0}
+
+
+def test_passes_delete_old_rows_by_night_once_and_record_what_fails(
+    treue: Run, lived: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = lived / "treue.yaml"
+    settings.write_text(settings.read_text(encoding="utf-8") + RETENTION, encoding="utf-8")
+    noon = datetime.fromisoformat("2026-11-02T12:00:00+00:00")
+
+    def deleted_at(now: datetime) -> bool:
+        with store.reading() as connection:
+            before = connection.scalar(select(func.count()).select_from(trace))
+        act(now)
+        with store.reading() as connection:
+            return connection.scalar(select(func.count()).select_from(trace)) != before
+
+    store, workspace = database(lived), load(lived)
+    act = nightly(workspace, store)
+    assert act is not None
+    monkeypatch.setattr("treue.composition.vacuum.SECONDS_A_PASS", -1.0)
+    assert deleted_at(noon), "one batch"
+    monkeypatch.undo()
+    with store.reading() as connection:
+        nights = heartbeat.find(connection, heartbeat.VACUUM)
+        assert nights is not None
+        assert nights.succeeded_at is None, "its time was up"
+    act(noon + timedelta(minutes=1))
+    with store.transaction() as connection:
+        nights = heartbeat.find(connection, heartbeat.VACUUM)
+        assert nights is not None
+        assert nights.succeeded_at == noon + timedelta(minutes=1)
+        assert heartbeat.claim(connection, heartbeat.VACUUM, noon + timedelta(hours=1))
+        assert not heartbeat.claim(connection, heartbeat.VACUUM, noon + timedelta(hours=1)), (
+            "somebody is at it"
+        )
+    tomorrow = noon + timedelta(days=1)
+    monkeypatch.setattr("treue.composition.vacuum.vacuum", _fail)
+    for hour in range(4):
+        act(tomorrow + timedelta(hours=hour))
+        act(tomorrow + timedelta(hours=hour, minutes=30))
+    with store.reading() as connection:
+        found = status(connection, tomorrow + timedelta(hours=4))
+    (sentence,) = [one for one in found.health.sentences if "Old rows" in one]
+    assert (
+        sentence == "Old rows could not be deleted 4 times in a row, the last time 1 h ago: No room is left."
+    )
+    store.close()
+
+
+def _fail(*_: object) -> None:
+    raise StoreError("No room is left.")
+
+
+def test_rows_are_deleted_by_night_only_where_the_settings_say_how_long_they_are_kept(
+    lived: Path,
+) -> None:
+    store = database(lived)
+    assert nightly(load(lived), store) is None
+    store.close()
 
 
 def test_check_counts_what_names_nothing(treue: Run, files: Path) -> None:

@@ -9,15 +9,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from calling import Run
 
-from treue.store import consents, customers, events
+from tests.cli.calling import Run
+from treue.store import consents, customers, events, suppressions
 from treue.store.inputs import ConsentInput, CustomerInput, EventInput
 from treue.store.store import Store
 
@@ -165,6 +164,22 @@ def test_the_numbers_are_those_one_can_count(
     assert days["2026-03-05"] == {"thanks": 1}
     assert "2026-03-12" not in days, "Ben had left"
     assert len(found["days"]) == 31
+
+
+def test_an_address_on_the_suppression_list_ends_stays_on_that_day(
+    treue: Run, shop: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TREUE_DATABASE", database)
+    text = THANKS.replace("event: consent.withdrawn", "not: {reachable: email}").replace(
+        "wait: 7d", "wait: 40d"
+    )
+    (shop / "journeys" / "thanks.yaml").write_text(text)
+    store = Store.open(database)
+    with store.transaction() as connection:
+        suppressions.add(connection, "email", ["Ada@example.com"], "test", at(25))
+    store.close()
+    thanks = checked(treue(shop, "simulate", *RANGE, "--json").json)["journeys"]["thanks"]
+    assert (thanks["inside"], thanks["exited"]) == (0, {"condition": 2}), "Ada at the 25th, Ben at the 8th"
 
 
 def test_the_same_past_gives_the_same_numbers_twice(
@@ -405,21 +420,41 @@ def test_three_months_of_cdnow_come_to_what_the_file_says(treue: Run, shop: Path
     assert len(found["days"]) == 91
 
 
+HELD = """
+import threading
+from treue.composition import simulation
+from treue.cli import main
+
+happen = simulation.Clock.happen
+
+def held(clock, now):
+    happen(clock, now)
+    if now.day == 20:
+        print("in the middle", flush=True)
+        threading.Event().wait()
+
+simulation.Clock.happen = held
+main()
+"""
+"""The command, which stops in the middle of a simulation for good."""
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_simulation_that_is_ended_leaves_no_copy_of_the_data(
     shop: Path, tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
-    days = (datetime(2020, 1, 1, tzinfo=UTC) + timedelta(days=n) for n in range(2_000))
+    days = (datetime(2020, 1, 1, tzinfo=UTC) + timedelta(days=n) for n in range(50))
     rows = [f"c{n % 50},{day:%Y-%m-%d},30" for n, day in enumerate(days)]
     file, temporary = tmp_path / "orders.csv", tmp_path / "temporary"
     file.write_text("\n".join(["customer,at,total", *rows]))
     temporary.mkdir()
-    period = ("--from", "2020-01-01", "--to", "2025-06-30", "--history", str(file), "--event", "order.placed")
-    command = [sys.executable, "-m", "treue", "--workspace", str(shop), "simulate", *period]
+    period = ("--from", "2020-01-01", "--to", "2020-03-31", "--history", str(file), "--event", "order.placed")
+    command = [sys.executable, "-c", HELD, "--workspace", str(shop), "simulate", *period]
     own = {**os.environ, "TMPDIR": str(temporary)}
     with subprocess.Popen(command, env=own, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
-        while running.poll() is None and not list(temporary.glob("treue-simulate-*/*/replayed.db")):
-            time.sleep(0.05)
+        assert running.stdout is not None
+        assert running.stdout.readline() == b"in the middle\n"
+        assert list(temporary.glob("treue-simulate-*/*/replayed.db"))
         running.send_signal(number)
         _, said = running.communicate(timeout=60)
     assert running.returncode == code, said

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from calling import Run
+from tests.cli.calling import Run
 
 PASSING = """\
 - test: All well

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
-from calling import Run
 from fastapi.testclient import TestClient
-from processes import free_port
 from sqlalchemy import func, select
 
+from tests.cli.calling import Run
+from tests.cli.processes import free_port
 from treue.clock import utc_now
 from treue.composition.assembly import assembled
 from treue.model.tables import metadata

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from processes import Running, free_port, started, up
 from sqlalchemy import func, select
 
+from tests.cli.processes import Running, free_port, started, up
 from treue.model.tables import message
 from treue.store.store import Store
 

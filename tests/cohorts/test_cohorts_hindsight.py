@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scene import SCHEMA, ZONE, Scene, phone_of
 from sqlalchemy import Connection, delete, insert, select
 
+from tests.engine.scene import SCHEMA, ZONE, Scene, phone_of
 from treue.clock import micros
 from treue.cohorts import hindsight
 from treue.cohorts.player import player

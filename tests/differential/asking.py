@@ -14,8 +14,8 @@ from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
-import oracles
-from local_clock import anniversary, earlier, later, local_day, midnight
+from tests.differential.local_clock import anniversary, earlier, later, local_day, midnight
+from tests.vocabulary import oracles
 
 BUILT_IN = ("id", "email", "phone", "push_token", "locale", "timezone", "created_at")
 ADDRESS = {"email": "email", "sms": "phone", "push": "push_token"}
@@ -145,7 +145,7 @@ class Asked:
     """Of whom, as of when, and in which stay a condition is asked. `types` are the schema's attributes.
 
     What durations count from is `now`. What is known is all up to the place `known` in the order. With `waiting`, events
-    count from the stay's arrival at its wait on.
+    count from the stay's arrival at its wait on; with `ever`, messages of all stays count.
     """
 
     customer: Reach
@@ -156,6 +156,7 @@ class Asked:
     types: dict[str, str]
     stay: Any = None
     waiting: bool = False
+    ever: bool = False
 
     def holds(self, condition: Any) -> bool:
         """Say whether a condition holds."""
@@ -258,7 +259,7 @@ class Asked:
 
     def segment(self, leaf: dict[str, Any]) -> bool:
         """{segment: dormant}"""
-        return replace(self, waiting=False).holds(self.segments[leaf["segment"]])
+        return replace(self, waiting=False, ever=True).holds(self.segments[leaf["segment"]])
 
     def consent(self, leaf: dict[str, Any]) -> bool:
         """{consent: email}: has given it for that channel."""
@@ -274,7 +275,9 @@ class Asked:
         return bool(address) and not suppressed and self.consent({"consent": leaf["reachable"]})
 
     def message(self, leaf: dict[str, Any]) -> bool:
-        """{message: welcome, was: clicked, within: 7d}"""
+        """{message: welcome, was: clicked, within: 7d}: in a journey that sends it, bare, this stay's."""
+        bare = not self.ever and not leaf.keys() & {"within", "journey", "since"}
+        own = bare and self.stay is not None and leaf["message"] in self.stay.file.sends
         return any(
             (at := message.times.get(leaf["was"])) is not None
             and at <= self.known[0]
@@ -282,6 +285,7 @@ class Asked:
             and leaf["message"] in ("any", message.template)
             and leaf.get("channel") in (None, message.channel)
             and leaf.get("journey") in (None, message.journey)
+            and (not own or message.stay is self.stay)
             for message in self.customer.messages
         )
 
@@ -323,7 +327,7 @@ class Asked:
         return plain(name, value, wanted)
 
     def in_time(self, name: str, value: date, wanted: str) -> bool:
-        """Compare a day or an instant with a day (all of it), an instant, or `30d ago`."""
+        """Compare a day or an instant with a day (all of it), an instant, `30d ago`, or `in 3d`."""
         first, last = self.span(wanted)
         if not isinstance(value, datetime):
             first, last = local_day(first, self.zone), local_day(last, self.zone)
@@ -333,6 +337,9 @@ class Asked:
         """Return the first and last instant of what a comparison names."""
         if wanted.endswith(" ago"):
             moment = earlier(self.now, wanted.removesuffix(" ago"), self.zone)
+            return moment, moment
+        if wanted.startswith("in "):
+            moment = later(self.now, wanted.removeprefix("in "), self.zone)
             return moment, moment
         if len(wanted) == 10:
             day = date.fromisoformat(wanted)

@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-import oracles
-from local_clock import later, local_day, midnight
+from tests.differential.local_clock import later, local_day, midnight
+from tests.vocabulary import oracles
 
 ATTRIBUTES = {"country": "text", "vip": "bool", "visits": "number", "birthday": "date", "trial_ends": "time"}
 
@@ -69,6 +69,9 @@ STARTS = (
     datetime(2028, 2, 26, 9, 0, tzinfo=UTC),  # a leap year
     datetime(2026, 6, 29, 22, 30, tzinfo=UTC),
 )
+TIMES = ("2027-03-28T01:00:00Z", "2027-10-31T00:30:00Z", "2026-07-01T10:00:00Z")
+HOLDS = ("5m", "3h", "3h", "1d")
+MOMENTS = (timedelta(seconds=3), timedelta(minutes=4), timedelta(hours=2))
 WAITS = ("30m", "1h", "6h", "1d", "24h", "2d", "1d 12h", "3d", "1w", "1mo")
 WITHINS = ("1h", "1d", "2d", "1w", "1mo")
 LONG = ("1d", "24h", "2d", "1d 12h", "3d")
@@ -120,6 +123,7 @@ class Case:
     every: timedelta | None = None
     limits: list[dict[str, Any]] = field(default_factory=list)
     quiet_hours: dict[str, str] = field(default_factory=dict)
+    hold: str = "5m"
 
     @property
     def zone(self) -> str:
@@ -143,6 +147,8 @@ class Making:
         self.started = ""
         self.ids = 0
         self.looping = False
+        self.start = STARTS[0]
+        self.happens: list[datetime] = []
 
     def chance(self, share: float) -> bool:
         return self.rng.random() < share
@@ -153,10 +159,11 @@ class Making:
     # --- the world ----------------------------------------------------------------------------------------
 
     def case(self, seed: int, customers: int) -> Case:
-        start = self.pick(STARTS)
+        start = self.start = self.pick(STARTS)
         self.looping = self.chance(0.25)
         self.waits = self.rng.sample(LONG if self.looping else WAITS, 3)
         instants = self.instants(start, self.rng.randint(4, 6))
+        self.happens = instants
         self.zones = [None, *self.rng.sample(ZONES[1:], self.rng.randint(0, 2))]
         segments = {"first": self.where(2), "second": [*self.where(1), {"segment": "first"}]}
         if self.chance(0.5):
@@ -168,9 +175,8 @@ class Making:
         every = (
             timedelta(hours=self.pick((1, 5, 24, 72))) if "late" in FEATURES and self.chance(0.25) else None
         )
-        return Case(
-            seed, start, instants[-1] + timedelta(days=9), segments, acts, people, every, *self.pressure()
-        )
+        end = instants[-1] + timedelta(days=9)
+        return Case(seed, start, end, segments, acts, people, every, *self.pressure(), hold=self.pick(HOLDS))
 
     def pressure(self) -> tuple[list[dict[str, Any]], dict[str, str]]:
         if "limits" not in FEATURES or self.chance(0.5):
@@ -255,6 +261,14 @@ class Making:
         timeline = [
             entry for _ in range(self.rng.randint(3, 9)) for entry in self.entries(had, self.pick(instants))
         ]
+        if self.chance(0.35):  # agrees to some channel moments after what she did
+            words = {}
+            told = [one.at + self.pick(MOMENTS) for one in timeline if one.kind == "event"]
+            timeline += [
+                Entry(at + timedelta(seconds=n), "consent", {"channel": channel, "basis": "consent"})
+                for at in told
+                for n, channel in enumerate(CHANNELS)
+            ]
         timeline.sort(key=lambda entry: entry.at)
         born = start if self.chance(0.8) else self.pick(instants)
         timeline = _once_an_instant([entry for entry in timeline if entry.at >= born])
@@ -276,10 +290,15 @@ class Making:
             "vip": lambda: self.chance(0.5),
             "visits": lambda: self.rng.randint(0, 5),
             "birthday": lambda: self.pick(("1990-03-28", "2000-02-29", "1985-10-31", "1999-07-02")),
-            "trial_ends": lambda: self.pick(
-                ("2027-03-28T01:00:00Z", "2027-10-31T00:30:00Z", "2026-07-01T10:00:00Z")
-            ),
+            "trial_ends": lambda: self.pick((*TIMES, *(self.near() for _ in range(4)))),
         }[name]()
+
+    def near(self) -> str:
+        """Return a time in the days in which a world lives, often just when something happens, or a day later."""
+        at = self.start + timedelta(hours=self.rng.randint(-30, 11 * 24))
+        if self.happens and self.chance(0.4):
+            at = self.pick(self.happens) + timedelta(days=self.rng.randint(0, 2))
+        return f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
     def entries(self, addresses: dict[str, str], at: datetime) -> list[Entry]:
         """Return something that happens; what happens in one call may be several events, or the same one twice."""
@@ -413,6 +432,8 @@ class Making:
             enter["at"] = self.pick(("02:30", "00:00", "18:00"))
         if self.chance(0.3):
             enter["every"] = self.pick(("year", "once"))
+        if self.chance(0.25):
+            enter = {"date": "trial_ends", self.pick(("before", "after")): self.pick(("6h", "30m", "24h"))}
         return enter
 
     def by_hand(self, _: int) -> dict[str, Any]:
@@ -499,7 +520,13 @@ class Making:
     def until_attribute(self) -> dict[str, Any]:
         until = {"attribute": self.pick(("birthday", "trial_ends"))}
         if self.chance(0.6):
-            until[self.pick(("before", "after"))] = self.pick(("1d", "2d", "6h"))
+            until[self.pick(("before", "after"))] = self.pick(("1d", "2d", "6h", "1mo"))
+        if self.chance(0.4):
+            until["passed"] = self.pick(("skip", "go_on", "stop"))
+        if self.chance(0.3):
+            until["at"] = self.pick(("09:00", "02:30"))
+        if self.chance(0.25):
+            return {"until": until, "every": "year"}
         return {"until": until}
 
     def wait_for(self, n: int, depth: int) -> dict[str, Any]:
@@ -518,7 +545,7 @@ class Making:
         return self.condition(1)
 
     def step_set(self, _n: int, _depth: int) -> dict[str, Any]:
-        name = self.pick(("country", "vip", "visits"))
+        name = self.pick(("country", "vip", "visits", "trial_ends", "birthday"))
         return {"set": {name: self.attribute_value(name)}}
 
     def step_emit(self, n: int, _depth: int) -> dict[str, Any]:
@@ -595,8 +622,8 @@ class Making:
         return {name: ops[name]()}
 
     def moment(self, kind: str) -> str:
-        if self.chance(0.4):
-            return f"{self.pick(WAITS)} ago"
+        if self.chance(0.6):
+            return self.pick((f"{self.pick(WAITS)} ago", f"in {self.pick(WAITS)}"))
         if kind == "time":
             return self.pick(("2027-03-28T01:00:00Z", "2026-07-01T10:00:00Z"))
         return self.pick(("2027-03-28", "2000-02-29", "1990-01-01"))
@@ -645,6 +672,8 @@ class Making:
             leaf["channel"] = self.pick(CHANNELS)
         if self.chance(0.2):
             leaf["journey"] = self.pick(self.names or ["j0"])
+        if self.chance(0.3):
+            leaf["since"] = "ever"
         return leaf
 
     def journey_leaf(self) -> dict[str, Any]:

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from asking import Reach, Record, Suppressed
-from generator import EVENTS, Act, Case, Entry, Person, attributes
-from interpreter import Life, World
 from sqlalchemy import Connection, func, select
 from sqlalchemy import case as case_
 
+from tests.differential.asking import Reach, Record, Suppressed
+from tests.differential.generator import EVENTS, Act, Case, Entry, Person, attributes
+from tests.differential.interpreter import Life, World
 from treue.channel import Accepted, Capabilities, DeliveryEvent, Outgoing, Progress, Receipt
+from treue.clock import parse_duration
 from treue.cohorts import draws
 from treue.delivery import receipts
 from treue.delivery.dispatcher import Delivery, Unwritable, Written
@@ -100,14 +101,16 @@ def run_engine(case: Case, store: Store) -> Run:
 
 
 @contextmanager
-def engine_of(case: Case, store: Store) -> Iterator[Engine]:
-    """Return an engine for a world on a store."""
-    channels = {kind: Everybody(kind) for kind in ("email", "sms", "push")}
+def engine_of(case: Case, store: Store, channels: Mapping[str, Any] | None = None) -> Iterator[Engine]:
+    """Return an engine for a world on a store; its channels take everything, where none are given."""
+    channels = channels or {kind: Everybody(kind) for kind in ("email", "sms", "push")}
     with tempfile.TemporaryDirectory() as state:
         delivery = Delivery(store, channels, Plainly(), Path(state), clock=standing_still)
         with store.transaction() as connection:
             zones.ensure(connection, [case.zone])
-        yield Engine(store, case.zone, SALT, delivery, Path(state), pressure=_pressure(case))
+        hold = parse_duration(case.hold)
+        assert hold
+        yield Engine(store, case.zone, SALT, delivery, Path(state), pressure=_pressure(case), hold=hold)
         delivery.close()
 
 
@@ -492,7 +495,7 @@ def lived(case: Case, person: Person, passes: Iterable[datetime] | None = None) 
 
 def a_life(case: Case, person: Person) -> Life:
     """Return the life of a customer before anything has happened."""
-    world = World(case.zone, case.segments, attributes(), case.limits, case.quiet_hours)
+    world = World(case.zone, case.segments, attributes(), case.limits, case.quiet_hours, case.hold)
     columns = (Record(dict(person.addresses)), Record(dict(person.attributes)))
     return Life(world, Hash(), Reach(person.key, person.zone, person.born, *columns))
 

@@ -20,9 +20,19 @@ from functools import cache, partial
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
-import oracles
-from asking import ADDRESS, AGGREGATES, LAST, Asked, Consent, Happening, Place, Reach, Suppressed, whole
-from local_clock import (
+from tests.differential.asking import (
+    ADDRESS,
+    AGGREGATES,
+    LAST,
+    Asked,
+    Consent,
+    Happening,
+    Place,
+    Reach,
+    Suppressed,
+    whole,
+)
+from tests.differential.local_clock import (
     MINUTE,
     absolute,
     anniversary,
@@ -38,6 +48,7 @@ from local_clock import (
     next_wall,
     slots_between,
 )
+from tests.vocabulary import oracles
 
 DAY = 24 * 60
 SECTIONS = ("then", "otherwise")
@@ -108,6 +119,11 @@ class File:
         return f"{section}.0" if f"{section}.0" in self.steps else step.to
 
     @property
+    def sends(self) -> set[str]:
+        """The templates that its steps send."""
+        return {step.says["send"] for step in self.steps.values() if "send" in step.says}
+
+    @property
     def priority(self) -> int:
         """Which of two journeys goes first in a pass."""
         return int(self.says.get("priority", 50))
@@ -162,7 +178,8 @@ class Stay:
     """One stay in a journey. `at` is the customer's logical time: when the step before was due.
 
     `place` is the place in the order of what began it. `looks` are the instants before its time at which somebody who
-    waits for something looks whether it has come.
+    waits for something looks whether it has come. `skipping` says that nothing is sent since a moment to wait for had passed,
+    `straight` that nothing but waits came since.
     """
 
     number: int
@@ -182,6 +199,8 @@ class Stay:
     reason: str | None = None
     left_at: datetime | None = None
     looks: set[datetime] = field(default_factory=set)
+    skipping: bool = False
+    straight: bool = False
 
     @property
     def effective(self) -> datetime:
@@ -212,7 +231,7 @@ class Stay:
 
 @dataclass
 class Message:
-    """One message, from the outbox on. `times` say when it was sent, opened and so on; `at_once` why it never was queued."""
+    """One message, from the outbox on. `times` say when it was sent, opened and so on; `at_once` why it was not queued at once."""
 
     stay: Stay
     step: Step
@@ -264,6 +283,11 @@ class Journey:
     looked_at: datetime | None = None
     door: list[Arrival] = field(default_factory=list)
 
+    @property
+    def live_enter(self) -> dict[str, Any]:
+        """How the live version lets in."""
+        return self.live.says["enter"] if self.live else {}
+
 
 class Turn(NamedTuple):
     """Where a thing stands in a customer's order; the smallest is taken first.
@@ -285,18 +309,20 @@ class Turn(NamedTuple):
 
 TICK = timedelta(microseconds=1)
 OUTSIDE, STEP, CAUSED = range(3)
+MAY_COME = "not_yet_reachable"
 ANY_TIME, FOR_EVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass
 class World:
-    """What all customers share: the workspace's zone, segments, schema of attributes, limits and quiet hours."""
+    """What all customers share: the workspace's zone, segments, schema of attributes, limits, quiet hours, the hold."""
 
     zone: str
     segments: dict[str, Any]
     types: dict[str, str]
     limits: list[dict[str, Any]] = field(default_factory=list)
     quiet_hours: dict[str, str] = field(default_factory=dict)
+    hold: str = "5m"
 
 
 class Life:
@@ -587,12 +613,17 @@ class Life:
         names = named_things(conditions, self.world.segments)
         if arrival.kind == "touch":
             return arrival.reason in names
-        named = named_events(conditions, self.world.segments)
-        if any(name.startswith("consent ") for name in names):
-            named |= {"consent.given", "consent.withdrawn"}
+        named = self.events_that_may_change(conditions)
         return (
             arrival.kind in ("event", "known") and arrival.event is not None and arrival.event.name in named
         )
+
+    def events_that_may_change(self, conditions: Any) -> set[str]:
+        """Return the events that may change the answer to conditions: those they name, and words about consent."""
+        named = named_events(conditions, self.world.segments)
+        if any(name.startswith("consent ") for name in named_things(conditions, self.world.segments)):
+            named |= {"consent.given", "consent.withdrawn"}
+        return named
 
     def expiry(self, journey: Journey, now: datetime) -> datetime | None:
         """Return the next instant, until now, at which time alone may change what is watched of the customer."""
@@ -685,7 +716,13 @@ class Life:
                 yield from self.days(enter, self.asking(now).typed(enter["date"], value), now)
 
     def days(self, enter: dict[str, Any], value: Any, now: datetime) -> Iterator[tuple[datetime, str]]:
-        """Yield when the days let in that a value names, with the days."""
+        """Yield when the days let in that a value names, with the days; hours count from the instant that it names."""
+        if by_instant(enter):
+            if value is not None:
+                sign = -1 if "before" in enter else 1
+                length_ = absolute(enter.get("before") or enter["after"])
+                yield value + sign * length_, f"{value:%Y-%m-%dT%H:%M:%SZ}"
+            return
         for day in self.occurrences(enter, value, now):
             yield self.moment_of(enter, day), day.isoformat()
 
@@ -728,6 +765,7 @@ class Life:
         journey.door.remove(arrival)
         self.exits(journey, arrival)
         self.goals(journey, arrival)
+        self.dates_move(journey, arrival)
         self.wake(journey, arrival)
         self.look(journey, arrival)
         if journey.live is not None and self.asks_to_enter(journey.live, arrival):
@@ -736,13 +774,34 @@ class Life:
     def wake(self, journey: Journey, arrival: Arrival) -> None:
         """Let those look who wait for something that an event, or what has changed, is about."""
         for stay in self.inside(journey):
+            if stay.holding and arrival.kind == "touch" and arrival.effective <= stay.due:
+                self.follow(stay, arrival)
             says = self.waits_for(stay)
             if not says or not stay.holding or arrival.effective < stay.arrived_effective:
                 continue
-            happened = arrival.event and arrival.event.name in named_events(says, self.world.segments)
+            happened = arrival.event and arrival.event.name in self.events_that_may_change(says)
             changed = arrival.kind == "touch" and arrival.reason in named_things(says, self.world.segments)
             if happened or changed:
                 stay.looks.add(arrival.effective)
+
+    def dates_move(self, journey: Journey, arrival: Arrival) -> None:
+        """End the stays that are for a day, or an instant, which the changed attribute names no longer."""
+        for stay in self.inside(journey):
+            enter = stay.file.says["enter"]
+            if arrival.kind != "touch" or enter.get("date") != arrival.reason or not stay.per:
+                continue
+            value = self.asking(arrival.effective, arrival.known).value(enter["date"])
+            if stay.per not in {per for _, per in self.days(enter, value, arrival.effective)}:
+                stay.leave("exited", "date_moved", arrival.effective)
+
+    def follow(self, stay: Stay, arrival: Arrival) -> None:
+        """Let who waits until a date of hers wait until where it lies now; one that is gone or past has passed."""
+        assert stay.step is not None
+        wait = waits(stay.file.steps[stay.step])
+        says = wait.get("until")
+        if isinstance(says, dict) and says["attribute"] == arrival.reason:
+            asked = self.asking(arrival.effective, arrival.known, stay)
+            self.wait_until(stay, says, self.moment_to_wait_for(wait, asked), arrival.effective)
 
     def exits(self, journey: Journey, arrival: Arrival) -> None:
         """Let stays end that an event, or a condition noticed, ends; take back what is still in the outbox."""
@@ -804,7 +863,8 @@ class Life:
         held_out = self.draws.held_out(self.customer.key, file.name, file.says.get("holdout", "0%"))
         number, place = self.next_number(), arrival.place
         stay = Stay(number, file.name, file, arrival.event, per, held_out, at, place, file.first, at, at)
-        if "if" in enter and not self.asking(at, arrival.known, stay).holds(enter["if"]):
+        asked = replace(self.asking(at, arrival.known, stay), ever=True)
+        if "if" in enter and not asked.holds(enter["if"]):
             return
         if not self.may_come(journey, again(enter), per, at) or self.goes_in_circles(journey, arrival):
             return
@@ -844,6 +904,8 @@ class Life:
         stays = [s for s in self.customer.stays if s.journey == journey.name and s.per == per]
         if any(stay.outcome == "inside" for stay in stays):
             return False
+        if "date" in journey.live_enter and per and stays:
+            return False
         if again in ("never", "always"):
             return again == "always" or not stays
         return all(stay.left_at and later(stay.left_at, again, self.home) <= at for stay in stays)
@@ -863,6 +925,8 @@ class Life:
         if reason := self.reason_to_leave(stay, at, whole(effective)):
             return partial(stay.leave, "exited", reason, effective)
         asked = self.asking_of(stay, at, effective)
+        if "wait" not in step.says:
+            stay.straight = False
         if "if" in step.says and not stay.holding and not asked.holds(step.says["if"]):
             return partial(stay.go, step.to)
         if "for" in waits(step):
@@ -883,27 +947,58 @@ class Life:
 
     def do_wait(self, stay: Stay, step: Step, now: datetime) -> None:
         """wait: 2d, until a time of day, or until an attribute's date."""
+        says = step.says["wait"]
         if stay.holding:
-            stay.go(step.to)
+            until = says.get("until") if isinstance(says, dict) else None
+            passed = stay.skipping and isinstance(until, dict) and until.get("passed") == "stop"
+            stay.go(None if passed else step.to)
             return
         stay.holding = True
-        stay.due = self.until(stay, step.says["wait"])
+        if isinstance(says, dict) and isinstance(says["until"], dict):
+            asked = self.asking_of(stay, stay.at, stay.arrived_effective)
+            self.wait_until(stay, says["until"], self.moment_to_wait_for(says, asked), stay.at)
+        else:
+            stay.skipping = stay.skipping and stay.straight
+            stay.due = self.until(stay, says)
 
     def until(self, stay: Stay, says: Any) -> datetime:
-        """Return when a wait is over that begins at the stay's time."""
+        """Return when a wait for a length, or until a time of day, is over that begins at the stay's time."""
         if isinstance(says, str):
             return later(stay.at, says, self.home)
-        if isinstance(says["until"], str):
-            days = says.get("on")
-            return next_wall(stay.at, says["until"], self.home, [days] if isinstance(days, str) else days)
-        return max(stay.at, self.until_attribute(says["until"], stay))
+        days = says.get("on")
+        return next_wall(stay.at, says["until"], self.home, [days] if isinstance(days, str) else days)
 
-    def until_attribute(self, says: dict[str, Any], stay: Stay) -> datetime:
-        """until: {attribute: trial_ends, before: 2d}: at once where it is missing."""
-        value = self.asking_of(stay, stay.at, stay.arrived_effective).value(says["attribute"])
+    def wait_until(self, stay: Stay, says: dict[str, Any], moment: datetime | None, at: datetime) -> None:
+        """Wait until a moment, looked at as of a time: one that is missing or lies before has passed."""
+        passed = moment is None or moment < at
+        stay.due = at if moment is None or passed else moment
+        stay.skipping, stay.straight = passed and says.get("passed", "skip") != "go_on", True
+
+    def moment_to_wait_for(self, wait: dict[str, Any], asked: Asked) -> datetime | None:
+        """until: {attribute: trial_ends, before: 2d, at: "09:00"}, every: year"""
+        says = wait["until"]
+        value = asked.value(says["attribute"])
         if value is None:
-            return stay.at
-        moment = value if isinstance(value, datetime) else midnight(value, self.home)
+            return None
+        if "at" not in says and "every" not in wait:
+            return self.moved(says, value if isinstance(value, datetime) else midnight(value, self.home))
+        day = local_day(value, self.home) if isinstance(value, datetime) else value
+        days = [day]
+        if "every" in wait:
+            days += [anniversary(day, year) for year in range(asked.now.year - 4, asked.now.year + 5)]
+            days = [one for one in days if one >= day]
+        moments = [self.moved_day(says, one) for one in days]
+        return min((one for one in moments if "every" not in wait or one >= asked.now), default=None)
+
+    def moved_day(self, says: dict[str, Any], day: date) -> datetime:
+        """Return a time of a day so long before or after another, on the customer's clock."""
+        sign, far = -1 if "before" in says else 1, length(says.get("before") or says.get("after") or "0d")
+        there = months_later(day, sign * far.months) + timedelta(days=sign * far.days)
+        at = at_wall(datetime.combine(there, time.fromisoformat(says.get("at", "00:00"))), self.home)
+        return at + timedelta(seconds=sign * far.seconds)
+
+    def moved(self, says: dict[str, Any], moment: datetime) -> datetime:
+        """Return an instant so long before or after another."""
         if "before" in says:
             return earlier(moment, says["before"], self.home)
         return later(moment, says["after"], self.home) if "after" in says else moment
@@ -912,7 +1007,7 @@ class Life:
         """wait: {for: …, at_most: 7d, then: […], otherwise: […]}: watches from arrival on, to the deadline."""
         says, begins = step.says["wait"], not stay.holding
         if begins:
-            stay.holding = True
+            stay.holding, stay.skipping = True, False
             stay.due = later(stay.at, says["at_most"], self.home)
         holds = self.asking_of(stay, at, effective).holds(says["for"])
 
@@ -988,7 +1083,10 @@ class Life:
     # --- messages -------------------------------------------------------------------------------------------
 
     def do_send(self, stay: Stay, step: Step, now: datetime) -> None:
-        """One message on the first channel that reaches the customer, or with `all: true` one on each."""
+        """One message on the first channel that reaches the customer, or with `all: true` one on each; none while skipping."""
+        if stay.skipping:
+            stay.go(step.to)
+            return
         self.release(self.journeys[stay.journey], self.now)
         on = channels(step)
         if not step.says.get("all"):
@@ -1015,12 +1113,56 @@ class Life:
             self.next_number(),
         )
         against = self.against(stay.file, channel)
-        if against or stay.held_out:
+        if against and (until := self.may_come_until(stay, step, send_by)):
+            message.at_once = "held"
+            message.hold(MAY_COME, until)
+        elif against or stay.held_out:
             message.at_once = against or "held_out"
             message.refuse(message.at_once)
         elif send_by < self.now:
             message.refuse("stale")
         self.customer.messages.append(message)
+
+    def may_come_until(self, stay: Stay, step: Step, send_by: datetime) -> datetime | None:
+        """Return until when a message waits for an address or a consent, or None where none is waited for.
+
+        None of the step's channels reaches, nobody has objected, and what began the stay, or the customer, is that new.
+        """
+        at, hold = max(stay.due, stay.effective), absolute(self.world.hold)
+        recorded = [self.customer.created_at, *([stay.event.place[0]] if stay.event else [])]
+        reasons = {self.against(stay.file, channel) for channel in channels(step)}
+        if (
+            reasons <= {"no_address", "no_consent"}
+            and any(at - one < hold for one in recorded)
+            and at < send_by
+        ):
+            return min(at + hold, send_by)
+        return None
+
+    def ask_again(self, journey: Journey, now: datetime) -> None:
+        """Ask once more about what was held at the first look: on the first channel that reaches by now."""
+        for message in self.ready(journey, now):
+            if message.reason == MAY_COME:
+                stay = message.stay
+                if not message.step.says.get("all"):
+                    open_ = [one for one in channels(message.step) if not self.against(stay.file, one)]
+                    message.channel = (open_ or channels(message.step))[0]
+                message.reason = None
+                if reason := self.left(stay, now) or self.against(stay.file, message.channel):
+                    message.refuse(reason)
+                elif stay.held_out:
+                    message.refuse("held_out")
+                elif message.send_by < now:
+                    message.refuse("stale")
+
+    def left(self, stay: Stay, now: datetime) -> str | None:
+        """Let a stay end that has a reason to, and say so where it has ended."""
+        reason = (
+            self.reason_to_leave(stay, now, whole(now)) if stay.outcome in ("inside", "finished") else None
+        )
+        if reason and stay.outcome == "inside":
+            stay.leave("exited", reason, now)
+        return "left_before_send" if reason or stay.outcome in ("exited", "converted") else None
 
     def against(self, file: File, channel: str) -> str | None:
         """Return why the customer cannot be written to on a channel, or None."""
@@ -1049,6 +1191,7 @@ class Life:
 
     def deliver(self, journey: Journey, now: datetime) -> None:
         """Send what is in the outbox, after a last look."""
+        self.ask_again(journey, now)
         self.release(journey, now)
         ready = self.ready(journey, now)
         against = [self.last_look(message, now) for message in ready]
@@ -1067,14 +1210,8 @@ class Life:
 
     def last_look(self, message: Message, now: datetime) -> str | None:
         """Return why a message is not sent after all: has left or leaves, too late, no consent any more; or None."""
-        stay = message.stay
-        reason = (
-            self.reason_to_leave(stay, now, whole(now)) if stay.outcome in ("inside", "finished") else None
-        )
-        if reason and stay.outcome == "inside":
-            stay.leave("exited", reason, now)
-        if reason or stay.outcome in ("exited", "converted"):
-            return "left_before_send"
+        if left := self.left(message.stay, now):
+            return left
         if message.send_by < now:
             return "stale"
         return self.refusal(message.category, message.basis, message.channel)
@@ -1091,6 +1228,8 @@ class Life:
     def release(self, journey: Journey, now: datetime) -> None:
         """Ask again about what was held until now, and whether it is quiet by now for the others."""
         for message in sorted(self.ready(journey, now), key=lambda m: (-m.priority, m.due, m.number)):
+            if message.reason == MAY_COME:
+                continue
             if message.reserved is None or message.channel in self.world.quiet_hours:
                 left = message.stay.outcome in ("exited", "converted")
                 against = "left_before_send" if left else None
@@ -1244,7 +1383,7 @@ def lengths_of(condition: Any, segments: Mapping[str, Any]) -> set[str]:
 
 
 def agos(value: Any) -> Iterator[str]:
-    """Yield the lengths of all `30d ago` in what a leaf says."""
+    """Yield the lengths of all `30d ago` in what a leaf says, and all `in 3d` as they stand."""
     if isinstance(value, dict):
         for one in value.values():
             yield from agos(one)
@@ -1253,6 +1392,8 @@ def agos(value: Any) -> Iterator[str]:
             yield from agos(one)
     elif isinstance(value, str) and value.endswith(" ago"):
         yield value.removesuffix(" ago")
+    elif isinstance(value, str) and value.startswith("in "):
+        yield value
 
 
 def is_foreseen(condition: Any, segments: Mapping[str, Any]) -> bool:
@@ -1276,11 +1417,13 @@ def instants_in(value: Any, zone: str) -> Iterator[datetime]:
 
 @cache
 def first_reaching(at: datetime, text: str, zone: str) -> datetime:
-    """Return the first instant from which so long ago is not before another one."""
-    low, high = later(at, text, zone) - timedelta(days=5), later(at, text, zone) + timedelta(days=5)
+    """Return the first instant from which so long ago, or so long ahead (`in 3d`), is not before another one."""
+    there, back = (earlier, later) if text.startswith("in ") else (later, earlier)
+    near = there(at, text, zone)
+    low, high = near - timedelta(days=5), near + timedelta(days=5)
     while high - low > TICK:
         middle = low + (high - low) / 2
-        if earlier(middle, text, zone) >= at:
+        if back(middle, text, zone) >= at:
             high = middle
         else:
             low = middle
@@ -1314,6 +1457,11 @@ def every(enter: dict[str, Any]) -> str:
     """Return whether a date comes round every year: birthdays and anniversaries do, others are once."""
     yearly = enter["date"].rpartition("_")[2] in ("birthday", "anniversary")
     return str(enter.get("every", "year" if yearly else "once"))
+
+
+def by_instant(enter: dict[str, Any]) -> bool:
+    """Whether a date lets in hours before or after the instant that a time names."""
+    return bool(length(enter.get("before") or enter.get("after") or "0d").seconds)
 
 
 def waits(step: Step) -> dict[str, Any]:

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from generator import Act, Case, Person
-from harness import Happened, as_yaml, empty, run_engine, run_interpreter
-
+from tests.differential.generator import Act, Case, Person
+from tests.differential.harness import Happened, as_yaml, empty, run_engine, run_interpreter
 from treue.store.store import Store
 
 Wrong = Callable[[Case], bool]
@@ -138,6 +137,7 @@ def report(
     lines += [f"# segments/{name}.yaml\n{as_yaml({'where': where})}" for name, where in case.segments.items()]
     if case.limits or case.quiet_hours:
         lines.append(f"# treue.yaml\n{as_yaml({'limits': case.limits, 'quiet_hours': case.quiet_hours})}")
+    lines.append(f"hold: {case.hold}")
     for act in case.acts:
         lines.append(f"-- {act.at:%F %T} {act.kind} {act.name}")
         lines += [f"# journeys/{name}.yaml\n{as_yaml(says)}" for name, says in act.journeys.items()]

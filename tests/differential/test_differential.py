@@ -11,16 +11,16 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from generator import case
-from shrinking import disagreements, report, shrink
 
+from tests.differential.generator import case
+from tests.differential.shrinking import disagreements, report, shrink
 from treue.store.store import Store
 
 CUSTOMERS = 80
-CASES = int(os.environ.get("TREUE_TORTURE") or 2_000)
-CHUNKS = 8
+CASES = int(os.environ.get("TREUE_TORTURE") or 160)
 SEED = os.environ.get("TREUE_SEED")
 SEEDS = [int(SEED)] if SEED else range(-(-CASES // CUSTOMERS))
+CHUNKS = min(8, len(SEEDS))
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -43,7 +43,7 @@ def test_the_engine_and_the_interpreter_tell_the_same_story(world: Store, chunk:
 
 
 def test_a_disagreement_is_noticed_and_made_small(world: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    from interpreter import Life
+    from tests.differential.interpreter import Life
 
     def forgets(life: Life, stay: object, step: object, now: object) -> None:
         stay.go(step.to)  # type: ignore[attr-defined]

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 import yaml
-from asking import Record, Suppressed
-from generator import Act, Case, Entry, Person
-from harness import a_life, by_instant, live, punctual
-from interpreter import Life
+
+from tests.differential.asking import Record, Suppressed
+from tests.differential.generator import Act, Case, Entry, Person
+from tests.differential.harness import a_life, by_instant, live, punctual
+from tests.differential.interpreter import Life
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 PASSES = ("in time", "hourly", "late")

@@ -13,6 +13,7 @@ import pytest
 
 from treue.channel import Accepted, Channel, Outgoing, Refused, channel_factory, served_kinds
 from treue.channel.__main__ import page
+from treue.channel.options import options_of
 from treue.testing.channel_contract import Log
 from treue.vocabulary.workspace import load
 from treue.workspace.channels import channel_problems
@@ -35,6 +36,16 @@ def test_every_adapter_is_in_the_matrix_and_has_a_page(adapter: str) -> None:
     text = (PAGES / f"{adapter}.md").read_text(encoding="utf-8")
     assert text.startswith("# ")
     assert f"adapter: {adapter}" in text or adapter == "calls"
+
+
+@pytest.mark.parametrize("adapter", sorted(set(ADAPTERS) - {"calls"}))
+def test_the_page_has_just_the_options_that_the_adapter_takes(adapter: str) -> None:
+    """`calls` is set up by no channel."""
+    text = (PAGES / f"{adapter}.md").read_text(encoding="utf-8")
+    table = re.search(r"^\| option \|.*?(?=^$|\Z)", text, re.MULTILINE | re.DOTALL)
+    rows = table[0].splitlines()[2:] if table else []
+    told = [name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert sorted(told) == sorted(options_of(adapter, channel_factory(adapter)).offered)
 
 
 def test_the_matrix_needs_no_adapters_extra() -> None:

@@ -10,8 +10,8 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from language_server import REPOSITORY, LanguageServer, command
 
+from tests.editor.language_server import REPOSITORY, LanguageServer, command
 from treue.language.schema import json_schema
 from treue.vocabulary.registry import WORDS
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scene import Scene
 
+from tests.engine.scene import Scene
 from treue.store.store import Store
 
 

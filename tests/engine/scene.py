@@ -56,7 +56,7 @@ SCHEMA = Schema(
         "cart.left": {"cart_id": "text"},
         "cart.abandoned": {"cart_id": "text"},
         "signed.up": {"source": "text"},
-        "told": {"why": "text"},
+        "told": {"why": "text", "since": "time"},
     },
     ("email", "sms", "push"),
 )

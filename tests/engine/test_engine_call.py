@@ -8,9 +8,9 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from scene import Scene, Sink, at
 from sqlalchemy import update
 
+from tests.engine.scene import Scene, Sink, at
 from treue.channel import Accepted, Capabilities, Outgoing, Refused, Retry, Unknown
 from treue.clock import utc_now
 from treue.delivery import gates, outbox

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from scene import Scene
 from sqlalchemy import select
 
+from tests.engine.scene import Scene
 from treue.model.tables import customer, enrollment, event, message, opt_out, trace
 from treue.store import consents
 from treue.store.inputs import ConsentInput

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from scene import Scene
 
+from tests.engine.scene import Scene
 from treue.channel import DeliveryEvent, DeliveryEventKind, Refused, Retry
 from treue.delivery import receipts
 from treue.insight.why import CustomerInquiry

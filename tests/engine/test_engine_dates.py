@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from scene import Scene, at
+
+from tests.engine.scene import Scene, at
 
 DAY = timedelta(days=1)
 HELLO = "steps: [{send: hello, on: email, valid_for: 90d}]\n"
@@ -29,7 +30,6 @@ def due(scene: Scene) -> list[datetime]:
         ('date: birthday, at: "18:30"', "1990-03-05", ["2026-03-05 18:30", "2027-03-05 18:30"]),
         ("date: birthday, before: 3d", "1990-03-05", ["2026-03-02 09:00", "2027-03-02 09:00"]),
         ("date: birthday, after: 1w", "1990-03-05", ["2026-03-12 09:00", "2027-03-12 09:00"]),
-        ("date: birthday, after: 12h", "1990-03-05", ["2026-03-05 21:00", "2027-03-05 21:00"]),
         ("date: birthday, before: 1mo", "1990-04-30", ["2026-03-30 09:00", "2027-03-30 09:00"]),
         ("date: birthday, after: 1mo", "1990-01-31", ["2027-02-28 09:00"]),
         ("date: birthday, before: 1d", "1990-01-01", ["2026-12-31 09:00"]),
@@ -40,6 +40,10 @@ def due(scene: Scene) -> list[datetime]:
         ("date: trial_ends, after: 1y", "2025-03-05", ["2026-03-05 09:00"]),
         ("date: trial_ends, every: year", "2020-12-24", ["2026-12-24 09:00"]),
         ("date: seen_at", "2026-03-04T23:30:00Z", ["2026-03-05 09:00"]),
+        ("date: seen_at, before: 1h", "2026-03-05T14:00:30Z", ["2026-03-05 14:00:30"]),
+        ("date: seen_at, after: 48h", "2026-03-05T14:00:00Z", ["2026-03-07 15:00"]),
+        ("date: seen_at, before: 24h", "2026-03-29T10:00:00Z", ["2026-03-28 11:00"]),  # the clocks go forward
+        ("date: seen_at, before: 1h", "2026-02-30T10:00:00Z", []),
         ("date: seen_at, every: year", "2020-07-04T22:30:00Z", ["2026-07-05 09:00"]),
         ("date: birthday", "1990-02-30", []),
         ("date: birthday", None, []),
@@ -130,6 +134,122 @@ def test_a_date_that_is_put_off_lets_in_again(scene: Scene) -> None:
         scene.customer("ada", trial_ends=ends)
         scene.until(until, every=DAY)
     assert due(scene) == [at("2026-03-05 09:00"), at("2026-03-10 09:00")]
+
+
+@pytest.mark.parametrize("every", [timedelta(minutes=20), DAY])
+def test_an_hour_before_is_an_hour_before_what_was_known_then(scene: Scene, every: timedelta) -> None:
+    journey(scene, "date: seen_at, before: 1h", "2026-03-01 10:00")
+    for key in ("ada", "bob", "cem"):
+        scene.customer(key, seen_at="2026-03-02T12:00:00Z")
+    scene.run()
+    for when, key, seen_at in (
+        ("2026-03-01 11:00", "ada", "2026-03-02T15:00:00Z"),  # put off in time, then again too late
+        ("2026-03-02 10:00", "bob", None),
+        ("2026-03-02 15:30", "ada", "2026-03-02T15:10:00Z"),
+    ):
+        scene.until(when, every=every) if every < DAY else None
+        scene.now = at(when)
+        scene.customer(key, seen_at=seen_at)
+    scene.until("2026-03-03 10:00", every=every)
+    assert sorted((row[0], row[-1]) for row in scene.messages()) == [
+        ("ada", at("2026-03-02 15:00")),
+        ("cem", at("2026-03-02 12:00")),
+    ]
+
+
+@pytest.mark.parametrize("every", [timedelta(hours=5), timedelta(days=60)])
+@pytest.mark.parametrize(
+    ("enter", "first", "second", "stays"),
+    [
+        ("date: trial_ends, before: 1d", "2026-03-05", "2026-03-12", ["exited date_moved", "finished None"]),
+        ("date: trial_ends, before: 1d", "2026-03-05", "2026-03-05", ["finished None"]),
+        ("date: trial_ends, before: 1d", "2026-03-05", None, ["exited date_moved"]),
+        (
+            "date: trial_ends, before: 1d",
+            "2026-03-05",
+            "2026-03-04",
+            ["exited date_moved"],
+        ),  # its time is past
+        ("date: trial_ends, every: year", "2020-03-05", "2019-03-05", ["finished None"]),
+        ("date: trial_ends, every: year", "2020-03-05", "2020-03-09", ["exited date_moved", "finished None"]),
+        ("date: trial_ends, every: year", "2020-03-05", "2026-03-09", ["exited date_moved", "finished None"]),
+        ("date: birthday, after: 5d", "2004-02-29", "2004-02-28", ["finished None"]),
+        (
+            "date: seen_at, before: 2h",
+            "2026-03-05T10:00:00Z",
+            "2026-03-09T10:00:00Z",
+            ["exited date_moved", "finished None"],
+        ),
+        ("date: seen_at, before: 1d", "2026-03-05T10:00:00Z", "2026-03-05T12:00:00Z", ["finished None"]),
+    ],
+)
+def test_a_date_that_moves_ends_its_stay_and_lets_in_for_the_new_one(
+    scene: Scene, enter: str, first: str, second: str | None, stays: list[str], every: timedelta
+) -> None:
+    scene.now = at("2026-02-26 10:00")
+    scene.journeys(
+        hello=f"enter: {{{enter}, again: always}}\nsteps: [{{wait: 3d}}, {{send: hello, on: email, valid_for: 90d}}]\n"
+    )
+    name = enter.split(": ")[1].split(",")[0]
+    scene.customer("ada", **{name: first})
+    scene.run()
+    while scene.now + every < at("2026-03-05 15:00"):
+        scene.later(seconds=every.total_seconds())
+    scene.now = at("2026-03-05 15:00")
+    scene.customer("ada", **{name: second})
+    scene.until("2026-03-20 10:00", every=every)
+    assert [f"{outcome} {reason}" for _, outcome, reason, _ in scene.stays()] == stays
+    assert len(due(scene)) == sum(stay == "finished None" for stay in stays)
+
+
+def test_a_date_that_moves_back_and_forth_lets_in_once_for_each_occurrence(scene: Scene) -> None:
+    journey(scene, "date: seen_at, before: 1h, again: always", "2026-03-01 10:00")
+    for when, hour in (
+        ("2026-03-02 08:00", 12),
+        ("2026-03-02 11:30", 15),
+        ("2026-03-02 11:40", 12),
+        ("2026-03-02 12:30", 15),
+    ):
+        scene.until(when, every=timedelta(minutes=30))
+        scene.customer("ada", seen_at=f"2026-03-02T{hour}:00:00Z")
+        scene.run()
+    scene.until("2026-03-03 10:00")
+    assert due(scene) == [at("2026-03-02 12:00"), at("2026-03-02 15:00")]
+
+
+EXTENDED = {
+    "extended": "enter: {event: signed.up}\nsteps: [{wait: 1d}, {set: {trial_ends: %s}}]\n",
+    "hello": "enter: {date: %s}\nsteps: [{send: hello, on: email, valid_for: 90d}]\n",
+}
+
+
+@pytest.mark.parametrize("every", [timedelta(hours=1), timedelta(days=20)])
+@pytest.mark.parametrize(
+    ("name", "before", "then", "expected"),
+    [
+        ("trial_ends", "2026-03-04", "2026-03-06", ["2026-03-06 09:00"]),
+        ("trial_ends", "2026-03-09", "2026-03-06", ["2026-03-06 09:00"]),
+        ("trial_ends", None, "2026-03-06", ["2026-03-06 09:00"]),
+        ("trial_ends", "2026-03-06", "2026-02-06", []),
+        ("seen_at, before: 1h", "2026-03-04T12:00:00Z", "2026-03-06T12:00:00Z", ["2026-03-06 12:00"]),
+        ("seen_at, before: 1h", "2026-03-06T12:00:00Z", "2027-03-06T12:00:00Z", []),
+    ],
+)
+def test_a_date_that_a_step_sets_counts_from_that_step_on(
+    scene: Scene, every: timedelta, name: str, before: str | None, then: str, expected: list[str]
+) -> None:
+    attribute = name.split(",")[0]
+    scene.now = at("2026-03-01 10:00")
+    set_ = EXTENDED["extended"].replace("trial_ends", attribute) % f'"{then}"'
+    scene.journeys(extended=set_, hello=EXTENDED["hello"] % name)
+    scene.customer("ada", **{attribute: before})
+    scene.customer(
+        "bob", **{attribute: "2026-03-05" if attribute == "trial_ends" else "2026-03-05T12:00:00Z"}
+    )
+    scene.event("ada", "signed.up")
+    scene.until("2026-03-21 10:00", every=every)
+    bobs = at("2026-03-05 09:00" if attribute == "trial_ends" else "2026-03-05 12:00")
+    assert due(scene) == [bobs, *(at(one) for one in expected)]
 
 
 def test_the_if_of_enter_is_asked_of_those_whose_day_has_come(scene: Scene) -> None:

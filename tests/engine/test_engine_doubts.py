@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from scene import Scene
 from sqlalchemy import select, update
 
+from tests.engine.scene import Scene
 from treue.channel import Accepted, DeliveryEvent, DeliveryEventKind, Refused, Retry, Unknown
 from treue.delivery import doubts, policy, receipts
 from treue.delivery.keys import message_key

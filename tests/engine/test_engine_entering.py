@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from scene import Scene, at
 from sqlalchemy import select
 
-from treue.model.tables import enrollment, message
+from tests.engine.scene import Scene, at
+from treue.model.tables import customer, enrollment, message
 
 BY_ORDER = "enter: {event: order.placed%s}\nsteps: [{send: hello, on: email}, {wait: 10d}]\n"
 
@@ -551,3 +551,31 @@ def test_a_stay_that_a_paused_journey_begins_late_ends_by_what_happened_meanwhil
         journeys.pause(connection, "hello", None)
     scene.later(hours=1)
     assert scene.counts("hello").exited == {"told": 1}
+
+
+@pytest.mark.parametrize("where", ["enter", "exit", "goal"])
+def test_a_length_of_time_in_where_counts_back_from_the_events_own_time(scene: Scene, where: str) -> None:
+    fits = "{event: told, where: {since: {after: 1d ago}}}"
+    texts = {
+        "enter": f"enter: {fits}\nsteps: [{{stop: true}}]",
+        "exit": f"enter: {{event: signed.up}}\nexit: [{fits}]\nsteps: [{{wait: 90d}}]",
+        "goal": f"enter: {{event: signed.up}}\ngoal: {fits}\nsteps: [{{wait: 90d}}]",
+    }
+    scene.now = at("2026-03-27 09:00")
+    scene.journeys(one=texts[where])
+    for key in ("ada", "bob"):
+        scene.customer(key)
+        scene.event(key, "signed.up")
+    scene.run()
+    scene.now = at("2026-03-29 10:00")  # the clocks went forward that night: 1d ago is 23 hours ago
+    scene.event("ada", "told", since="2026-03-28T08:30:00Z")
+    scene.event("bob", "told", since="2026-03-28T09:30:00Z")
+    scene.later(days=4)
+    with scene.store.reading() as connection:
+        stays = select(customer.c.key, enrollment.c.outcome).join(
+            customer, customer.c.id == enrollment.c.customer_id
+        )
+        became = {row.key: row.outcome for row in connection.execute(stays)}
+    expected = {"exit": "exited", "goal": "converted"}.get(where, "finished")
+    assert became.pop("bob") == expected
+    assert became == ({} if where == "enter" else {"ada": "inside"})

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
-from scene import Scene
-from sqlalchemy import Connection, func, insert, or_, select, text
+from sqlalchemy import insert, select
 
+from tests.engine.census import rows_of, wait_until_somebody_waits_for_a_lock
+from tests.engine.scene import Scene
 from treue.channel import DeliveryEvent, DeliveryEventKind, Outgoing, Progress, Receipt
-from treue.delivery import receipts
+from treue.delivery import gates, receipts
 from treue.insight.status import status
-from treue.model.tables import NAMES, customer, delivery_event, enrollment, message, metadata, trace
-from treue.store.erasures import Erasures
+from treue.model.tables import (
+    channel_gate,
+    customer,
+    delivery_event,
+    enrollment,
+    failure,
+    journey,
+    message,
+    metadata,
+    trace,
+)
+from treue.store.erasures import Erasures, every_address
 from treue.store.journeys import pause
 from treue.store.orphans import orphans
 
@@ -90,24 +100,6 @@ def test_of_two_who_share_an_erased_address_in_two_spellings_neither_gets_market
     assert [row[3:5] for row in inside.messages()][1:] == [("refused", "suppressed")] * 2
 
 
-def _rows_of(connection: Connection, customer_id: int) -> dict[str, int]:
-    """How many rows of each table are about a customer, whichever column says so: found by search, not by a list."""
-    found = {}
-    for table in metadata.sorted_tables:
-        hers = [
-            column == customer_id
-            for column in table.columns
-            if column.info.get(NAMES) == "customer.id" or column.references(customer.c.id)
-        ]
-        stays = select(enrollment.c.id).where(enrollment.c.customer_id == customer_id)
-        hers += [column.in_(stays) for column in table.columns if column.info.get(NAMES) == "enrollment.id"]
-        if table is customer:
-            hers.append(customer.c.id == customer_id)
-        if hers:
-            found[table.name] = connection.scalar(select(func.count()).select_from(table).where(or_(*hers)))
-    return {name: number for name, number in found.items() if number}
-
-
 def test_a_search_of_every_table_finds_nothing_of_who_is_erased(scene: Scene) -> None:
     scene.journeys(
         hello="enter: {event: order.placed}\nsteps:\n"
@@ -130,7 +122,7 @@ def test_a_search_of_every_table_finds_nothing_of_who_is_erased(scene: Scene) ->
         ada, bob = (
             connection.scalar(select(customer.c.id).where(customer.c.key == key)) for key in ("ada", "bob")
         )
-        before = _rows_of(connection, ada)
+        before = rows_of(connection, ada)
         ways = {
             "arrival",
             "change",
@@ -143,10 +135,10 @@ def test_a_search_of_every_table_finds_nothing_of_who_is_erased(scene: Scene) ->
             "trace",
         }
         assert ways <= before.keys(), "the test no longer reaches every table"
-        assert _rows_of(connection, bob) == before
+        assert rows_of(connection, bob) == before
         ERASURES.erase(connection, "ada", scene.now)
-        assert _rows_of(connection, ada) == {}
-        assert _rows_of(connection, bob) == before
+        assert rows_of(connection, ada) == {}
+        assert rows_of(connection, bob) == before
         assert orphans(connection) == {}
 
 
@@ -164,21 +156,36 @@ def test_what_a_batch_in_hand_writes_of_who_is_erased_goes_too(inside: Scene) ->
     with inside.store.transaction() as batch:
         inside.store.lock(batch, f"journey {stay.journey_id}")
         erasing.start()
-        _wait_until_somebody_waits_for_a_lock(inside)
+        wait_until_somebody_waits_for_a_lock(inside)
         values = {"customer_id": stay.customer_id, "journey_id": stay.journey_id, "enrollment_id": stay.id}
         batch.execute(insert(trace).values(**values, at=inside.now, decision="waiting"))
     erasing.join(30)
     with inside.store.reading() as connection:
-        assert _rows_of(connection, stay.customer_id) == {}
+        assert rows_of(connection, stay.customer_id) == {}
         assert orphans(connection) == {}
 
 
-def _wait_until_somebody_waits_for_a_lock(scene: Scene) -> None:
-    """Return once a transaction of this schema waits for an advisory lock that another one has."""
-    query = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
-    for _ in range(300):
-        with scene.store.reading() as connection:
-            if connection.scalar(query):
-                return
-        time.sleep(0.1)
-    raise AssertionError("nobody waits")
+def test_no_table_keeps_a_text_about_who_is_erased(inside: Scene) -> None:
+    inside.customer("ada", email="new@example.com", first="zqattribute")
+    inside.event("ada", "order.placed", "zqid", total=1, cart_id="zqcart")
+    inside.run()
+    with inside.store.transaction() as connection:
+        hers = select(customer.c.id).where(customer.c.key == "ada").scalar_subquery()
+        connection.execute(message.update().where(message.c.customer_id == hers).values(detail="550 zqwhy"))
+        gates.failed(connection, "email", inside.now, 60.0, "550 zqwhy")
+        gates.failed(connection, "sms", inside.now, 60.0, "down")
+        about = {"since": inside.now, "last_at": inside.now, "again_at": inside.now, "times": 1}
+        for work, reason in (("a", "zqfault at Ada of zqshop"), ("b", "no such column")):
+            which = {"journey_id": connection.scalar(select(journey.c.id).limit(1)), "work": work}
+            connection.execute(insert(failure).values(**which, reason=reason, **about))
+        assert every_address(connection, "ada") >= {"ada@example.com", "new@example.com"}
+    _erase(inside, "ada")
+    with inside.store.reading() as connection:
+        left = repr([connection.execute(select(table)).all() for table in metadata.sorted_tables]).lower()
+        kept = {
+            *connection.scalars(select(channel_gate.c.reason)),
+            *connection.scalars(select(failure.c.reason)),
+        }
+    assert "zq" not in left
+    assert "ada@" not in left
+    assert kept == {"erased", "down", "no such column"}

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from breaking import SAID, broken
-from scene import ZONE, Scene
 from sqlalchemy import insert, literal, select, text, update
 
+from tests.engine.breaking import SAID, broken
+from tests.engine.scene import ZONE, Scene
 from treue.engine.passes import attempts, chores
 from treue.engine.passes.attempts import JourneysFailed
 from treue.engine.passes.engine import Engine

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from scene import Plainly, Scene, Sink
 from sqlalchemy import select, update
 
+from tests.engine.scene import Plainly, Scene, Sink
 from treue.channel import Accepted, Outgoing, Progress, Receipt, Retry, Unknown
 from treue.clock import EPOCH
 from treue.delivery import doubts, gates
@@ -447,9 +447,10 @@ def test_a_message_that_went_by_the_other_channel_too_is_not_moved_onto_it(timed
         connection.execute(message.insert().values({k: v for k, v in twin.items() if k != "id"}))
         for _ in range(gates.FAILURES):
             gates.failed(connection, "push", timed.now, 60.0, "down")
+    first, other, _ = [row[0] for row in timed.messages()]  # PostgreSQL queues them in any order
     timed.run()
     assert [(row[0], row[2], row[3]) for row in timed.messages()] == [
-        ("c0", "push", "queued"),
-        ("c1", "email", "sent"),
-        ("c0", "email", "sent"),
+        (first, "push", "queued"),
+        (other, "email", "sent"),
+        (first, "email", "sent"),
     ]

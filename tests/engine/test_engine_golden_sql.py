@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from scene import SCHEMA, ZONE, Scene, at
-from sent_sql import sent_sql
 from sqlalchemy import text, update
 
+from tests.engine.scene import SCHEMA, ZONE, Scene, at
+from tests.engine.sent_sql import sent_sql
 from treue.clock import Duration
 from treue.cohorts.turns import Turns
 from treue.delivery import outbox

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from scene import Scene, plan_of
 
+from tests.engine.scene import Scene, plan_of
 from treue.plan.alignment import align
 from treue.plan.stored import plan_hash
 

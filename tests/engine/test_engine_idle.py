@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from scene import Scene
 from sqlalchemy import event
+
+from tests.engine.scene import Scene
 
 JOURNEYS = {
     "orders": "enter: {event: order.placed, again: always}\nexit: [{event: signed.up}]\n"

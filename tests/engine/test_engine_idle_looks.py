@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from scene import Scene
 from sqlalchemy import event as on
 from sqlalchemy import text, update
 
+from tests.engine.scene import Scene
 from treue.model.tables import event
 from treue.store import customers, events
 from treue.store.inputs import CustomerInput, EventInput

@@ -7,9 +7,9 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from scene import Scene
 from sqlalchemy import select, update
 
+from tests.engine.scene import Scene
 from treue.model.tables import customer, draw, enrollment, message, trace
 from treue.store import consents, customers, events
 from treue.store.inputs import ConsentInput, CustomerInput, EventInput

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from scene import Scene, at
 from sqlalchemy import delete, func, select, update
 
-from treue.model.tables import arrival, chore, customer, enrollment, membership, watch
+from tests.engine.scene import Scene, at
+from treue.channel import DeliveryEvent, DeliveryEventKind, Unknown
+from treue.delivery import doubts, receipts
+from treue.delivery.keys import message_key
+from treue.insight.status import standing
+from treue.model.tables import arrival, chore, customer, enrollment, journey, membership, message, watch
 from treue.store import chores, consents, suppressions
 from treue.store.inputs import ConsentInput
+from treue.web.metrics import metrics
 
 JOINS = "enter: {segment: %s, again: always}\nsteps: [{send: hello, on: email}]\n"
 
@@ -179,6 +185,67 @@ def test_what_became_of_a_message_is_a_touch(scene: Scene) -> None:
     assert ("condition", scene.now) in left(scene)
 
 
+FAILED = "enter: {event: signed.up}\nexit: [{not: {message: hello, was: failed}}]\nsteps: [{wait: 9d}]"
+
+
+def test_a_failed_message_that_is_to_go_again_is_a_touch(scene: Scene) -> None:
+    scene.journeys(first="enter: {event: order.placed}\nsteps: [{send: hello, on: email}]", second=FAILED)
+    scene.customer("ada")
+    scene.event("ada", "order.placed", total=5)
+    scene.run()
+    with scene.store.transaction() as connection:
+        failed = {"state": "failed", "failed_at": scene.now, "sent_at": None}
+        connection.execute(update(message).values(failed))
+    scene.event("ada", "signed.up")
+    scene.run()
+    scene.now = at("2026-03-02 12:00")
+    with scene.store.transaction() as connection:
+        assert doubts.retry(connection, scene.now) == 1
+    scene.later(hours=1)
+    assert ("condition", at("2026-03-02 12:00")) in left(scene)
+
+
+def test_a_message_that_was_heard_of_before_it_was_in_doubt_is_a_touch(scene: Scene) -> None:
+    scene.journeys(
+        first="enter: {event: order.placed}\nsteps: [{send: hello, on: email}]",
+        second="enter: {event: order.placed}\nexit: [{message: hello, was: sent}]\nsteps: [{wait: 9d}]",
+    )
+    sink, took = scene.channels["email"], scene.channels["email"].send
+
+    def heard_first(batch: Any, progress: Any) -> Any:
+        with scene.store.transaction() as connection:
+            told = DeliveryEvent("1", DeliveryEventKind.accepted, scene.now, key=batch[0].key)
+            receipts.take(connection, "email", [told], scene.now)
+            connection.execute(delete(arrival))  # another worker's pass has looked meanwhile
+        return took(batch, progress)
+
+    sink.answers, sink.send = [Unknown("the answer was lost")], heard_first  # type: ignore[method-assign]
+    scene.customer("ada")
+    scene.event("ada", "order.placed", total=5)
+    scene.run()
+    assert ("condition", scene.now) in left(scene)
+
+
+def test_what_becomes_of_a_message_is_a_touch_of_whoever_would_have_got_its_copy(scene: Scene) -> None:
+    scene.journeys(
+        first="enter: {event: order.placed}\nsteps: [{send: hello, on: email}]",
+        second="enter: {event: order.placed}\nexit: [{message: hello, was: clicked}]\nsteps: [{wait: 9d}]",
+    )
+    for key in ("ada", "bob"):
+        scene.customer(key, email="home@example.com")
+        scene.event(key, "order.placed", total=5)
+    scene.run()
+    scene.now = at("2026-03-02 12:00")
+    with scene.store.transaction() as connection:
+        sent = connection.execute(select(message).where(message.c.state == "sent")).one()
+        assert connection.scalar(select(message.c.copy_of).where(message.c.state != "sent")) == sent.id
+        key = message_key(sent.id, sent.queued_at)
+        told = DeliveryEvent("1", DeliveryEventKind.clicked, scene.now, key=key)
+        receipts.take(connection, "email", [told], scene.now)
+    scene.later(hours=1)
+    assert left(scene).count(("condition", at("2026-03-02 12:00"))) == 2
+
+
 def test_what_a_step_sets_is_a_touch(scene: Scene) -> None:
     scene.journeys(
         first="enter: {event: signed.up}\nsteps: [{wait: 1h}, {set: {country: DE}}]",
@@ -198,7 +265,7 @@ def test_nothing_comes_to_doors_where_nobody_watches_for_it(scene: Scene) -> Non
     scene.customer("ada", vip=True)
     with scene.store.reading() as connection:
         assert connection.scalar(select(func.count()).select_from(arrival)) == 0, "she is not inside"
-        assert connection.scalars(select(watch.c.name)).all() == ["country"]
+        assert sorted(connection.scalars(select(watch.c.name))) == ["country", "merged:"]
 
 
 def test_the_night_compares_repairs_and_counts(scene: Scene) -> None:
@@ -219,11 +286,29 @@ def test_the_night_compares_repairs_and_counts(scene: Scene) -> None:
     assert len(entered(scene)) == 4
     with scene.store.reading() as connection:
         (one,) = chores.find(connection)
+        known = standing(connection, scene.now)
     assert (one.work, one.repaired, one.next_at) == ("segment", 2, at("2026-03-04 03:00"))
+    assert known.repaired == {"hello": 2}
+    assert any(
+        "hello: the last look over everybody found that 2 customers" in note for note in known.health.notes
+    )
+    assert b'treue_segment_repaired{journey="hello"} 2.0' in metrics(known, {})
     scene.now = at("2026-03-04 03:01")
     scene.run()
     with scene.store.reading() as connection:
         assert [one.repaired for one in chores.find(connection)] == [0]
+        assert standing(connection, scene.now).repaired == {}
+
+
+def test_in_a_backtest_nobody_compares_what_nothing_can_have_changed_unnoticed(scene: Scene) -> None:
+    scene.engine.compares = False
+    scene.journeys(hello=JOINS % "germans", party=JOINS % "celebrating")
+    scene.run()
+    scene.now = at("2026-03-03 03:01")
+    scene.run()
+    with scene.store.reading() as connection:
+        names = select(journey.c.name).join(chore, chore.c.journey_id == journey.c.id)
+        assert connection.scalars(names).all() == ["party"], "time changes that at no instant known before"
 
 
 def test_a_chore_that_another_worker_has_is_left_to_it_until_its_lease_is_over(scene: Scene) -> None:

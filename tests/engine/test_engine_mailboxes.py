@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from scene import Scene
 from sqlalchemy import select
 
+from tests.engine.scene import Scene
 from treue.channel import DeliveryEvent, DeliveryEventKind
 from treue.delivery import receipts
 from treue.insight.why import CustomerInquiry

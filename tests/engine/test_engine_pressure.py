@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scene import Scene, at
 from sqlalchemy import func, select
 
+from tests.engine.scene import Scene, at
 from treue.channel import Retry
 from treue.clock import Duration
 from treue.cohorts.draws import place

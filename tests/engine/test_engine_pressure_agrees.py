@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bearing import Naive, Sender, about, span
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scene import ZONE, Personally, Scene
 from sqlalchemy import select
 
+from tests.engine.bearing import Naive, Sender, about, span
+from tests.engine.scene import ZONE, Personally, Scene
 from treue.clock import Duration
 from treue.cohorts.draws import place
 from treue.engine.pressure.quiet_hours import SPREAD_SECONDS

@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from scene import Scene
 from sqlalchemy import select
 
+from tests.engine.scene import Scene
 from treue.channel import DeliveryEvent, DeliveryEventKind, Unknown
 from treue.delivery import receipts
 from treue.model.states import MessageState
@@ -109,6 +109,29 @@ def test_whatever_proves_that_it_was_taken_settles_a_doubt(scene: Scene) -> None
         ("failed", "rejected_by_provider"),
     ]
     assert _message(scene, numbers["ada"]).sent_at == scene.now
+
+
+def test_what_nobody_knows_the_meaning_of_is_kept_on_its_message_and_changes_nothing(scene: Scene) -> None:
+    scene.channels["email"].answers = [Unknown("no answer")]
+    number = _sent(scene, "ada")["ada"]
+    before = _message(scene, number)
+    sung = _event(
+        scene, KIND.unknown, number, status="sung", raw={"event": "sung"}, address="ada@example.com"
+    )
+    assert (_tell(scene, "email", sung), _tell(scene, "email", sung)) == (1, 0)
+    assert before.state == "in_doubt"
+    assert _message(scene, number) == before
+    assert _listed(scene) == []
+    with scene.store.transaction() as connection:
+        kept = connection.execute(select(delivery_event)).one()
+        receipts.believe(connection, [number], scene.now)
+    assert (kept.kind, kept.status, kept.raw, kept.message_id) == (
+        "unknown",
+        "sung",
+        {"event": "sung"},
+        number,
+    )
+    assert _message(scene, number) == before, "nor does it settle a doubt afterwards"
 
 
 def test_a_hard_bounce_suppresses_the_address_and_a_soft_one_does_not(scene: Scene) -> None:

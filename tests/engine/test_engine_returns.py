@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from returned_mails import BACK_TO, complaint, status
-from scene import Scene
 from sqlalchemy import select
 
+from tests.bounces.returned_mails import BACK_TO, complaint, status
+from tests.engine.scene import Scene
 from treue.delivery.mailroom import look, looking
 from treue.errors import MailboxError
 from treue.model.tables import customer, message, suppression

@@ -8,10 +8,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from scene import Plainly, Scene
 from sqlalchemy import select
-from test_engine_gates import Timed
 
+from tests.engine.scene import Plainly, Scene
+from tests.engine.test_engine_gates import Timed
 from treue.channel import Accepted, DeliveryEvent, DeliveryEventKind, Receipt, Retry
 from treue.delivery import doubts, receipts
 from treue.delivery.dispatcher import HOPELESS, Delivery

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from scene import Scene, at
 from sqlalchemy import select, text
 
+from tests.engine.scene import Scene, at
 from treue.model.tables import customer, enrollment, journey
 
 BIRTHDAYS = "enter: {date: birthday}\nsteps: [{send: hello, on: email, valid_for: 2d}]\n"

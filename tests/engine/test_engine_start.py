@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from scene import Scene, at
 from sqlalchemy import select
 
+from tests.engine.scene import Scene, at
 from treue.model.tables import trace
 
 ORDERED = "enter: {event: order.placed}\n"

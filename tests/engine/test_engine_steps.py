@@ -6,9 +6,9 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
-from scene import Scene, at
 from sqlalchemy import select
 
+from tests.engine.scene import Scene, at
 from treue.cohorts import scene as scenes
 from treue.model.tables import customer, event
 
@@ -199,6 +199,7 @@ def test_the_first_channel_that_reaches_the_customer_is_taken(scene: Scene) -> N
     _ordered(scene, "last", consent="email")
     _ordered(scene, "none", consent="")
     assert [len(scene.sent(kind)) for kind in ("push", "sms", "email")] == [1, 1, 1]
+    scene.later(minutes=5)
     assert scene.messages()[-1][2:5] == ("push", "refused", "no_consent")
 
 
@@ -217,6 +218,7 @@ def test_no_non_send_is_silent(scene: Scene) -> None:
     _ordered(scene, "gone", email="Gone@example.com")
     _ordered(scene, "nowhere", email="")
     _ordered(scene, "silent", consent="")
+    scene.later(minutes=5)
     assert [row[3:5] for row in scene.messages()] == [
         ("refused", "suppressed"),
         ("refused", "no_address"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-from scene import ZONE, Scene, at
 
+from tests.engine.scene import ZONE, Scene, at
 from treue.engine.passes.next_instants import next_instant
 
 
@@ -43,14 +43,15 @@ def test_the_deadline_of_a_wait_for_something_comes_next(scene: Scene) -> None:
     [
         ('schedule: "30 7 * * TUE", segment: germans', "2026-03-03 07:30"),
         ("date: birthday", "2026-03-03 21:00"),
-        ("date: birthday, after: 12h", "2026-03-04 09:00"),
+        ('date: birthday, after: 1d, at: "21:00"', "2026-03-05 09:00"),
+        ("date: seen_at, after: 12h", "2026-03-05 00:30"),
         ("date: birthday, before: 1w", "2027-02-24 21:00"),
         ("date: birthday, every: once", "2027-04-06 11:00"),
     ],
 )
 def test_the_next_time_of_a_trigger_comes_next(scene: Scene, enter: str, expected: str) -> None:
     scene.journeys(hello=f"enter: {{{enter}}}\nsteps: [{{send: hello, on: email}}]\n")
-    scene.customer("ada", timezone="Pacific/Auckland", birthday="1990-03-04")
+    scene.customer("ada", timezone="Pacific/Auckland", birthday="1990-03-04", seen_at="2026-03-04T11:30:00Z")
     assert following(scene) == at(expected)
 
 

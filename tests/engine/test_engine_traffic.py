@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scene import Scene
-
+from tests.engine.scene import Scene
 from treue.insight.traffic import traffic
 from treue.store.store import Store
 

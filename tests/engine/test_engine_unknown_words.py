@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from scene import Scene
 from sqlalchemy import select, update
-from test_engine_failures import looked, number, run
 
+from tests.engine.scene import Scene
+from tests.engine.test_engine_failures import looked, number, run
 from treue.engine.versions.application import look
 from treue.engine.versions.versions import Versions, kept_as
 from treue.errors import PlanError

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scene import ZONE, Scene
 from sqlalchemy import select, text
 
+from tests.engine.scene import ZONE, Scene
 from treue.channel import DeliveryEvent, DeliveryEventKind
 from treue.clock import Duration
 from treue.delivery import receipts

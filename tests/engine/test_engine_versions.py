@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from scene import Scene, at
 from sqlalchemy import func, select, update
 
+from tests.engine.scene import Scene, at
 from treue.engine.versions.application import Files
 from treue.engine.what_if.forecast import forecast
 from treue.model.tables import enrollment, journey_version, message, trace

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from scene import Scene, at
 from sqlalchemy import select
 
+from tests.engine.scene import Scene, at
 from treue.model.tables import customer, message
 
 MINUTE = timedelta(minutes=1)
@@ -113,15 +113,36 @@ def test_a_day_is_the_same_local_time_and_24_hours_are_24_hours(
         ("{attribute: seen_at}", "2026-03-10T11:30:00Z", "2026-03-10 12:30"),
         ("{attribute: seen_at, before: 1d}", "2026-03-30T07:00:00Z", "2026-03-29 09:00"),
         ("{attribute: seen_at, after: 2h}", "2026-03-10T11:30:00Z", "2026-03-10 14:30"),
+        ('{attribute: trial_ends, before: 2d, at: "09:00"}', "2026-03-10", "2026-03-08 09:00"),
+        ('{attribute: seen_at, at: "09:00"}', "2026-03-10T23:30:00Z", "2026-03-11 09:00"),
+        ("{attribute: trial_ends}, every: year", "1990-03-10", "2026-03-10 00:00"),
+        ('{attribute: trial_ends, at: "09:00"}, every: year', "2024-02-29", "2027-02-28 09:00"),
+        ('{attribute: trial_ends, at: "10:00"}, every: year', "1990-03-02", "2026-03-02 10:00"),
+        ('{attribute: trial_ends, at: "09:59"}, every: year', "1990-03-02", "2027-03-02 09:59"),
+        ("{attribute: trial_ends, before: 1mo}, every: year", "1990-04-30", "2026-03-30 00:00"),
+        ("{attribute: trial_ends, before: 1d}, every: year", "1990-01-01", "2026-12-31 00:00"),
+        ("{attribute: trial_ends, after: 18mo}, every: year", "1990-11-05", "2026-05-05 00:00"),
+        ("{attribute: trial_ends}, every: year", "2028-05-01", "2028-05-01 00:00"),
+        ("{attribute: seen_at}, every: year", "2020-03-09T23:30:00Z", "2026-03-10 00:00"),
     ],
 )
 def test_a_date_of_ones_own_ends_a_wait(scene: Scene, wait: str, value: str, expected: str) -> None:
     name = "seen_at" if "seen_at" in wait else "trial_ends"
     waiting(scene, f"{{until: {wait}}}", **{name: value})
     scene.until("2026-04-02 00:00", every=timedelta(hours=5))
+    if at(expected) > scene.now:
+        scene.until("2028-05-02 00:00", every=timedelta(days=30))
     assert due(scene) == [at(expected)]
 
 
+@pytest.mark.parametrize(
+    ("passed", "decisions"),
+    [
+        ("skip", ["entered", "at_once", "skipped", "finished"]),
+        ("go_on", ["entered", "at_once", "queued", "finished", "sent"]),
+        ("stop", ["entered", "at_once", "finished"]),
+    ],
+)
 @pytest.mark.parametrize(
     "values",
     [
@@ -132,9 +153,103 @@ def test_a_date_of_ones_own_ends_a_wait(scene: Scene, wait: str, value: str, exp
         {"trial_ends": "2026-03-02"},
     ],
 )
-def test_without_a_date_to_come_there_is_nothing_to_wait_for(scene: Scene, values: dict[str, object]) -> None:
-    waiting(scene, "{until: {attribute: trial_ends}}", **values)
-    assert scene.decisions("ada") == ["entered", "at_once", "queued", "finished", "sent"]
+def test_without_a_date_to_come_its_moment_has_passed(
+    scene: Scene, values: dict[str, object], passed: str, decisions: list[str]
+) -> None:
+    waiting(scene, f"{{until: {{attribute: trial_ends, passed: {passed}}}}}", **values)
+    assert scene.decisions("ada") == decisions
+
+
+def test_a_moment_that_is_just_now_has_not_passed(scene: Scene) -> None:
+    waiting(scene, "{until: {attribute: seen_at}}", seen_at=f"{scene.now:%Y-%m-%dT%H:%M:%SZ}")
+    assert due(scene) == [scene.now]
+
+
+@pytest.mark.parametrize("every", [timedelta(hours=1), timedelta(days=9)])
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ([("2026-03-05 12:00", "2026-03-20")], ["2026-03-18 00:00"]),
+        ([("2026-03-05 12:00", "2026-03-08")], ["2026-03-06 00:00"]),
+        ([("2026-03-05 12:00", "2026-03-07")], []),  # two days before is past
+        ([("2026-03-05 00:00", "2026-03-07")], ["2026-03-05 00:00"]),  # and just now is not
+        ([("2026-03-05 12:00", None)], []),
+        ([("2026-03-05 12:00", None), ("2026-03-06 12:00", "2026-03-20")], []),
+        ([("2026-03-05 12:00", "2026-03-20"), ("2026-03-06 12:00", "2026-03-10")], ["2026-03-08 00:00"]),
+        (
+            [("2026-03-08 00:00", "2026-03-20")],
+            ["2026-03-18 00:00"],
+        ),  # what comes from outside goes before steps
+    ],
+)
+def test_a_wait_follows_its_date_however_passes_fall(
+    scene: Scene, changes: list[tuple[str, str | None]], expected: list[str], every: timedelta
+) -> None:
+    waiting(scene, "{until: {attribute: trial_ends, before: 2d}}", trial_ends="2026-03-10")
+    for when, value in changes:
+        while scene.now + every < at(when):
+            scene.later(seconds=every.total_seconds())
+        scene.now = at(when)
+        scene.customer("ada", trial_ends=value)
+    scene.until("2026-03-28 00:00", every=every)
+    assert due(scene) == [at(one) for one in expected]
+
+
+SKIPPING = """\
+enter: {event: signed.up}
+steps:
+  - wait: {until: {attribute: trial_ends, before: 3d}}
+  - send: hello
+    on: email
+  - set: {visits: 1}
+  - choose:
+      - if: {attribute: country, is: DE}
+        steps: [{send: more, on: email}]
+  - %s
+  - send: bye
+    on: email
+"""
+
+
+@pytest.mark.parametrize(
+    ("after", "templates"),
+    [
+        ("wait: 1h", ["bye"]),
+        ("stop: true\n    if: {attribute: vip, is: true}", []),
+        ("wait: 1h\n    if: {attribute: vip, is: true}", []),
+    ],
+)
+def test_nothing_is_sent_until_the_next_wait_and_all_else_acts(
+    scene: Scene, after: str, templates: list[str]
+) -> None:
+    scene.journeys(hello=SKIPPING % after)
+    scene.customer("ada", country="DE")
+    scene.event("ada", "signed.up")
+    scene.run()
+    scene.later(hours=2)
+    assert [row[1] for row in scene.messages()] == templates
+    assert scene.attribute("ada", "visits") == 1
+
+
+@pytest.mark.parametrize(
+    ("between", "sent"),
+    [
+        ("{wait: 1h}", False),
+        ('{wait: {until: "12:00"}}', False),
+        ('{wait: 1h}, {wait: {until: "12:00"}}', False),
+        ("{set: {visits: 1}}, {wait: 1h}", True),
+        ("{wait: {for: {event: told}, at_most: 1h}}", True),
+        ("{wait: {until: {attribute: seen_at}}}", True),
+        ("{wait: 1h}, {set: {visits: 1}}, {wait: 1h}", True),
+    ],
+)
+def test_a_wait_that_follows_at_once_carries_the_skipping_on(scene: Scene, between: str, sent: bool) -> None:
+    date, send = "{wait: {until: {attribute: trial_ends}}}", "{send: hello, on: email}"
+    scene.journeys(hello=f"enter: {{event: signed.up}}\nsteps: [{date}, {between}, {send}]\n")
+    scene.customer("ada", seen_at="2026-03-02T12:00:00Z")
+    scene.event("ada", "signed.up")
+    scene.until("2026-03-03 00:00", every=timedelta(hours=1))
+    assert len(due(scene)) == sent
 
 
 def happens(
@@ -378,10 +493,10 @@ def test_a_late_pass_takes_the_branch_one_in_time_would_have_taken(scene: Scene,
 @pytest.mark.parametrize(
     ("until", "waiting"),
     [
-        ("{attribute: trial_ends, before: 99y}", {"last"}),
-        ("{attribute: trial_ends, after: 90y}", {"last"}),
-        ("{attribute: trial_ends, after: 36000d}", {"last"}),
-        ("{attribute: trial_ends, after: 800000h}", {"last"}),
+        ("{attribute: trial_ends, before: 99y, passed: go_on}", {"last"}),
+        ("{attribute: trial_ends, after: 90y, passed: go_on}", {"last"}),
+        ("{attribute: trial_ends, after: 36000d, passed: go_on}", {"last"}),
+        ("{attribute: trial_ends, after: 800000h, passed: go_on}", {"last"}),
     ],
 )
 def test_a_date_at_an_end_of_the_calendar_keeps_nobody_else_waiting(

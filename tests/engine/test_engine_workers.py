@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scene import Plainly, Scene
 from sqlalchemy import update
 
+from tests.engine.scene import Plainly, Scene
 from treue.channel import Accepted, Outgoing, Progress, Receipt
 from treue.delivery import outbox, recovery
 from treue.delivery.acceptance import AcceptanceLog, lives, worker_name

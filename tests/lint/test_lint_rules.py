@@ -291,8 +291,11 @@ def test_a_wait_for_a_date_that_customers_lack_is_said_with_heads(
     journey(root, text)
     with store.reading() as connection:
         problems = [one for one in found(root, Data(connection, NOW, "Europe/Berlin")) if one.code == "T514"]
-    said = "1 of 4 customers have no birthday: they do not wait here, and what follows comes at once."
+    passed = "for them the moment counts as passed, and they do not wait here."
+    said = f"1 of 4 customers have no birthday: {passed}"
     assert [one.message for one in problems] == [said] * heads
+    without = [one.message for one in found(root) if one.code == "T514"]
+    assert without == [f"Customers may have no birthday: {passed}"] * heads
 
 
 @pytest.mark.parametrize(
@@ -319,3 +322,23 @@ def test_a_message_that_is_stale_before_it_may_go_is_said_with_the_numbers(
         one.suggestion == "Write `valid_for: 11h`, or wait until a time of the day before it."
         for one in problems
     )
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("{message: welcome, was: clicked}", True),
+        ("{not: {message: welcome, was: clicked, channel: email}}", True),
+        ("{message: welcome, was: clicked, since: ever}", False),
+        ("{message: welcome, was: clicked, within: 30d}", False),
+        ("{message: welcome, was: clicked, journey: other}", False),
+        ("{message: any, was: clicked}", False),
+        ("{message: welcome-all-well, was: clicked}", False),
+    ],
+)
+def test_another_journeys_message_is_asked_about_where_nothing_says_which(
+    root: Path, condition: str, said: bool
+) -> None:
+    journey(root, "steps: [{send: welcome, on: email}]", "other")
+    journey(root, f"steps: [{{send: welcome-all-well, on: email}}, {{stop: true, if: {condition}}}]")
+    assert ("T516" in codes(root)) is said

@@ -12,9 +12,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import generator
-from generator import ATTRIBUTES, CHANNELS, STARTS, Act, Case, Entry, Person
-from interpreter import is_foreseen
+from tests.differential import generator
+from tests.differential.generator import ATTRIBUTES, CHANNELS, STARTS, Act, Case, Entry, Person
+from tests.differential.interpreter import is_foreseen
 
 KINDS = ("event",) * 14 + ("attribute",) * 4 + ("consent", "withdraw", "suppress", "address", "enroll")
 
@@ -40,10 +40,11 @@ class Calm(generator.Making):
         """Instants whose distance is one of the world's lengths."""
 
     def case(self, seed: int, customers: int) -> Case:
-        start = self.pick(STARTS)
+        start = self.start = self.pick(STARTS)
         self.looping = self.chance(0.35)
         self.waits = self.rng.sample(generator.LONG if self.looping else generator.WAITS, 2)
         instants = self.instants(start, self.rng.choice((2, 3, 4, 25)))
+        self.happens = instants
         self.waits += [self.gap(instants) for _ in range(2)]
         self.zones = [None, *self.rng.sample(generator.ZONES[1:], self.rng.randint(0, 2))]
         segments = {"first": self.watched_for(), "second": [*self.watched_for(), {"segment": "first"}]}
@@ -51,7 +52,8 @@ class Calm(generator.Making):
         files = {name: self.journey(n) for n, name in enumerate(self.names)}
         people = [self.person(f"c{seed}-{n}", start, instants) for n in range(customers)]
         end = instants[-1] + timedelta(days=4)
-        return Case(seed, start, end, segments, [Act(start, "publish", files)], people)
+        hold = self.pick(generator.HOLDS)
+        return Case(seed, start, end, segments, [Act(start, "publish", files)], people, hold=hold)
 
     def gap(self, instants: Sequence[datetime]) -> str:
         """Return exactly how long it is from something that happens to something else."""
@@ -91,7 +93,7 @@ class Calm(generator.Making):
         return found | {"late": self.pick((1, 1, 30, 600))} if self.chance(0.15) else found
 
     def _attribute(self, _: Any) -> dict[str, Any]:
-        name = self.pick(list(ATTRIBUTES))
+        name = self.pick([*ATTRIBUTES, "trial_ends", "trial_ends"])
         return {"name": name, "value": self.attribute_value(name) if self.chance(0.85) else None}
 
     # --- journeys -----------------------------------------------------------------------------------------
@@ -131,7 +133,7 @@ class Calm(generator.Making):
         return made
 
     def enter(self, n: int) -> dict[str, Any]:
-        others = [self.by_segment] * 5 + [self.by_schedule, self.by_date, self.by_hand]
+        others = [self.by_segment] * 5 + [self.by_schedule, *[self.by_date] * 4, self.by_hand]
         enter = self.pick([self.by_event] * 10 + others)(n)
         if self.chance(0.45):
             own = "event" in enter and self.chance(0.75)
@@ -171,11 +173,8 @@ class Calm(generator.Making):
         return [self.step_set(n, depth), *kept] if not kept or self.chance(0.3) else kept
 
     def step_set(self, n: int, depth: int) -> dict[str, Any]:
-        name = self.pick(("vip", "visits", "visits"))
+        name = self.pick(("vip", "visits", "visits", "trial_ends"))
         return {"set": {name: self.attribute_value(name)}}
-
-    def until_attribute(self) -> dict[str, Any]:
-        return self.until_clock()
 
     def watched(self) -> dict[str, Any]:
         leaf: dict[str, Any] = {"event": self.pick(("order.placed", "told", "ping"))}

@@ -9,11 +9,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from calm import crowded, shuffled
-from generator import Case, Person
-from harness import Happened, Play, became, by_instant, empty, engine_of, found, lived, shown
 from sqlalchemy import Connection, case, select
 
+from tests.differential.generator import Case, Person
+from tests.differential.harness import (
+    Happened,
+    Play,
+    became,
+    by_instant,
+    empty,
+    engine_of,
+    found,
+    lived,
+    shown,
+)
+from tests.metamorphic.calm import crowded, shuffled
 from treue.model.tables import customer, enrollment, journey, journey_version, message, trace
 from treue.store.store import Store
 
@@ -174,16 +184,20 @@ def kept(connection: Connection, keys: list[str]) -> dict[str, Happened]:
 
 
 def _message(step: str | None, row: list[Any]) -> tuple[Any, ...]:
-    *says, was_queued, reason = row
-    return shown((*says, step, reason if reason in DECIDED and not was_queued else "queued"))
+    *says, channel, due_at, was_held, was_queued, reason = row
+    if was_held:  # on which channel it goes is found when it is asked again
+        return shown((*says, None, due_at, step, "held"))
+    return shown((*says, channel, due_at, step, reason if reason in DECIDED and not was_queued else "queued"))
 
 
 def _messages() -> Any:
     number = trace.c.detail["message"].as_integer()
     queued = select(number).where(trace.c.decision == "queued")
+    held = select(number).where(trace.c.decision == "held", trace.c.reason == "not_yet_reachable")
     columns = (
         message.c.version_id, message.c.step_id, journey.c.name, enrollment.c.entered_at, message.c.template,
-        message.c.channel, message.c.due_at, case((message.c.id.in_(queued), 1), else_=0), message.c.reason,
+        message.c.channel, message.c.due_at, case((message.c.id.in_(held), 1), else_=0),
+        case((message.c.id.in_(queued), 1), else_=0), message.c.reason,
     )  # fmt: skip
     return (
         select(customer.c.key, *columns)
@@ -216,7 +230,17 @@ def told_by_interpreter(made: Case, person: Person, passes: Sequence[datetime] |
     """Return what becomes of a customer in the interpreter's reading; without decisions, of which it keeps none."""
     life = lived(made, person, passes)
     messages = [
-        shown((m.journey, m.stay.entered_at, m.template, m.channel, m.due, m.step.id, m.at_once or "queued"))
+        shown(
+            (
+                m.journey,
+                m.stay.entered_at,
+                m.template,
+                None if m.at_once == "held" else m.channel,
+                m.due,
+                m.step.id,
+                m.at_once or "queued",
+            )
+        )
         for m in life.customer.messages
     ]
     return became(life) | {"messages": sorted(messages, key=repr)}

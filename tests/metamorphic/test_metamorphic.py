@@ -11,9 +11,11 @@ import os
 from functools import partial
 
 import pytest
-from calm import case
-from generator import Case
-from replay import (
+
+from tests.differential.generator import Case
+from tests.differential.shrinking import Differ, report, shrink
+from tests.metamorphic.calm import case
+from tests.metamorphic.replay import (
     WAYS,
     OpenStore,
     Way,
@@ -24,15 +26,13 @@ from replay import (
     told_by_interpreter,
     without_decisions,
 )
-from shrinking import Differ, report, shrink
-
 from treue.store.store import Store
 
 CUSTOMERS = 80
-LIVES = int(os.environ.get("TREUE_TORTURE") or 2_000)
-CHUNKS = 4
+LIVES = int(os.environ.get("TREUE_TORTURE") or 160)
 SEED = os.environ.get("TREUE_SEED")
 SEEDS = [int(SEED)] if SEED else range(-(-LIVES // CUSTOMERS))
+CHUNKS = min(4, -(-len(SEEDS) // 2))
 IN_TIME, *OTHERS = WAYS
 DATABASES = ("sqlite", "postgres")
 

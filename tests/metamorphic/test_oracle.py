@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import count, takewhile
 from typing import Any
 
-import asking
-import calm
-import interpreter
 import pytest
-from asking import Asked, Happening, Record, whole
-from generator import Case
-from interpreter import Arrival, Journey, Life
-from replay import told_by_interpreter
+
+from tests.differential import asking, interpreter
+from tests.differential.asking import Asked, Happening, Record, whole
+from tests.differential.generator import Case
+from tests.differential.interpreter import Arrival, Journey, Life
+from tests.metamorphic import calm
+from tests.metamorphic.replay import told_by_interpreter
 
 WORLDS, CUSTOMERS = 150, 3
 Mutate = Callable[[pytest.MonkeyPatch], None]

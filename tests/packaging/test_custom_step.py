@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from installing import install
+
+from tests.packaging.installing import install
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "custom_step"

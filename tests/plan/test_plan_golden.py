@@ -29,7 +29,7 @@ STEPS = {
     "send", "wait", "wait_until", "wait_date", "wait_for", "choose", "split", "set", "emit", "call", "start", "stop",
 }  # fmt: skip
 CONDITIONS = {
-    "attribute", "happened", "aggregate", "segment", "consent", "reachable", "journey", "message", "all", "any", "not",
+    "attribute", "happened", "aggregate", "segment", "consent", "reachable", "journey", "message", "message_of_stay", "all", "any", "not",
 }  # fmt: skip
 TRIGGERS = {"event", "segment", "schedule", "date", "manual"}
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from scene import plan_of
-
+from tests.engine.scene import plan_of
 from treue.plan.stored import from_json, to_json
 
 BOUGHT = "{not: {event: order.placed, since: entry}}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from writing import SCHEMA, Make
 
+from tests.render.writing import SCHEMA, Make
 from treue.render.names import NameSchema
 from treue.render.renderer import Renderer
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from writing import SCHEMA, Make, context
 
+from tests.render.writing import SCHEMA, Make, context
 from treue.render import confinement
 from treue.render.check import check_template
 from treue.render.problem import RenderFailure

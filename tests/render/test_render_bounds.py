@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from jinja2 import TemplateError
-from writing import Make, context, failed, rendered
 
+from tests.render.writing import Make, context, failed, rendered
 from treue.render import audit, sandbox
 from treue.render.check import check_template
 from treue.render.compiled import TEXT, compile_part, render_here

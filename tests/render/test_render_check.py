@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from writing import Make
 
+from tests.render.writing import Make
 from treue.render.check import check_template
 from treue.render.names import NameSchema
 from treue.render.problem import WARNINGS, TemplateProblem

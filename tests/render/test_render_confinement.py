@@ -7,8 +7,8 @@ import signal
 from typing import Any
 
 import pytest
-from writing import Make, context, failed, rendered
 
+from tests.render.writing import Make, context, failed, rendered
 from treue.render import confinement, formats, sandbox
 from treue.render.check import check_template
 from treue.render.compiled import CompiledPart

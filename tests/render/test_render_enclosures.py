@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from writing import Make, context, rendered
 
+from tests.render.writing import Make, context, rendered
 from treue.render.enclosures import LARGEST_PICTURE, LARGEST_TOGETHER, Enclosure
 from treue.render.renderer import Renderer
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
-from pictures import SCHEMES, Mail, browser, mails, measure
 
+from tests.render.pictures import SCHEMES, Mail, browser, mails, measure
 from treue.render.on_screen import Scheme, in_scheme
 from treue.vocabulary.workspace import load
 from treue.workspace.files import reference_workspace
@@ -39,6 +42,24 @@ def test_every_mail_fits_and_can_be_read(all_mails: Sequence[Mail], scheme: Sche
             assert text["right"] <= width, (who, text)
             assert text["contrast"] >= READABLE, (who, text)
             assert text["size"] >= SMALLEST, (who, text)
+
+
+def test_the_layout_gives_plain_markup_what_its_style_for_dark_mode_names(
+    all_mails: Sequence[Mail], tmp_path: Path
+) -> None:
+    for folder in ("journeys", "segments", "templates"):
+        shutil.copytree(reference_workspace() / folder, tmp_path / folder)
+    shutil.copy(reference_workspace() / "treue.yaml", tmp_path)
+    named = 0
+    for path in tmp_path.glob("templates/[!_]*/email*.mjml"):
+        text, times = re.subn(
+            r' css-class="(?:sheet|action|label|why)"', "", path.read_text(encoding="utf-8")
+        )
+        path.write_text(text, encoding="utf-8")
+        named += times
+    assert named > 80
+    plain = list(mails(load(tmp_path)))
+    assert [mail.page for mail in plain] == [mail.page for mail in all_mails]
 
 
 @needs_browser

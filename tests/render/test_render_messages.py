@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from writing import Make, context, failed, rendered
 
+from tests.render.writing import Make, context, failed, rendered
 from treue.render.problem import RenderFailure
 
 

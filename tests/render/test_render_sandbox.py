@@ -6,8 +6,8 @@ import os
 import tracemalloc
 
 import pytest
-from writing import Make, context, failed, rendered
 
+from tests.render.writing import Make, context, failed, rendered
 from treue.render.problem import RenderFailure
 
 CANARY = "TREUE_CANARY_SECRET"

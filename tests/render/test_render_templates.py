@@ -8,8 +8,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from writing import Make, context, failed, rendered
 
+from tests.render.writing import Make, context, failed, rendered
 from treue.render import confinement
 from treue.render.renderer import Renderer
 

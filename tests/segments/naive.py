@@ -14,8 +14,7 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import oracles
-
+from tests.vocabulary import oracles
 from treue.clock import Duration
 from treue.segments.tree import Ago, Ahead, All, AnyOf, Condition, InSegment, Not, Op, Property
 from treue.vocabulary.conditions.aggregate.word import Aggregate

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import oracles
 from hypothesis import strategies as st
-from naive import Happening, Mail, Person, Stay
-from worlds import JOURNEYS
 
+from tests.segments.naive import Happening, Mail, Person, Stay
+from tests.segments.worlds import JOURNEYS
+from tests.vocabulary import oracles
 from treue.clock import Duration
 from treue.segments.sql import Moment
 from treue.segments.tree import Ago, Ahead, All, AnyOf, Condition, InSegment, Not, Op, Property, Same

@@ -6,11 +6,11 @@ import os
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from naive import Person
 from sqlalchemy import Engine
-from strategies import worlds
-from worlds import agree
 
+from tests.segments.naive import Person
+from tests.segments.strategies import worlds
+from tests.segments.worlds import agree
 from treue.model.tables import cohort
 from treue.segments.sql import Moment
 from treue.segments.tree import Condition

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from naive import Happening, Mail, Person, Stay
 from sqlalchemy import Connection
-from worlds import store
 
+from tests.segments.naive import Happening, Mail, Person, Stay
+from tests.segments.worlds import store
 from treue.clock import Duration
 from treue.model.tables import LAST
 from treue.segments.explain import Explanation, explain, explanation

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from naive import Happening, Person
 from sqlalchemy import Connection, func, select
-from worlds import agree, ids, store
 
+from tests.segments.naive import Happening, Person
+from tests.segments.worlds import agree, ids, store
 from treue.model import tables
 from treue.segments.sql import Moment, members
 from treue.segments.tree import Condition, InSegment, Not, Op, Property

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import pytest
-from naive import Happening, Mail, Person, Stay
 from sqlalchemy import Connection, Engine, FromClause, create_engine, insert, select
-from worlds import agree, ids, stay_columns, store
 
+from tests.segments.naive import Happening, Mail, Person, Stay
+from tests.segments.worlds import agree, ids, stay_columns, store
 from treue.clock import Duration
 from treue.model import tables
 from treue.segments.needs import looks_ahead

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, literal, select
-from strategies import patterns, storable
-from test_segments_agree import examples
 
+from tests.segments.strategies import patterns, storable
+from tests.segments.test_segments_agree import examples
 from treue.segments.functions import matches
 from treue.segments.pattern import PatternError, matcher, parsed
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from naive import Happening, Mail, Person, Stay
 from sqlalchemy import Connection, Engine, FromClause, delete, insert, select, update
-from strategies import worlds
-from test_segments_agree import examples
-from worlds import event_row, store
 
+from tests.segments.naive import Happening, Mail, Person, Stay
+from tests.segments.strategies import worlds
+from tests.segments.test_segments_agree import examples
+from tests.segments.worlds import event_row, store
 from treue.clock import Duration
 from treue.cohorts.kept import Kept
 from treue.model.tables import LAST, caller, cohort, enrollment, event

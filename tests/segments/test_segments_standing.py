@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from naive import Happening, Naive, Person
 from sqlalchemy import Connection, Engine, select
-from strategies import DURATIONS, conditions, people
-from test_segments_agree import examples
-from worlds import START, store
 
+from tests.segments.naive import Happening, Naive, Person
+from tests.segments.strategies import DURATIONS, conditions, people
+from tests.segments.test_segments_agree import examples
+from tests.segments.worlds import START, store
 from treue.clock import TICK, Duration
 from treue.model.tables import cohort
 from treue.segments.needs import looks_ahead, needs, unforeseen

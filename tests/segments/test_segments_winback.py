@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, func, insert, select
-from worlds import START, delete_all
 
+from tests.segments.worlds import START, delete_all
 from treue.clock import Duration
 from treue.model import tables
 from treue.segments.sql import Moment, members

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from naive import Mail, Naive, Person
 from sqlalchemy import Connection, delete, insert, select
 
+from tests.segments.naive import Mail, Naive, Person
 from treue.model import tables
 from treue.segments.explain import Stay, explain, explanation
 from treue.segments.needs import looks_ahead, needs

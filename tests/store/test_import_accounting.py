@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
-from dirty_csv import DirtyFile, files
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from tests.store.dirty_csv import DirtyFile, files
 from treue.model.tables import customer
 from treue.store.imports import ImportReport, import_customers
 from treue.store.row_files import recognise

@@ -111,6 +111,28 @@ def test_a_suppressed_address_is_not_written_to(run: Run) -> None:
     assert diffs(report) == []
 
 
+def test_a_click_ends_the_wait_for_it_when_it_comes(run: Run) -> None:
+    visit = """
+description: Somebody looked into our shop.
+category: relational
+basis: consent
+enter: {event: shop.visited}
+steps:
+  - {send: hello, on: email}
+  - wait: {for: {message: hello, was: clicked}, at_most: 2d, then: [{send: more, on: email}]}
+"""
+    tests = f"""
+- test: Clicked
+  {ADA}
+  timeline:
+{VISIT}    - {{at: 2026-03-02 12:00, message: hello, is: clicked}}
+  expect:
+    - {{at: 2026-03-02 10:00, send: hello}}
+    - {{at: 2026-03-02 12:00, send: more}}
+"""
+    assert diffs(run(tests, visit=visit, quiet="description: x\nwhere: {consent: email}\n")) == []
+
+
 def test_each_arm_can_be_asked_for_and_the_holdout_too(run: Run) -> None:
     cases = (
         ("left", "false", "[{send: hello}, {send: voucher}]"),
@@ -221,7 +243,7 @@ def test_branches_no_test_reaches_are_listed_with_their_lines(run: Run) -> None:
 """)
     [found] = report.coverage
     assert [(part.place.file, part.place.line, part.says) for part in found.missed] == [
-        ("journeys/visit.yaml", 18, "if message hello was clicked"),
+        ("journeys/visit.yaml", 18, "if message hello of this stay was clicked"),
         ("journeys/visit.yaml", 26, "arm left"),
         ("journeys/visit.yaml", 29, "`if` holds: vip is true"),
         ("journeys/visit.yaml", 8, "exit: consent.withdrawn"),
@@ -358,3 +380,44 @@ def test_a_test_that_names_what_is_not_there_is_told(make: Callable[..., object]
     assert "Did you mean `beside`?" in said
     assert "The journey `visit` withdraws no consent to `email`." in said
     assert "The journey `visit` makes no call to `https://hooks.example.com/DE`." in said
+
+
+LATER = """\
+- test: An address and a consent that come later
+  customer: {country: DE}
+  timeline:
+    - {at: 2026-03-02 10:00, event: shop.visited}
+    - {at: 2026-03-02 10:00:03, set: {email: ada@example.com}}
+    - {at: 2026-03-02 10:00:03, consent: email}
+  until: 2026-03-03
+  expect:
+    - {at: 2026-03-02 10:05, send: hello, on: email}
+- test: A customer who is told of after her event
+  customer: {email: ben@example.com, country: DE, consent: email}
+  timeline:
+    - {at: 2026-03-02 10:00, event: shop.visited}
+    - {at: 2026-03-02 10:00:03, event: customer.created}
+  until: 2026-03-03
+  expect:
+    - {at: 2026-03-02 10:05, send: hello, on: email}
+- test: Nothing comes
+  customer: {country: DE}
+  timeline:
+    - {at: 2026-03-02 10:00, event: shop.visited}
+  until: 2026-03-03
+  expect:
+    - {not_sent: hello, reason: no_address}
+"""
+GREETS = """\
+description: Somebody looked into our shop.
+category: relational
+basis: consent
+enter: {event: shop.visited}
+steps:
+  - {send: hello, on: [sms, email]}
+"""
+NOBODY = "description: Nobody.\nwhere: {attribute: vip, is: true}\n"
+
+
+def test_what_is_told_of_a_customer_moments_later_still_counts(run: Run) -> None:
+    assert diffs(run(LATER, visit=GREETS, quiet=NOBODY)) == []

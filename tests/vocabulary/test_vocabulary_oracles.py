@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asking
-import naive
 import pytest
 
+from tests.differential import asking
+from tests.segments import naive
 from treue.language.conditions import JOINING
 from treue.language.words import Word
 from treue.segments.needs import leaves

@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # so that the tests here can import `serving`
 
-from serving import CRM_SECRET, KEY, SHOPIFY_SECRET, Site, copy_workspace, served
+from tests.web.serving import CRM_SECRET, KEY, SHOPIFY_SECRET, Site, copy_workspace, served
 
 
 @pytest.fixture

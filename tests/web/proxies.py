@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from calls import certificate
+
+from tests.channels.calls import certificate
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 HOST = "treue.example"

@@ -13,9 +13,9 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from serving import KEY, Site, copy_workspace
 from sqlalchemy import select
 
+from tests.web.serving import KEY, Site, copy_workspace
 from treue.composition.assembly import assembled
 from treue.model.tables import arrival, consent, customer, event, event_conflict
 from treue.vocabulary.workspace import load
@@ -376,3 +376,24 @@ def test_enrolment_that_cannot_be_says_why_and_enrols_nobody(
     answer = world.post(f"/v1/journeys/{journey}/enroll", {"customers": customers})
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
     assert world.count(arrival) == 0
+
+
+def test_two_customers_are_merged_once_and_both_ids_mean_one(world_on_each_database: Site) -> None:
+    site = world_on_each_database
+    site.post("/v1/customers", [{"id": "ada"}, {"id": "bob"}])
+    told = {"order_id": "1", "total": 40, "currency": "EUR", "quantity": 1}
+    order = {"id": "o1", "customer": "bob", "event": "order.placed", "properties": told}
+    assert site.post("/v1/events", order).json()["accepted"] == 1
+    merged = [site.post("/v1/customers/merge", {"keep": "ada", "merge": "bob"}) for _ in range(2)]
+    assert [(one.status_code, one.json()["status"]) for one in merged] == [
+        (200, "merged"),
+        (200, "duplicate"),
+    ]
+    assert site.post("/v1/events", order).json()["duplicates"] == 1
+    assert site.post("/v1/events", {**order, "id": "o2"}).json()["accepted"] == 1
+    assert site.count(customer) == 1
+    circle = site.post("/v1/customers/merge", {"keep": "bob", "merge": "ada"})
+    assert circle.status_code == 422
+    assert "they are one record" in circle.json()["detail"]
+    for body in ({"keep": "ada"}, {"keep": "ada", "merge": 7}, ["ada", "bob"]):
+        assert site.post("/v1/customers/merge", body).status_code == 422

@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from serving import Site, served
 from sqlalchemy import select
 from standardwebhooks import Webhook as Library
 
+from tests.web.serving import Site, served
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "channels"))
 
-from google_fcm import Firebase, TokenServer, account_key, fcm_error
-from test_webhook import SECRET, Gateway
-
+from tests.channels.google_fcm import Firebase, TokenServer, account_key, fcm_error
+from tests.channels.test_webhook import SECRET, Gateway
 from treue.engine.passes.chronology import run_pass
 from treue.model.tables import customer, message
 

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from serving import CRM_SECRET, SHOPIFY_SECRET, Site, crm_event, shopify, standard
 from sqlalchemy import select
 from starlette.datastructures import Headers
 
+from tests.web.serving import CRM_SECRET, SHOPIFY_SECRET, Site, crm_event, shopify, standard
 from treue.errors import BadSignature
 from treue.model.tables import consent, customer, event, event_conflict, receiving
 from treue.web.hooks.shopify import Shopify

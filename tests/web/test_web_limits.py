@@ -10,8 +10,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from serving import KEY, Site, copy_workspace, served
 
+from tests.web.serving import KEY, Site, copy_workspace, served
 from treue.model.tables import event
 from treue.web import limits, server
 

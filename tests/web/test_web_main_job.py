@@ -10,7 +10,7 @@ import hmac
 import json
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -231,6 +231,20 @@ def test_a_source_without_a_secret_lets_nobody_in(site: Site, monkeypatch: pytes
     body = b"{}"
     unsigned = base64.b64encode(hmac.digest(b"", body, "sha256")).decode()
     assert _shopify(site, body, unsigned).status_code == 401
+
+
+def test_a_customer_told_of_three_seconds_after_her_order_gets_the_welcome(site: Site) -> None:
+    site.post("/v1/events", _order())
+    run_pass(site.assembly.engine, site.now)
+    site.now += timedelta(seconds=3)
+    given = {"id": "ada", "email": "ada@example.com", "consent": {"email": {"given": True, "source": "form"}}}
+    assert site.post("/v1/customers", given).status_code == 202
+    run_pass(site.assembly.engine, site.now)
+    welcome = (message.c.template == "welcome", message.c.state == "sent")
+    assert site.count(message, *welcome) == 0
+    site.now += timedelta(minutes=5)
+    run_pass(site.assembly.engine, site.now)
+    assert site.count(message, *welcome) == 1
 
 
 # --- unsubscribe --------------------------------------------------------------------------------------------

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
-from serving import ROOT, Site
 
+from tests.web.serving import ROOT, Site
 from treue.engine.passes.chronology import run_pass
 
 PROMTOOL = shutil.which("promtool")

@@ -9,8 +9,8 @@ import re
 import time
 
 import pytest
-from serving import Site
 
+from tests.web.serving import Site
 from treue.engine.passes.chronology import run_pass
 from treue.web import guard
 from treue.web.operations import uses_inbox
@@ -125,6 +125,7 @@ def test_the_api_is_described_without_anything_from_elsewhere(world: Site) -> No
         "/v1/customers",
         "/v1/journeys/{name}/enroll",
         "/v1/hooks/{source}",
+        "/v1/customers/merge",
         "/v1/receipts/{channel}",
     }
     page = world.client.get("/docs")
@@ -156,7 +157,7 @@ def test_the_access_log_has_no_token_no_query_and_no_second_line(
         world.client.get("/u/secret-token?key=secret-query")
         world.client.get("/healthz%0aforged?password=secret-query")
         lines: list[str] = []
-        until = time.monotonic() + 10
+        until = time.monotonic() + 120
         while len(lines) < 2 and time.monotonic() < until:  # a line is written after its answer
             time.sleep(0.01)
             told = [record.getMessage() for record in caplog.records if record.name == "treue.web.access"]

@@ -8,8 +8,8 @@ from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
-from serving import Site, copy_workspace, served
 
+from tests.web.serving import Site, copy_workspace, served
 from treue.engine.passes.chronology import run_pass
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"a record"

@@ -7,10 +7,11 @@ from itertools import product
 from pathlib import Path
 
 import httpx
-import proxies
 import pytest
-from pictures import browser
-from serving import Site, sign_in
+
+from tests.render.pictures import browser
+from tests.web import proxies
+from tests.web.serving import Site, sign_in
 
 OPERATORS = ("/", "/metrics", "/inbox", "/inbox/", "/inbox/api/messages", "/inbox/1", "/inbox/1/raw")
 LIES = (

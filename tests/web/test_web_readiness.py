@@ -12,9 +12,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from serving import Site, copy_workspace, served
 from sqlalchemy import Connection, create_engine, event, func, select, text
 
+from tests.web.serving import Site, copy_workspace, served
 from treue.errors import StoreError
 from treue.model.tables import receiving
 from treue.store.store import Store, normal_url

@@ -7,10 +7,10 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from serving import Site
 from sqlalchemy import Connection, event, text
 
 import treue.insight
+from tests.web.serving import Site
 from treue.engine.passes.chronology import run_pass
 from treue.insight.channels import channel_sums
 from treue.insight.status import standing, status

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from serving import Site, copy_workspace, served
 from sqlalchemy import select
 
+from tests.web.serving import Site, copy_workspace, served
 from treue.model.tables import delivery_event, suppression
 
 BOUNCE = {

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from serving import KEY, Site, copy_workspace, served, sign_in
 from starlette.routing import Mount, Route
 
+from tests.web.serving import KEY, Site, copy_workspace, served, sign_in
 from treue.web.app import create_app
 from treue.web.sessions import LINK_LASTS, SESSION_LASTS, Sessions
 from treue.web.sign_in import PUBLIC_FOLDERS, PUBLIC_PATHS
@@ -23,6 +23,7 @@ PUBLIC = {
     "/v1/customers",
     "/v1/journeys/{name}/enroll",
     "/v1/hooks/{source}",
+    "/v1/customers/merge",
     "/v1/receipts/{channel}",
     "/u/{token}",
     "/m/{token}",

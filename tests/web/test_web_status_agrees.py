@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import Site, copy_workspace, served
 from sqlalchemy import select, update
 
+from tests.web.serving import Site, copy_workspace, served
 from treue.cli.app import execute
 from treue.composition.assembly import Assembly, assembled
 from treue.engine.door.arrivals import enroll
@@ -59,7 +59,7 @@ def site(
     with served(root) as site:
         monkeypatch.setattr("treue.cli.status.utc_now", lambda: site.now)
         execute(["--workspace", str(root), "pause", "hushed"])
-        execute(["--workspace", str(root), "stop", "ended"])
+        execute(["--workspace", str(root), "stop", "ended", "--yes"])
         site.now = START + LATER
         _fill_outbox(site.assembly)
         yield site

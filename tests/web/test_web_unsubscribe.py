@@ -9,9 +9,9 @@ import socket
 
 import httpx
 import pytest
-from serving import Site
 from sqlalchemy import select
 
+from tests.web.serving import Site
 from treue.engine.passes.chronology import run_pass
 from treue.model.states import MessageState
 from treue.model.tables import consent, customer, event, message

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from serving import Site
 from sqlalchemy import select, update
 
+from tests.web.serving import Site
 from treue.engine.passes.chronology import run_pass
 from treue.model.states import MessageState
-from treue.model.tables import customer, event, message
+from treue.model.tables import customer, event, message, printed
+from treue.store import wordings
+from treue.store.erasures import Erasures
+from treue.store.printed import find
 
 
 @pytest.fixture
@@ -61,6 +64,60 @@ def test_a_later_order_changes_nothing_in_it(sent: tuple[Site, int, str]) -> Non
     )
     assert site.count(event, event.c.name == "order.placed") == 2
     assert site.client.get(path(site, number)).text.split() == html.split()
+
+
+def test_it_is_shown_as_it_was_sent_whatever_has_changed_since(sent: tuple[Site, int, str]) -> None:
+    site, number, html = sent
+    _everything_changes(site)
+    assert site.client.get(path(site, number)).text.split() == html.split()
+
+
+def test_a_page_that_may_look_otherwise_than_the_mail_says_so(sent: tuple[Site, int, str]) -> None:
+    site, number, html = sent
+    with site.assembly.store.transaction() as connection:
+        connection.execute(printed.delete())
+    _everything_changes(site)
+    answer = site.client.get(path(site, number))
+    assert answer.status_code == 200
+    assert "This is how this e-mail would look today." in answer.text
+    assert "Order 17" not in answer.text
+    assert "Words of today" in answer.text
+    assert "would look today" not in html
+
+
+def test_nothing_that_gives_power_is_kept(sent: tuple[Site, int, str]) -> None:
+    site, number, html = sent
+    token = site.assembly.links.token("unsubscribe", number, "email")
+    assert token in html
+    with site.assembly.store.reading() as connection:
+        kept = find(connection, [number])[number].values
+    assert kept["customer"]["first_name"] == "<b>Ada</b>"
+    assert token not in repr(kept)
+    assert "/u/" not in repr(kept)
+
+
+def test_who_is_erased_leaves_nothing_of_what_was_printed(sent: tuple[Site, int, str]) -> None:
+    site, number, _ = sent
+    assert site.count(printed) == 1
+    with site.assembly.store.transaction() as connection:
+        Erasures(b"a" * 32).erase(connection, "a", site.now)
+    assert site.count(printed) == 0
+    assert site.client.get(path(site, number)).status_code == 404
+
+
+def _everything_changes(site: Site) -> None:
+    """Give the customer another name, the event other properties, and its version other words."""
+    with site.assembly.store.transaction() as connection:
+        connection.execute(update(customer).values(attributes={"first_name": "Grace"}))
+        connection.execute(update(event).values(properties={"order_id": "99"}))
+        for row in wordings.kept(connection).values():
+            if row.template == "welcome":
+                files = {
+                    name: content.replace(b"Somebody here is about", b"Words of today")
+                    for name, content in wordings.read(connection, row.digest).files.items()
+                }
+                wordings.keep(connection, row.version_id, row.template, wordings.Words(files))
+        wordings.forget(connection, [row.version_id for row in wordings.kept(connection).values()])
 
 
 def test_other_links_and_other_messages_show_nothing(sent: tuple[Site, int, str]) -> None:

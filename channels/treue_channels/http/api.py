@@ -17,6 +17,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from types import MappingProxyType
 from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit
 
@@ -26,6 +27,11 @@ from treue.channel import TAKEN_OVER, Capabilities, Outgoing, Progress, Receipt,
 from treue.clock import utc_now
 from treue.errors import ChannelError
 from treue_channels.http.answers import HttpAnswer, asked_pause, by_status, our_fault, printable
+
+Extra = Mapping[str, Any]
+"""What the settings add to every request: fields that the provider knows, and the adapter does not."""
+
+NO_EXTRA: Extra = MappingProxyType({})
 
 TIMEOUT = 30.0
 """Seconds that an answer may take; a connection has at most ten."""
@@ -69,6 +75,36 @@ def form_request(
     return HttpRequest(path, put.read(), {"Content-Type": put.headers["Content-Type"], **headers})
 
 
+def merged(ours: Mapping[str, Any], extra: Extra) -> dict[str, Any]:
+    """Return a document with `extra` in it: what are mappings or lists on both sides is joined, else `extra` counts."""
+    found = dict(ours)
+    for name, more in extra.items():
+        had = found.get(name)
+        if isinstance(had, Mapping) and isinstance(more, Mapping):
+            found[name] = merged(had, more)
+        else:
+            found[name] = [*had, *more] if isinstance(had, list) and isinstance(more, list) else more
+    return found
+
+
+def merged_form(ours: Mapping[str, Any], extra: Extra) -> dict[str, Any]:
+    """Return the fields of a form with `extra` among them, whose values are texts, or lists of them."""
+    return merged(
+        ours,
+        {
+            name: [_text(one) for one in more] if isinstance(more, list) else _text(more)
+            for name, more in extra.items()
+        },
+    )
+
+
+def checked_extra(extra: Extra, provider: str) -> Extra:
+    """Return what is added to every request. Raises ChannelError where it has no names."""
+    if not isinstance(extra, Mapping):
+        raise ChannelError(f"The option `extra` of {provider} is a mapping of its own fields.")
+    return extra
+
+
 def basic_authorization(user: str, password: str) -> str:
     """Return the header's value for HTTP Basic authentication (RFC 7617)."""
     return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
@@ -78,7 +114,7 @@ class HttpApi:
     """A channel behind an HTTP API; inherit it, declare `provider` and `capabilities`, say `request` and `receipts`.
 
     `url` is where the API lives: https, or http on this machine alone. `secrets` are the texts that no reason may
-    show. Raises ChannelError where the URL is none or a secret is empty.
+    show. What `extra` has, an adapter adds to its requests. Raises ChannelError where the URL is none or a secret is empty.
     """
 
     provider: ClassVar[str]
@@ -87,10 +123,13 @@ class HttpApi:
     capabilities: Capabilities
     """Declared on the class of each adapter."""
 
-    def __init__(self, url: str, secrets: Iterable[str], timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self, url: str, secrets: Iterable[str], timeout: float = TIMEOUT, extra: Extra = NO_EXTRA
+    ) -> None:
         self.url = base_url(url, self.provider)
         self._secrets = _forms(secrets, self.provider)
         self._timeout = checked_timeout(timeout, self.provider)
+        self.extra = checked_extra(extra, self.provider)
         self._client: httpx.Client | None = None
         self._threads: ThreadPoolExecutor | None = None
 
@@ -377,6 +416,10 @@ def _body(response: httpx.Response) -> bytes:
     except (httpx.HTTPError, httpx.StreamError):
         pass
     return bytes(body[:LARGEST_ANSWER])
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _said(error: Exception) -> str:

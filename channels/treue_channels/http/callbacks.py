@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from treue.channel import BadCallback, Callback
+from treue.channel import BadCallback, Callback, DeliveryEvent, DeliveryEventKind
 from treue_channels.http.answers import printable
 from treue_channels.http.api import basic_authorization
 
@@ -148,6 +148,22 @@ def event_id(*parts: object) -> str:
     if len(joined) <= 150 and joined.isascii() and joined.isprintable():
         return joined
     return f"{parts[0]}:sha256-" + sha256(joined.encode(errors="surrogatepass")).hexdigest()
+
+
+def unknown(
+    provider: str,
+    name: str,
+    found: Mapping[str, Any],
+    request: Callback,
+    *,
+    key: str = "",
+    provider_id: str = "",
+) -> DeliveryEvent:
+    """Return an event of a kind `name` that nobody here knows, in its own words; it is known by them, too."""
+    words = json.dumps(found, sort_keys=True).encode(errors="surrogatepass")
+    id_, kind = event_id(provider, "unknown", sha256(words).hexdigest()), DeliveryEventKind.unknown
+    at, status = request.received_at, name or "unknown"
+    return DeliveryEvent(id_, kind, at, key=key, provider_id=provider_id, status=status, raw=found)
 
 
 def _instant(value: Any) -> datetime:

@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 from treue.bounces.record import Cause
 from treue.bounces.verdict import Said, judge
 from treue.channel import Attachment, DeliveryEventKind, Mail, Mailbox, Outgoing, Receipt, Refused
+from treue.render.headers import encoded_words
 from treue_channels.http.api import HttpApi
 
 ADDRESS = "an e-mail address"
@@ -19,13 +20,14 @@ ADDRESS = "an e-mail address"
 KEY = "treue-key"
 """Under this name our key travels with a mail, and comes back in callbacks."""
 
-EVENTS = frozenset(DeliveryEventKind) - {DeliveryEventKind.accepted}
+EVENTS = frozenset(DeliveryEventKind) - {DeliveryEventKind.accepted, DeliveryEventKind.unknown}
 """What most e-mail providers tell."""
 
 NOT_THE_ADDRESS = "5.7.0"
 """The status code (RFC 3463) of a bounce that has none and is about our sender or content: it gives no address up."""
 
 _ADDRESS = re.compile(r"[^\s\x00-\x20\x7f-\x9f@<>()\[\]\\,;:\"]+@[^\s\x00-\x20\x7f-\x9f@<>()\[\]\\,;:\"/]+")
+_SPECIAL = re.compile(r'[()<>\[\]:;@\\,."]')
 _NAMESPACE = UUID("6f3a8a0e-7a3b-4d5e-9d6f-3d2f6b1c0a11")
 _LONGEST = 254
 _TAGS = ("journey", "template", "category")
@@ -104,6 +106,16 @@ def written(box: Mailbox) -> str:
     """Return a mailbox as `"Name" <address>`, for APIs that take it as one text."""
     name = box.name.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{name}" <{box.address}>' if name else box.address
+
+
+def has_specials(name: str) -> bool:
+    """Whether a name has signs with a meaning in headers, such as a comma (RFC 5322 section 3.2.3)."""
+    return _SPECIAL.search(name) is not None
+
+
+def as_words(name: str) -> str:
+    """Return a name as encoded words (RFC 2047): ASCII, and without signs that have a meaning."""
+    return " ".join(encoded_words(name))
 
 
 def own_headers(mail: Mail) -> list[tuple[str, str]]:

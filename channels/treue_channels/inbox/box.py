@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -156,6 +156,15 @@ class InboxStore:
         if channel is None:
             return _number(self._read("SELECT count(*) FROM message", ()))
         return _number(self._read("SELECT count(*) FROM message WHERE channel = ?", (channel,)))
+
+    def forget(self, addresses: Collection[str]) -> None:
+        """Delete what has come for any of these addresses, and write the file anew, so that nothing of it stays in it."""
+        with self._writing() as db:
+            for address in addresses:
+                db.execute("DELETE FROM message WHERE recipient = ?", (address,))
+        with self._lock:
+            self._open().execute("VACUUM")
+            self._open().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""

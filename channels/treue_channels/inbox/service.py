@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Collection
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -63,6 +64,11 @@ class Inbox:
             self.stop()
             raise ChannelError(f"The inbox could not be started: {answer.get('error', 'it gave no reason')}.")
         self._url = answer["smtp"]
+
+    def forget(self, addresses: Collection[str]) -> None:
+        """Delete what has come for any of these addresses."""
+        self.box.forget(addresses)
+        self.box.close()
 
     def stop(self) -> None:
         """Stop the server. Twice is fine."""

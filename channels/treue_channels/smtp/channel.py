@@ -25,8 +25,8 @@ class Smtp:
     `url` is `smtp://user:password@host:port` (STARTTLS where offered) or `smtps://…` (TLS from the first
     byte). Off this machine certificates are verified and no password goes over an open line. Options
     follow a `?`: `starttls=required`, `timeout=SECONDS`, `ca=FILE` (PEM of a private authority),
-    `ehlo=NAME` and `sessions=N`, how many connections are open at a time at most: after a crash no more
-    messages than that are in doubt. With `dkim_domain`, `dkim_selector` and `dkim_key` (a
+    `ehlo=NAME`, `max_per_connection=N`, after how many messages another connection is opened, and `sessions=N`,
+    how many are open at a time at most: after a crash no more messages than that are in doubt. With `dkim_domain`, `dkim_selector` and `dkim_key` (a
     private key as PEM, or the name of its file) mails are signed. Raises ChannelError where the URL cannot be
     read or the key cannot be used.
     """
@@ -69,7 +69,9 @@ class Smtp:
             while desk.waiting and desk.down is None:
                 lines = self._enough(lines, desk)
                 converse(lines, desk)
-                lines = [line for line in lines if not line.over]
+                lines = _usable(lines)
+                if not desk.waiting and desk.bring_back():
+                    lines = _leave(lines)  # what broke a connection goes over one of its own
             self._lines, lines = lines, []
         finally:
             for line in lines:
@@ -98,6 +100,17 @@ class Smtp:
     def close(self) -> None:
         """Say goodbye to the server and hang up."""
         self._most = self._relay.sessions
-        lines, self._lines = self._lines, []
-        for line in lines:
-            line.leave()
+        self._lines = _leave(self._lines)
+
+
+def _usable(lines: Sequence[Line]) -> list[Line]:
+    """Return the lines that can carry more, and hang up those that have carried enough."""
+    _leave([line for line in lines if line.spent and not line.over])
+    return [line for line in lines if not line.over and not line.spent]
+
+
+def _leave(lines: Sequence[Line]) -> list[Line]:
+    """Say goodbye on each line; return those that are left: none."""
+    for line in lines:
+        line.leave()
+    return []

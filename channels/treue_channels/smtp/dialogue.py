@@ -59,8 +59,14 @@ class Desk(Protocol):
     def put_back(self, job: Job) -> None:
         """Take a message back that the server never heard of."""
 
-    def broke(self, error: Exception, *, fresh: bool) -> str:
-        """Note that a connection broke, `fresh` if no message ever got through it; return the reason."""
+    def set_aside(self, job: Job) -> None:
+        """Take a message back at which a connection broke that had carried others: it is tried last, on one of its own."""
+
+    def broke(self, error: Exception, *, fresh: bool, doubt: bool) -> str:
+        """Note that a connection broke, `fresh` if no message ever got through it, and `doubt` if it left one.
+
+        Return the reason.
+        """
 
     def rejected(self, what: str, reply: Reply) -> Receipt:
         """Return the receipt for a no. Raises GarbledError where it is not one."""
@@ -70,19 +76,22 @@ class Desk(Protocol):
 
 
 class Dialogue:
-    """The conversation over one connection; set `desk` for each batch. `out` are bytes still to be written."""
+    """The conversation over one connection, which carries up to `most` messages; set `desk` for each batch.
+
+    `out` are bytes still to be written.
+    """
 
     desk: Desk
 
-    def __init__(self, offers: Offers) -> None:
-        self.offers = offers
+    def __init__(self, offers: Offers, most: int) -> None:
+        self.offers, self._most = offers, most
         self.out = memoryview(b"")
         self.over = False
         self._replies = Replies()
         self._expected: deque[tuple[str, Job]] = deque()
         self._later: deque[tuple[str, Job, bytes]] = deque()
         self._sent = self._accepted = 0
-        self._unclean = False
+        self._unclean = self._closed = False
         self._to_dot = 0
 
     @property
@@ -90,8 +99,15 @@ class Dialogue:
         """Say whether nothing is under way."""
         return not self._expected
 
+    @property
+    def spent(self) -> bool:
+        """Say whether as many messages were sent as one connection is to carry."""
+        return self._sent >= self._most
+
     def begin(self) -> None:
         """Take a message and say what comes before it. Raises GarbledError where the server speaks unasked."""
+        if self.spent:
+            return
         if not self._expected:
             self._ask()
         job = self.desk.take(self.offers)
@@ -218,7 +234,8 @@ class Dialogue:
         self._expected.popleft()
         self._accepted += reply.good
         self.desk.settle(job, receipt)
-        self.over = early or reply.code == CLOSING
+        self._closed = reply.code == CLOSING
+        self.over = early or self._closed
         if not self._expected and not self.over:
             self.begin()
 
@@ -232,6 +249,7 @@ class Dialogue:
             self._expected = deque(pair for pair in self._expected if pair[1] is not job)
             self._later = deque(step for step in self._later if step[1] is not job)
             self.desk.settle(job, self.desk.rejected(stage, reply))
+            self._closed = True
         raise ConnectionError(f"it answered {reply.code} {reply.line}")
 
     def end(self, error: Exception) -> None:
@@ -240,18 +258,27 @@ class Dialogue:
         jobs = dict.fromkeys(job for stage, job in self._expected if stage is not _NOTHING)
         jobs |= dict.fromkeys(job for _, job, _ in self._later)
         on_the_wire = next((job for stage, job in self._expected if stage is _DOT), None)
-        reason = self.desk.broke(error, fresh=not self._accepted) if jobs else ""
+        doubted = on_the_wire is not None and self._to_dot <= 0
+        stage, at = self._expected[0] if self._expected else (_MAIL, None)
+        reason = ""
+        if jobs or self._closed:
+            reason = self.desk.broke(error, fresh=not self._accepted, doubt=doubted)
         self._expected.clear()
         self._later.clear()
+        self._closed = False
         for job in jobs:
-            self._abandon(job, reason, sent=job is on_the_wire)
+            if job is on_the_wire:
+                self.desk.settle(job, Unknown(reason, alone=True) if doubted else Retry(reason, alone=True))
+            else:
+                self._abandon(job, reason, at_it=job is at and stage in (_RCPT, _DATA))
 
-    def _abandon(self, job: Job, reason: str, *, sent: bool) -> None:
-        if sent:
-            self.desk.settle(job, Unknown(reason) if self._to_dot <= 0 else Retry(reason))
-        elif job.refusal is not None:
+    def _abandon(self, job: Job, reason: str, *, at_it: bool) -> None:
+        """Let go of a message that never went on the wire; `at_it` says that the server had heard its sender."""
+        if job.refusal is not None:
             self.desk.settle(job, job.refusal)
-        elif self._sent:
-            self.desk.put_back(job)
+        elif not self._sent:
+            self.desk.settle(job, Retry(reason, alone=True))
+        elif at_it:
+            self.desk.set_aside(job)
         else:
-            self.desk.settle(job, Retry(reason))
+            self.desk.put_back(job)

@@ -18,14 +18,14 @@ _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Line:
-    """One connection to the server, logged in. `wire` is the session as it was opened."""
+    """One connection to the server, logged in. `wire` is the session as it was opened, to carry `most` messages."""
 
-    def __init__(self, wire: smtplib.SMTP, timeout: float) -> None:
+    def __init__(self, wire: smtplib.SMTP, timeout: float, most: int) -> None:
         assert wire.sock is not None
         self._wire, self._socket, self._timeout = wire, wire.sock, timeout
         self._encrypted = isinstance(wire.sock, ssl.SSLSocket)
         self._dialogue = Dialogue(
-            Offers(*(wire.has_extn(name) for name in ("pipelining", "size", "8bitmime", "smtputf8")))
+            Offers(*(wire.has_extn(name) for name in ("pipelining", "size", "8bitmime", "smtputf8"))), most
         )
         self.due = 0.0
         self._socket.settimeout(0)
@@ -43,6 +43,11 @@ class Line:
     def over(self) -> bool:
         """Say whether this connection can carry no more."""
         return self._dialogue.over
+
+    @property
+    def spent(self) -> bool:
+        """Say whether this connection has carried as many messages as it is to."""
+        return self._dialogue.spent
 
     @property
     def events(self) -> int:

@@ -28,7 +28,7 @@ class Opener:
         try:
             wire = self._connect()
             self._log_in(wire)
-            return Line(wire, relay.timeout)
+            return Line(wire, relay.timeout, relay.max_per_connection)
         except Exception as error:
             if wire is not None:
                 wire.close()

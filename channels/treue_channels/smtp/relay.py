@@ -14,9 +14,11 @@ from treue.errors import ChannelError
 
 TIMEOUT = 60.0
 """Seconds for each step of the conversation. RFC 5321 4.5.3.2 would allow 10 minutes after the final dot."""
-_OPTIONS = ("starttls", "timeout", "ca", "ehlo", "sessions")
+_OPTIONS = ("starttls", "timeout", "ca", "ehlo", "sessions", "max_per_connection")
 SESSIONS = 8
 """Connections at a time. Each has at most one message on the wire, so no more are in doubt after a crash."""
+MAX_PER_CONNECTION = 100
+"""Messages over one connection; then another is opened."""
 _REASON = 300
 _SHAPE = "smtp://user:password@host:port or smtps://…, with %40 for an @ in the user's name"
 
@@ -35,6 +37,7 @@ class Relay:
     ca: str = ""
     ehlo: str = ""
     sessions: int = SESSIONS
+    max_per_connection: int = MAX_PER_CONNECTION
 
     @property
     def loopback(self) -> bool:
@@ -98,8 +101,9 @@ def _options(given: dict[str, str]) -> dict[str, Any]:
         )
         if not 0 < options["timeout"] <= 3600:
             raise ChannelError("The smtp channel's option timeout is a number of seconds, such as 60.")
-    if "sessions" in given:
-        options["sessions"] = int(given["sessions"]) if re.fullmatch(r"\d{1,3}", given["sessions"]) else 0
-        if not 1 <= options["sessions"] <= 50:
-            raise ChannelError("The smtp channel's option sessions is a number from 1 to 50.")
+    for name, most in (("sessions", 50), ("max_per_connection", 10_000)):
+        if name in given:
+            options[name] = int(given[name]) if re.fullmatch(r"\d{1,5}", given[name]) else 0
+            if not 1 <= options[name] <= most:
+                raise ChannelError(f"The smtp channel's option {name} is a number from 1 to {most}.")
     return options

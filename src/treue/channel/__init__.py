@@ -6,6 +6,7 @@ from treue.channel.outcomes import TAKEN_OVER, Accepted, Receipt, Refused, Retry
 from treue.channel.port import (
     Capabilities,
     Channel,
+    Keeper,
     Kind,
     Progress,
     Service,
@@ -29,6 +30,7 @@ __all__ = [
     "Channel",
     "DeliveryEvent",
     "DeliveryEventKind",
+    "Keeper",
     "Kind",
     "Mail",
     "Mailbox",

@@ -34,9 +34,23 @@ LEGEND = """
 - **messages at once**: how many one request, or one conversation, takes, and how many of those go side by side.
 - **same key again**: how long a message with the same key is certain not to be sent twice. A message whose fate is
   unknown is sent again within this time; with –, marketing messages never are.
-- **tells later**: what the provider reports of a message by calling back.
+- **tells later**: what the provider reports of a message by calling back. What else it tells is kept as `unknown`, with the
+  provider's own words, and has no consequences.
 - **a second**: how many messages the provider takes by default; – where it names no figure. `rate` sets another.
 - **best effort**: a yes means no more than that the message was handed over.
+
+## What a provider can and Treue does not know
+
+The option `extra` of the adapters to providers has fields of the provider's own, by the names in its reference. They go along
+with every message of the channel; `check` does not know them.
+
+```yaml
+channels:
+  email: {adapter: resend, api_key: "${RESEND_API_KEY}", extra: {topic_id: news}}
+```
+
+What is a mapping or a list there and in what Treue writes is joined; any other value of yours takes the place of Treue's, also
+where that does harm: a recipient in `extra` would get everybody's mail. Texts may name environment variables.
 """
 
 

@@ -70,5 +70,6 @@ class Receiver(Protocol):
     def read_receipts(self, request: Callback) -> list[DeliveryEvent]:
         """Return what the provider tells. Raises BadCallback, before anything is believed, where it is not genuine.
 
-        With no secret configured every callback is refused. Unknown kinds of events are left out.
+        With no secret configured every callback is refused. An event of a kind that the adapter does not know is
+        `unknown`, with its own words; what it knows to be none (an SMS that says nothing of stopping) is left out.
         """

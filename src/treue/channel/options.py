@@ -18,7 +18,7 @@ OURS: Mapping[str, frozenset[str]] = {"inbox": frozenset({"box"})}
 FILLED: Mapping[str, frozenset[str]] = {"file": frozenset({"path"}), "smtp": frozenset({"url"})}
 """Arguments for which there is something where the settings name nothing: a folder, the built-in inbox."""
 
-_ONE = r"(?:str|bool|int|float|None|os\.PathLike\[str\])"
+_ONE = r"(?:str|bool|int|float|None|Extra|os\.PathLike\[str\])"
 _PLAIN = re.compile(rf"{_ONE}(?: \| {_ONE})*")
 _OF_EXTRA = re.compile(r"\s*([A-Za-z0-9][\w.-]*)[^;]*;\s*extra\s*==\s*[\"']([\w.-]+)[\"']\s*")
 

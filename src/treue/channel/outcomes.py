@@ -33,12 +33,15 @@ class Retry:
     given up for it, but waits, longer each time, until it would come too late. With `everyone` it is true of all
     messages (a wrong key, an account without credit). Without, it may be of those like this one alone (its sender, the
     country it goes to): others are tried, and the channel pauses where none of them goes through either.
+
+    `alone` says that the conversation broke at this message: it is tried again after all others, in no batch with them.
     """
 
     reason: str
     after: float = 60.0
     everyone: bool = False
     ours: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,10 @@ class Refused:
 
 @dataclass(frozen=True)
 class Unknown:
-    """May or may not have been sent: the answer was lost after the message was on the wire."""
+    """May or may not have been sent: the answer was lost after the message was on the wire. `alone` as with Retry."""
 
     reason: str
+    alone: bool = False
 
 
 Receipt = Accepted | Retry | Refused | Unknown

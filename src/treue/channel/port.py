@@ -6,7 +6,7 @@ wrong is a receipt.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -26,7 +26,7 @@ class Capabilities:
     `dedup_window` is for how many seconds the provider honours an idempotency key; 0 means not at all. `mime` asks for
     whole RFC 5322 messages, else a mail comes in its parts; `eight_bit` lets their bodies be UTF-8 as they are, else
     every line is ASCII; `attachments` says that it can carry them. `callbacks` are the kinds of event the provider tells
-    later. `rate` is how many messages a second the provider takes by default, 0 where it names no figure. `best_effort`
+    later, beside `unknown`. `rate` is how many messages a second the provider takes by default, 0 where it names no figure. `best_effort`
     means that a yes says no more than "handed over".
     """
 
@@ -72,6 +72,14 @@ class Channel(Protocol):
 
     def close(self) -> None:
         """Let go of connections."""
+
+
+@runtime_checkable
+class Keeper(Protocol):
+    """A channel or service that keeps on this machine what it was given."""
+
+    def forget(self, addresses: Collection[str]) -> None:
+        """Delete what went to any of these addresses, so that no file has its bytes any more."""
 
 
 class Service(Protocol):

@@ -24,13 +24,28 @@ from treue.cli.garbage import leave_garbage, without_garbage_collection
 from treue.errors import TreueError, UsageError, WorkspaceError
 from treue.language.problems import did_you_mean
 
-VERBS = {
-    "init": "init", "demo": "demo", "check": "check", "schema": "schema", "test": "test", "compile": "compile", "graph": "graph",
-    "preview": "preview", "send": "send", "simulate": "simulate", "import": "import_", "customer": "customer", "forget": "forget", "segment": "segment", "enroll": "enroll",
-    "plan": "plan", "apply": "plan", "run": "run", "web": "serve", "worker": "serve", "up": "serve", "sign-in": "serve", "status": "status", "why": "why", "pause": "pause",
-    "resume": "pause", "stop": "pause", "doubts": "doubts", "retry": "doubts", "bounce": "bounce", "db": "db",
+GROUPS = {
+    "Write journeys and try them out": {
+        "init": "init", "demo": "demo", "check": "check", "schema": "schema", "test": "test", "compile": "compile",
+        "graph": "graph", "preview": "preview", "send": "send", "segment": "segment", "simulate": "simulate",
+    },
+    "Change what runs": {
+        "plan": "plan", "apply": "plan", "pause": "pause", "resume": "pause", "stop": "pause",
+    },
+    "Run": {
+        "up": "serve", "web": "serve", "worker": "serve", "run": "run",
+    },
+    "Operate": {
+        "status": "status", "sign-in": "serve", "doubts": "doubts", "retry": "doubts", "bounce": "bounce", "db": "db",
+    },
+    "People": {
+        "customer": "customer", "why": "why", "import": "import_", "enroll": "enroll", "merge": "merge", "forget": "forget",
+    },
 }  # fmt: skip
-"""Each verb and the module of this package that adds it, in the order of the help page."""
+"""The help page: whom verbs serve, and each verb with the module of this package that adds it, in order."""
+
+VERBS = {verb: module for verbs in GROUPS.values() for verb, module in verbs.items()}
+"""Each verb and its module."""
 
 
 class Verbs(TyperGroup):
@@ -39,6 +54,15 @@ class Verbs(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the verbs in the order of the help page."""
         return list(VERBS)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the verbs of the help page by whom they serve, each with its first paragraph, uncut."""
+        for title, verbs in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(verb, self._says(ctx, verb)) for verb in verbs])
+
+    def _says(self, ctx: Any, verb: str) -> str:
+        return " ".join(self.get_command(ctx, verb).help.split("\n\n")[0].split())
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return one verb, or None where there is none of this name."""

@@ -49,6 +49,8 @@ def _show_all(found: Sequence[Mapping[str, Any]], zone: str) -> None:
 
 def _show(found: Mapping[str, Any], zone: str) -> None:
     output.line(f"{output.styled(found['id'], 'strong')}  known since {_local(found['created_at'], zone)}")
+    for one in found["merged"]:
+        output.line(f"  {one['id']} was merged into it {_local(one['at'], zone)}")
     for channel, one in found["addresses"].items():
         others = f"  shared with {', '.join(one['shared_with'][:SHOWN])}" if one["shared_with"] else ""
         against = ["on the suppression list"] if one["suppressed"] else []

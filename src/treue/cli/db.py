@@ -8,7 +8,7 @@ from treue.cli import opening, output
 from treue.cli.opening import Json
 
 db = typer.Typer(
-    help="Bring the database up to date, look whether it is, or delete old rows.",
+    help="Bring the database up to date, look whether it is, delete old rows, or bring attributes to their types.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -99,6 +99,43 @@ def vacuum(context: typer.Context, json: Json = False) -> None:
             f"{free / 1_000_000:,.1f} MB of the file are free by now and used before it grows; "
             "`VACUUM` in the sqlite3 shell would give them back to the disk."
         )
+
+
+@db.command()
+def conform(context: typer.Context, json: Json = False) -> None:
+    """Bring attributes to the types that treue.yaml declares, where they were imported before or declared otherwise then.
+
+    What cannot be read as its type stays, and is counted and named. Ends with 1 where something stays.
+    """
+    from treue.clock import utc_now
+    from treue.store.conformance import conform as bring_over
+
+    workspace = opening.workspace(context)
+    settings = workspace.settings
+    with opening.store(workspace) as store:
+        shown = output.ProgressLine("customers looked at")
+        try:
+            zone, locale = settings.timezone, settings.locale
+            found = bring_over(
+                store, settings.schema.attributes, utc_now(), zone=zone, locale=locale, progress=shown
+            )
+        finally:
+            shown.close()
+    left = any(one.left for one in found.values())
+    if json:
+        output.document(attributes={name: vars(one) for name, one in found.items()})
+        raise typer.Exit(1 if left else 0)
+    if not found:
+        output.line("Every customer's attributes are what treue.yaml declares.")
+    for name, one in sorted(found.items()):
+        output.line(
+            f"{name}: brought over for {output.count(one.written, 'customer')}, stays for {one.left:,}."
+        )
+        for reason in one.reasons:
+            output.line(f"  {reason}")
+        if one.left > len(one.reasons):
+            output.line(f"  and {one.left - len(one.reasons):,} more")
+    raise typer.Exit(1 if left else 0)
 
 
 def register(app: typer.Typer) -> None:

@@ -29,8 +29,8 @@ def enroll(
             f"Nobody can be enrolled in {name} by hand: its `enter` is not `manual: true`.{others}"
         )
     from treue.engine.door.arrivals import enroll as bring
+    from treue.store import aliases, journeys
     from treue.store import customers as people
-    from treue.store import journeys
 
     wanted = list(dict.fromkeys(customers))
     with opening.store(workspace) as store, store.transaction() as connection:
@@ -39,6 +39,7 @@ def enroll(
             raise UsageError(
                 f"{name} does not run yet; `treue plan` shows what would change, `treue apply` makes it so."
             )
+        aliases.hold(connection)
         ids = people.ids_for_keys(connection, wanted)
         unknown = [key for key in wanted if key not in ids]
         if unknown:

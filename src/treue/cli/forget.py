@@ -21,16 +21,23 @@ def forget(
 
     A keyed hash of each address stays, so that whoever comes back by an import is sent no marketing.
     """
+    from treue.cli.preview.command import PAGE
+    from treue.delivery import adapters
     from treue.render.links import workspace_secret
-    from treue.store.erasures import Erasures
+    from treue.store.erasures import Erasures, every_address
     from treue.workspace.files import state_folder
 
     workspace = opening.workspace(context)
     if not yes and not _sure(key):
         raise UsageError("Nothing was erased. Off a terminal, `--yes` is needed.")
-    with opening.store(workspace) as store, store.transaction() as connection:
-        erasures = Erasures(workspace_secret(state_folder(workspace.root)))
-        number = erasures.erase(connection, key, utc_now())
+    state = state_folder(workspace.root)
+    with opening.store(workspace) as store:
+        with store.transaction() as connection:
+            addresses = every_address(connection, key)
+            number = Erasures(workspace_secret(state)).erase(connection, key, utc_now())
+            (state / PAGE).unlink(missing_ok=True)
+            adapters.forget(workspace.settings, workspace.root, addresses)
+        store.expunge()
     output.line(
         f"{key} is erased. {output.count(number, 'address', 'addresses')} stay as hashes that get no marketing."
     )

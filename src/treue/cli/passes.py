@@ -29,11 +29,13 @@ def open_passes(workspace: Workspace) -> Iterator[tuple[Assembly, Passes]]:
     from treue.cli.plan import differs
     from treue.clock import utc_now
     from treue.composition.assembly import assembled
+    from treue.composition.vacuum import nightly
     from treue.engine.passes.runtimes import load_runtime
 
     with assembled(workspace) as assembly:
         differs(assembly.begin(utc_now()))
         assembly.engine.recover(utc_now())
+        assembly.engine.nightly = nightly(workspace, assembly.store)
         runtime = load_runtime(RUNTIME, assembly.state)
         try:
             with _bounces(assembly):

@@ -18,6 +18,7 @@ from treue.clock import utc_now
 if TYPE_CHECKING:
     from treue.composition.assembly import Assembly
     from treue.engine.versions.application import Applied, Look
+    from treue.engine.versions.wordings import Wording
     from treue.engine.what_if.forecast import Forecast
     from treue.plan.diff import AskedExit, JourneyChange, StepChange
 
@@ -29,17 +30,22 @@ Migrate = Annotated[
 ]
 
 
-def plan(context: typer.Context, migrate: Migrate = False, json: Json = False) -> None:
+Words = Annotated[
+    bool, typer.Option("--words", help="Give today's words also to versions that keep older ones.")
+]
+
+
+def plan(context: typer.Context, migrate: Migrate = False, words: Words = False, json: Json = False) -> None:
     """Show what the files would change: journeys, steps, who stands there, what the next 24 hours would bring."""
     from treue.composition.assembly import assembled
 
     with assembled(opening.workspace(context), deliver=False) as assembly:
         files = assembly.files(migrate=migrate)
         now = utc_now()
-        found = assembly.look(files, now)
+        found = assembly.look(files, now, everything=words)
         with opening.interrupt_on_signals():
             ahead = assembly.forecast(files, now)
-        notes = assembly.strange_moves()
+        notes = [*assembly.strange_moves(), *_unfit(assembly)]
         _remember(assembly, found)
     if json:
         output.document(at=now.isoformat(), notes=notes, **_document(found, ahead))
@@ -47,12 +53,14 @@ def plan(context: typer.Context, migrate: Migrate = False, json: Json = False) -
     _show(found, notes)
     _show_forecast(ahead, assembly.settings.timezone)
     if not found.nothing:
-        output.line(f"\n`treue apply{' --migrate' if migrate else ''}` makes it so.")
+        options = f"{' --migrate' if migrate else ''}{' --words' if words else ''}"
+        output.line(f"\n`treue apply{options}` makes it so.")
 
 
 def apply(
     context: typer.Context,
     migrate: Migrate = False,
+    words: Words = False,
     yes: Annotated[
         bool, typer.Option("--yes", help="Do not ask, also where no `treue plan` came before.")
     ] = False,
@@ -64,11 +72,11 @@ def apply(
     with assembled(opening.workspace(context), deliver=False) as assembly:
         files, shown = assembly.files(migrate=migrate), _remembered(assembly)
         if shown is None:
-            found = assembly.look(files, utc_now())
+            found = assembly.look(files, utc_now(), everything=words)
             if not (yes or found.nothing):
                 _ask(found, assembly.strange_moves())
             shown = found.fingerprint
-        done = assembly.apply(files, utc_now(), shown)
+        done = assembly.apply(files, utc_now(), shown, everything=words)
         if not done.refused:
             _path(assembly).unlink(missing_ok=True)
     if json:
@@ -76,6 +84,15 @@ def apply(
     else:
         _print_result(done)
     raise typer.Exit(1 if done.refused else 0)
+
+
+def _unfit(assembly: Assembly) -> Iterator[str]:
+    """Yield a sentence for each attribute that customers have as something else than declared, as `check` does."""
+    from treue.segments.unfit import unfit
+
+    with assembly.store.reading() as connection:
+        for one in unfit(connection, assembly.settings.schema.attributes):
+            yield f"{one.words()} `treue db conform` brings over what can be read so."
 
 
 # --- what was shown -----------------------------------------------------------------------------------------
@@ -121,6 +138,43 @@ def _show(found: Look, notes: list[str]) -> None:
         if n:
             output.line()
         _show_journey(change)
+    _show_words(found)
+
+
+def _show_words(found: Look) -> None:
+    """Show whose messages are written otherwise from now on, and who keeps older words."""
+    for n, (template, versions) in enumerate(_by_template(found).items()):
+        if not n:
+            output.line(f"\n{output.styled('Words', 'strong')}")
+        if any(one.fate == "replaced" for one in versions):
+            people = output.count(_heads_of(versions, "replaced"), "customer")
+            output.line(
+                f"  {output.styled(f'~ {template}', 'warning')}  wording only: everybody gets it from now on, {people} "
+                "inside too; no timer moves."
+            )
+        for one in versions:
+            if one.fate != "replaced" and one.inside:
+                people = f"{output.count(one.inside, 'customer')} inside {one.journey}"
+                output.line(f"  {output.styled(f'· {template}', 'dim')}  {_KEEPS[one.fate].format(people)}")
+
+
+_KEEPS = {
+    "removed": "is gone: {} still get it as it was.",
+    "unfit": "needs what an older version does not give: {} get it as it was.",
+    "older": "{} keep older words; `treue apply --words` gives them today's.",
+}
+
+
+def _by_template(found: Look) -> dict[str, list[Wording]]:
+    by: dict[str, list[Wording]] = {}
+    for one in sorted(found.words, key=lambda one: (one.template, one.journey, one.version_id)):
+        if one.fate == "replaced" or one.inside:
+            by.setdefault(one.template, []).append(one)
+    return by
+
+
+def _heads_of(versions: list[Wording], fate: str) -> int:
+    return sum(one.inside for one in versions if one.fate == fate)
 
 
 def _show_journey(change: JourneyChange) -> None:
@@ -297,6 +351,8 @@ def _print_result(done: Applied) -> None:
              "unchanged": "is as it was"}  # fmt: skip
     for change in done.look.changes:
         output.line(f"{output.styled(change.name, 'strong')} {words[change.change]}.{_fate(done, change)}")
+    for template in sorted({one.template for one in done.look.words if one.fate == "replaced"}):
+        output.line(f"{output.styled(template, 'strong')} has its new words.")
 
 
 def _fate(done: Applied, change: JourneyChange) -> str:
@@ -313,6 +369,11 @@ def _fate(done: Applied, change: JourneyChange) -> str:
 def _document(found: Look, ahead: Forecast) -> dict[str, Any]:
     return {
         "journeys": [_journey(change) | {"exits": _exits(change)} for change in found.changes],
+        "words": [
+            {"template": one.template, "journey": one.journey, "change": one.fate, "inside": one.inside}
+            for versions in _by_template(found).values()
+            for one in versions
+        ],
         "forecast": {
             "until": ahead.until.isoformat(),
             "journeys": {name: one.as_json() for name, one in ahead.journeys.items()},

@@ -89,9 +89,11 @@ def run(context: typer.Context, names: Names = None, at: At = "", json: Json = F
 
 
 def _pass(assembly: Assembly, names: Sequence[str] | None, now: datetime) -> Ran:
+    from treue.composition.vacuum import nightly
     from treue.engine.passes.attempts import JourneysFailed
     from treue.engine.passes.runtimes import load_runtime
 
+    assembly.engine.nightly = nightly(assembly.workspace, assembly.store)
     present = min(now, utc_now())  # a journey does not go live in the future, nor does a lease end early
     differs(assembly.begin(present))
     recovered = assembly.engine.recover(present)

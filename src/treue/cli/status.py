@@ -63,6 +63,7 @@ def _document(workspace: Workspace, found: Status) -> dict[str, Any]:
         },
         "unrouted": found.unrouted,
         "set_aside": found.set_aside,
+        "repaired": dict(found.repaired),
         "last_pass": _iso(found.last_pass),
         "failing": [
             {"journey": one.journey, "work": one.work, "since": _iso(one.since), "times": one.times,
@@ -101,6 +102,7 @@ def _show(workspace: Workspace, found: Status) -> None:
         *((name, _channel(one, zone)) for name, one in found.channels.items()),
         ("last pass", opening.local(found.last_pass, zone) if found.last_pass else "none yet"),
         *(("failing", _failing(one, zone)) for one in found.health.failing),
+        *(("repaired", f"{name}: {number:,} in its segment") for name, number in found.repaired.items()),
     ]
     for label, text in lines:
         output.line(f"{output.styled(f'{label:<10}', 'dim')}{text}")
@@ -162,6 +164,8 @@ def _show_health(found: Status) -> None:
         output.line(output.styled("healthy", "good"))
     for sentence in found.health.sentences:
         output.line(f"{output.styled('unhealthy:', 'bad')} {sentence}")
+    for sentence in found.health.notes:
+        output.line(f"{output.styled('note:', 'dim')} {sentence}")
 
 
 def register(app: typer.Typer) -> None:

@@ -42,21 +42,38 @@ def why(
     """
     workspace = opening.workspace(context)
     with opening.store(workspace) as store:
+        key, merged = _record(store, customer)
         trails, notes, old = _ask(workspace, store, customer, journey)
     if json:
         output.document(
-            customer=customer,
+            customer=key,
+            merged=[{"id": alias, "at": _utc(at)} for alias, at in merged],
             journeys={name: [_as_json(entry) for entry in trail] for name, trail in trails.items()},
             never_entered={name: [_note_json(note) for note in found] for name, found in notes.items()},
             older_than_retention={name: [*one.stays, *one.events] for name, one in old.items()},
         )
         return
     zone = workspace.settings.timezone
+    for alias, at in merged:
+        output.line(f"{alias} was merged into {key} {opening.local(at, zone)}.")
+    if merged:
+        output.line("")
     for name, trail in trails.items():
         if trail or (name in old and name not in notes):
             _show(name, trail, zone, old.get(name, _NOTHING_OLD))
         if notes.get(name):
             _show_notes(name, notes[name], old.get(name, _NOTHING_OLD))
+
+
+def _record(store: Store, key: str) -> tuple[str, list[tuple[str, datetime]]]:
+    """Return the id of the record that a key names, and what was merged into it and when."""
+    from treue.store import aliases, customers
+
+    with store.reading() as connection:
+        found = customers.find(connection, key)
+        if found is None:
+            raise UsageError(f"There is no customer {key}.")
+        return found["key"], [(one.key, one.merged_at) for one in aliases.of(connection, found["id"])]
 
 
 def _ask(
@@ -65,6 +82,7 @@ def _ask(
     from treue.cohorts.host import Note
     from treue.engine.versions.versions import Versions
     from treue.insight.why import CustomerInquiry, stays
+    from treue.language.retention import Retention
     from treue.store import customers, journeys
 
     now = utc_now()
@@ -87,7 +105,7 @@ def _ask(
             for name in wanted
             if name not in been and not trails[name]
         }
-        kept = workspace.settings.retention
+        kept = workspace.settings.retention or Retention()
         events = list(inquiry.old_events(kept))
         told = {name: Old(inquiry.old(name, kept), events if name in notes else []) for name in wanted}
         old = {name: one for name, one in told.items() if one.stays or one.events}
@@ -180,7 +198,7 @@ def _as_json(entry: TraceEntry) -> dict[str, Any]:
     if entry.compared:
         values["compared"] = [tree(found) for found in entry.compared]
     return {
-        "at": entry.at.isoformat().replace("+00:00", "Z"),
+        "at": _utc(entry.at),
         "step": entry.step,
         "decision": entry.decision,
         "reason": entry.reason,
@@ -188,6 +206,10 @@ def _as_json(entry: TraceEntry) -> dict[str, Any]:
         "line": entry.line,
         "sentence": entry.sentence + (f": {entry.reason_sentence}" if entry.reason_sentence else ""),
     }
+
+
+def _utc(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
 
 
 def _note_json(note: Note) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from treue.cohorts.scene import BEFORE, DUE_BY, SEQ, Scene, Statement, Version
 from treue.cohorts.trace import note
 from treue.cohorts.turns import effective, is_turn_of_stay, later_of
 from treue.language.steps import Stage
-from treue.model.states import Decision, Outcome
+from treue.model.states import Dated, Decision, Outcome
 from treue.model.tables import cohort, customer, enrollment, event
 from treue.segments.sql import branches
 from treue.store import touches
@@ -43,6 +43,9 @@ EFFECTIVE = func.coalesce(cohort.c.effective_at, cohort.c.at)
 
 SKIP = "skip"
 """The note of those who go past a stage because its `if` does not hold."""
+
+PASSED = "passed"
+"""The note of those who are sent nothing at a stage, since the moment they waited for last had passed."""
 
 
 def due_at_stage(version: Version, stage: Stage, armed: bool | None = None) -> list[ColumnElement[bool]]:
@@ -120,13 +123,14 @@ def _due(scene: Scene, stage: Stage, armed: bool | None) -> Select[Any]:
         stay.seq,
         arrived_effective(enrollment),
         stay.visit,
+        stay.skipping,
     ).where(*due_at_stage(scene.version, stage, armed), is_turn_of_stay(scene.version, stage))
     return due.where(enrollment.c.due_at < BEFORE) if scene.before is not None else due
 
 
 _TAKEN = (
     "enrollment_id", "customer_id", "event_id", "held_out", "entered_at", "arrived_at", "at", "deadline_at",
-    "effective_at", "entered_effective_at", "entered_seq", "arrived_effective_at", "visit",
+    "effective_at", "entered_effective_at", "entered_seq", "arrived_effective_at", "visit", "skipping",
 )  # fmt: skip
 
 
@@ -146,6 +150,16 @@ def skip_unless(scene: Scene, stage: Stage) -> list[Statement]:
     )
     skipped = note_cohort(scene, stage, Decision.skipped, where=cohort.c.note == SKIP)
     return [Statement("who skips the step", mark), Statement("note the skipped", skipped)]
+
+
+def skip_passed(scene: Scene, stage: Stage) -> list[Statement]:
+    """Mark those who are sent nothing, where a stage sends and the moment that they waited for last had passed."""
+    if stage.outbox() is None or not scene.version.plan.skips:
+        return []
+    mark = update(cohort).values(note=PASSED).where(cohort.c.skipping > 0, cohort.c.note.is_(None))
+    reason = literal(Dated.moment_passed.value, Text)
+    skipped = note_cohort(scene, stage, Decision.skipped, where=cohort.c.note == PASSED, reason=reason)
+    return [Statement("for whom the moment has passed", mark), Statement("note for whom", skipped)]
 
 
 def move(scene: Scene, to: str | None, which: ColumnElement[bool] | None, says: str) -> list[Statement]:
@@ -233,6 +247,6 @@ def each_of_cohort(connection: Connection) -> list[Any]:
         )
         .join(customer, customer.c.id == cohort.c.customer_id)
         .outerjoin(event, event.c.id == cohort.c.event_id)
-        .where(cohort.c.note.is_distinct_from(SKIP))
+        .where(cohort.c.note.is_(None))
     )
     return list(connection.execute(query))

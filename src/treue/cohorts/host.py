@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
-from sqlalchemy import Connection, Executable, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Executable, delete, insert, select, update
 
 from treue.cohorts.scene import Version
 from treue.language.triggers import Trigger
@@ -78,6 +78,10 @@ class Host(ABC, Generic[T]):
         """Bring to the door whose time has come since the last look, or whose state has changed."""
         raise NotImplementedError(f"Nobody looks for those who come by {self.comes_by}.")
 
+    def bring_again(self, connection: Connection, version: Version, trigger: T, zone: str) -> None:
+        """Bring touched callers anew as far as was looked ahead: what foretold when they come has changed; see `Trigger.foretells`."""
+        raise NotImplementedError("Nothing foretells who comes.")
+
     def next_time(
         self, connection: Connection, version: Version, trigger: T, now: datetime, zone: str
     ) -> datetime | None:
@@ -96,6 +100,10 @@ class Host(ABC, Generic[T]):
     def pass_over(self, trigger: T, looked: datetime, now: datetime, zone: str) -> datetime:
         """Return from when on times are looked at that were missed since `looked`: what lies before is passed over."""
         return looked
+
+    def stands(self, trigger: T, stay: Any, zone: str, dialect: str) -> ColumnElement[bool]:
+        """Return whether what a stay is for is still what the customer's record says; see `Trigger.follows`."""
+        raise NotImplementedError("What a stay is for does not change.")
 
     @abstractmethod
     def outside(self, inquiry: Inquiry, version: Version, trigger: T) -> tuple[list[Note], datetime]:

@@ -16,15 +16,21 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
+    Integer,
     Label,
     Select,
     Subquery,
+    Text,
+    and_,
     case,
+    cast,
     func,
     literal,
     null,
+    or_,
     select,
     type_coerce,
+    union_all,
 )
 
 from treue.clock import DAY, EPOCH, MICROSECONDS, WEEKDAYS, Duration, add_months, micros
@@ -116,12 +122,81 @@ def own_time(
     return _shifted(connection, located, duration, sign)
 
 
+def own_day_at(
+    connection: Connection | None,
+    rows: FromClause,
+    attribute: str,
+    type_: str,
+    duration: Duration,
+    sign: int,
+    time: str,
+    zone: str,
+    key: ColumnElement[Any],
+    dialect: str,
+    since: ColumnElement[Any] | None = None,
+) -> Select[Any]:
+    """Return a query of (key, due): `HH:MM` on the day that an attribute names, moved by a duration, or NULL.
+
+    With `since`, a column of `rows`, the first such time at or after it at which that day comes round; 29 February does on
+    the 28th in common years, and nothing comes round before it was.
+    """
+    people = worked_out(
+        select(
+            key.label("key"),
+            _home(zone),
+            own_day(attribute, type_, zone, dialect).label("named"),
+            type_coerce(literal(0) if since is None else since, BigInteger).label("since"),
+        ).select_from(rows.join(customer, customer.c.id == rows.c.customer_id)),
+        "people",
+    )
+    if since is None:
+        return _shifted(connection, _on(people, people.c.named, time, dialect), duration, sign)
+    away = sign * int(duration.roughly.total_seconds())
+    year = func.substr(day_text(people.c.since // literal(MICROSECONDS, BigInteger) - away, dialect), 1, 4)
+    days = [people.c.named, *(_anniversary(people.c.named, cast(year, Integer) + n) for n in (-1, 0, 1, 2))]
+    found = [
+        _shifted(connection, _on(people, day, time, dialect, f"round_{n}"), duration, sign, f"moved_{n}")
+        for n, day in enumerate(days)
+    ]
+    coming = union_all(*found).subquery("coming")
+    first = func.min(
+        case((type_coerce(coming.c.due, BigInteger) >= people.c.since, coming.c.due)), type_=Instant()
+    )
+    query = select(people.c.key, first.label("due"))
+    return query.select_from(people.outerjoin(coming, coming.c.key == people.c.key)).group_by(people.c.key)
+
+
+def _on(
+    people: FromClause, day: ColumnElement[Any], time: str, dialect: str, name: str = "located"
+) -> Subquery:
+    """Return the local time `HH:MM` on a day of each; NULL where there is none, or where it lies before what was named."""
+    hours, minutes = map(int, time.split(":"))
+    of_day = literal((hours * 60 + minutes) * 60, BigInteger)
+    wall = (seconds(day, dialect) + of_day) * literal(MICROSECONDS, BigInteger)
+    return select(people.c.key, people.c.home, case((day >= people.c.named, wall)).label("wall")).subquery(
+        name
+    )
+
+
+def _anniversary(named: ColumnElement[Any], year: ColumnElement[int]) -> ColumnElement[str]:
+    """Return the ISO date on which a date comes round in a year."""
+    is_leap = and_(year % 4 == 0, or_(year % 100 != 0, year % 400 == 0))
+    shown = case((and_(func.substr(named, 5) == "-02-29", ~is_leap), "-02-28"), else_=func.substr(named, 5))
+    return cast(year, Text).concat(shown)
+
+
 def own_instant(attribute: str, type_: str, dialect: str) -> ColumnElement[Any]:
     """Return what a customer's attribute names in microseconds since 1970: a time in UTC, a date as its local midnight."""
     if attribute in BUILT_IN_ATTRIBUTES:
         return type_coerce(customer.c[attribute], BigInteger)
-    value = typed(customer.c.attributes, attribute, type_, dialect)
-    return seconds(value, dialect) * literal(MICROSECONDS, BigInteger)
+    return micros_named(customer.c.attributes, attribute, type_, dialect)
+
+
+def micros_named(
+    document: ColumnElement[Any], attribute: str, type_: str, dialect: str
+) -> ColumnElement[Any]:
+    """Return what an attribute in a JSON document names in microseconds since 1970: a time in UTC, a date as its local midnight."""
+    return seconds(typed(document, attribute, type_, dialect), dialect) * literal(MICROSECONDS, BigInteger)
 
 
 def own_day(attribute: str, type_: str, zone: str, dialect: str) -> ColumnElement[Any]:
@@ -142,7 +217,9 @@ def _home(zone: str) -> Label[Any]:
     return home_zone(zone).label("home")
 
 
-def _shifted(connection: Connection | None, located: Subquery, duration: Duration, sign: int) -> Select[Any]:
+def _shifted(
+    connection: Connection | None, located: Subquery, duration: Duration, sign: int, name: str = "moved"
+) -> Select[Any]:
     """Move local times by a duration, and turn them into instants."""
     wall = located.c.wall + literal(sign * duration.days * DAY, BigInteger)
     if duration.months:
@@ -150,7 +227,7 @@ def _shifted(connection: Connection | None, located: Subquery, duration: Duratio
         by_day = {n: _moved(n, sign * duration.months) for n in found if n is not None}
         if by_day:
             wall += case(by_day, value=_day(located)) * literal(DAY, BigInteger)
-    moved = worked_out(select(located.c.key, located.c.home, wall.label("wall")), "moved")
+    moved = worked_out(select(located.c.key, located.c.home, wall.label("wall")), name)
     due = at_wall(moved) + literal(sign * duration.seconds * MICROSECONDS, BigInteger)
     return select(moved.c.key, type_coerce(due, Instant).label("due"))
 

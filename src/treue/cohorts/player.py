@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Executable
 
-from treue.cohorts.cohort import clear, move, skip_unless, take
+from treue.cohorts.cohort import clear, move, skip_passed, skip_unless, take
 from treue.cohorts.scene import Deed, Scene, Statement, Version
 from treue.language.steps import Stage
 from treue.model.faces import face
@@ -45,6 +45,7 @@ class Player(ABC, Generic[S]):
             clear(),
             take(scene, stage),
             *skip_unless(scene, stage),
+            *skip_passed(scene, stage),
             *self.act(scene, stage),
             *self.go_on(scene, stage),
         ]
@@ -78,6 +79,14 @@ class Watcher(Player[S]):
         """Have those go on now for whom the condition has come to hold."""
 
 
+class Follower(Player[S]):
+    """Plays stages at which customers wait until a date of theirs; see `Stage.follows`."""
+
+    @abstractmethod
+    def follow(self, connection: Connection, version: Version, stage: S, zone: str) -> Sequence[Executable]:
+        """Return what has the callers whom a change has touched wait until where their date lies now."""
+
+
 class Splitter(Player[S]):
     """Plays stages that divide customers by a draw; see `Stage.draws`."""
 
@@ -102,6 +111,13 @@ def watcher(stage: Stage) -> Watcher[Any]:
     """Return the player of a stage at which customers wait for a condition."""
     found = player(stage)
     assert isinstance(found, Watcher), stage.kind
+    return found
+
+
+def follower(stage: Stage) -> Follower[Any]:
+    """Return the player of a stage at which customers wait until a date of theirs."""
+    found = player(stage)
+    assert isinstance(found, Follower), stage.kind
     return found
 
 

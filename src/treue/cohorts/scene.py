@@ -13,7 +13,9 @@ from typing import Any, Protocol
 
 from sqlalchemy import BigInteger, Connection, Executable, bindparam, cast
 
+from treue.clock import Duration
 from treue.cohorts.kept import Kept
+from treue.language.step_rows import DEFAULT_HOLD
 from treue.language.steps import Stage
 from treue.model.types import Instant
 from treue.segments.sql import Moment
@@ -52,6 +54,13 @@ class Plan(Protocol):
     @property
     def has_several_stays(self) -> bool:
         """Whether a customer may be inside more than once at a time."""
+
+    @property
+    def skips(self) -> bool:
+        """Whether customers may be sent nothing for a while, since a moment to wait for has passed."""
+
+    def stage(self, id_: str) -> Stage:
+        """Return the stage with an id."""
 
 
 class Version(Protocol):
@@ -136,6 +145,7 @@ class Scene:
     """Where a stage is played: which version, when, on which database, and how many customers at a time.
 
     `connection` is None where the SQL is only to be shown. `renders` fills in templates; without it they are left out.
+    `hold` is how long a message waits for what may still be told of its customer.
     """
 
     version: Version
@@ -146,6 +156,7 @@ class Scene:
     connection: Connection | None = None
     batch: int = 5_000
     renders: Renders | None = None
+    hold: Duration = DEFAULT_HOLD
     first: datetime | None = None
     before: datetime | None = None
     """Only those due from `first` on and before this are taken, where conditions are asked: a stretch of time in which they

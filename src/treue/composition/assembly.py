@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from treue.channel import channel_factory
 from treue.delivery.adapters import INBOX_FILE, Receivers, make_channel, rates
 from treue.delivery.dispatcher import Delivery
 from treue.delivery.writing.composer import Writer
+from treue.delivery.writing.copies import Copies
 from treue.engine.passes.engine import Engine
 from treue.engine.steps.personal import Personal
-from treue.engine.versions.application import Applied, Files, Look, apply, differing, look
+from treue.engine.versions.application import Applied, Files, Look, apply, differing, keep_words, look
 from treue.engine.versions.versions import Published, Version, publish
+from treue.engine.versions.wordings import FilesWords
 from treue.engine.what_if.forecast import Forecast, forecast
 from treue.errors import SettingsError
 from treue.language.journey import Moved
@@ -31,12 +34,16 @@ from treue.render.enclosures import Enclosure
 from treue.render.links import Links, workspace_secret
 from treue.render.renderer import Renderer
 from treue.render.return_paths import ReturnPaths
-from treue.render.workspace_check import template_problems, workspace_renderer
+from treue.render.workspace_check import can_be_written, template_problems, workspace_renderer
 from treue.store import journeys, pictures, zones
 from treue.store.erasures import Erasures
 from treue.store.store import Store
-from treue.workspace.files import state_folder
+from treue.store.wordings import Words
+from treue.workspace.files import state_folder, template_files
 from treue.workspace.workspace import Workspace
+
+COPIES = "words"
+"""The folder in the state folder that has the templates which versions keep."""
 
 CALLS = "calls"
 """The adapter behind `call` steps."""
@@ -64,6 +71,11 @@ class Assembly:
         """What tells our messages by the addresses they come back to."""
         return ReturnPaths(workspace_secret(self.state))
 
+    @cached_property
+    def copies(self) -> Copies:
+        """What versions keep of their templates."""
+        return copies_of(self.store, self.renderer, self.state)
+
     @property
     def inbox_path(self) -> Path:
         """The file in which the built-in inbox keeps what it gets."""
@@ -77,27 +89,38 @@ class Assembly:
             name: self.workspace.texts.get(f"journeys/{name}.yaml", "") for name in self.workspace.journeys
         }
         found = tuple(plans(self.workspace, self.renderer))
-        return Files(found, sources, self.settings.timezone, migrate)
+        return Files(found, sources, self.settings.timezone, migrate, self._words())
+
+    def _words(self) -> FilesWords:
+        """Return the templates as they are in the files."""
+        root = self.workspace.root
+        found = {name: Words(template_files(root, name)) for name in self.workspace.templates}
+        return FilesWords(found, partial(can_be_written, self.workspace, self.renderer))
 
     def publish(self, now: datetime) -> Published:
         """Make the files' journeys the live ones; those inside finish on their versions. Raises as `files`."""
         files = self.files()
         self._know_zone()
-        return publish(self.store, files.plans, files.sources, now)
+        published = publish(self.store, files.plans, files.sources, now)
+        keep_words(self.store, files)
+        return published
 
     def begin(self, now: datetime) -> tuple[str, ...]:
         """Publish into a store that no journey was ever published to; else return which files differ from what runs."""
         files = self.files()
         with self.store.reading() as connection:
-            if journeys.names(connection):
-                return differing(connection, files)
+            is_new = not journeys.names(connection)
+            differences = () if is_new else differing(connection, files)
+        if not is_new:
+            keep_words(self.store, files, only_new=True)
+            return differences
         self.publish(now)
         return ()
 
-    def look(self, files: Files, now: datetime | None = None) -> Look:
+    def look(self, files: Files, now: datetime | None = None, *, everything: bool = False) -> Look:
         """Return what these files would change; with `now`, also whom exits concern that are asked from then on."""
         with self.store.reading() as connection:
-            return look(connection, files, now)
+            return look(connection, files, now, everything=everything)
 
     def strange_moves(self) -> list[str]:
         """Say which `moved` names a step that no version in this database ever had: it may be misspelt."""
@@ -117,10 +140,20 @@ class Assembly:
         channels: list[Any] = [*self.settings.channels, WEBHOOK]
         return forecast(self.engine, channels, lambda store: apply(store, files, now), now)
 
-    def apply(self, files: Files, now: datetime, expected: Mapping[str, Any] | None = None) -> Applied:
-        """Make the files what runs, or refuse where the world is not as `expected` any more."""
+    def apply(
+        self,
+        files: Files,
+        now: datetime,
+        expected: Mapping[str, Any] | None = None,
+        *,
+        everything: bool = False,
+    ) -> Applied:
+        """Make the files what runs, or refuse where the world is not as `expected` any more.
+
+        With `everything`, versions that keep older words of a template get today's as well.
+        """
         self._know_zone()
-        return apply(self.store, files, now, expected)
+        return apply(self.store, files, now, expected, everything=everything)
 
     def _know_zone(self) -> None:
         with self.store.transaction() as connection:
@@ -151,11 +184,18 @@ def make_renderer(workspace: Workspace, store: Store) -> Renderer:
     return workspace_renderer(workspace, keep)
 
 
+def copies_of(store: Store, renderer: Renderer, state: Path) -> Copies:
+    """Return what versions keep of their templates, laid out in the workspace's state folder."""
+    return Copies(store, renderer, state / COPIES)
+
+
 def make_engine(settings: Settings, store: Store, delivery: Delivery | None, state: Path) -> Engine:
     """Return the engine that works by a workspace's settings on a store."""
     personal = Personal(settings.schema.attributes, settings.schema.events)
     pressure = settings.pressure
-    return Engine(store, settings.timezone, settings.workspace, delivery, state, personal, pressure)
+    return Engine(
+        store, settings.timezone, settings.workspace, delivery, state, personal, pressure, settings.hold
+    )
 
 
 def plans(workspace: Workspace, renderer: Renderer) -> list[Plan]:
@@ -220,7 +260,15 @@ def assembled(workspace: Workspace, *, deliver: bool = True) -> Iterator[Assembl
             abilities = {name: channel.capabilities for name, channel in channels.items()}
             paths = ReturnPaths(workspace_secret(state))
             writer = Writer(
-                store, renderer, links, settings.sender, settings.workspace, stages, abilities, paths
+                store,
+                renderer,
+                links,
+                settings.sender,
+                settings.workspace,
+                stages,
+                abilities,
+                paths,
+                copies_of(store, renderer, state),
             )
             delivery = Delivery(
                 store, channels, writer, state, rates(settings, channels), Erasures(workspace_secret(state))

@@ -82,6 +82,7 @@ def living(
     try:
         gc.freeze()  # what is loaded by now would be looked through for garbage again and again
         engine = make_engine(workspace.settings, store, delivery, folder)
+        engine.compares = False
         live, past = _wanted(workspace, names), Past(period.start)
         every = pace(live, IN_QUIET_HOURS if workspace.settings.quiet_hours else EVERY)
         with store.transaction() as connection:

@@ -14,6 +14,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -102,13 +103,16 @@ def _line(key: str, receipt: Receipt) -> str:
             return f"+ {key} {provider_id}"
         case Refused(reason, suppress, forbidden):
             return f"{'x' if forbidden else '!' if suppress else '-'} {key} {reason}"
-        case Retry(reason, after, everyone, ours):
+        case Retry(reason, after, everyone, ours, alone):
             sign = ("O" if everyone else "o") if ours else "=" if everyone else "~"
-            return f"{sign} {key} {after:.0f} {reason}"
-        case Unknown(reason):
-            return f"? {key} {reason}"
+            return f"{sign}{_ALONE if alone else ''} {key} {after:.0f} {reason}"
+        case Unknown(reason, alone):
+            return f"?{_ALONE if alone else ''} {key} {reason}"
     raise AssertionError(receipt)
 
+
+_ALONE = "|"
+"""Behind the sign of a message at which the conversation broke."""
 
 _SIGNS: dict[str, Callable[[str], Receipt]] = {
     ">": lambda _: Unknown("It was on the wire when its worker died."),
@@ -139,9 +143,16 @@ def read_log(state: Path, worker: str) -> dict[str, Receipt] | None:
     for line in lines:
         sign, _, rest = line.partition(" ")
         key, _, text = rest.partition(" ")
-        if sign in _SIGNS and key:
-            fates[key] = _SIGNS[sign](text)
+        if sign.removesuffix(_ALONE) in _SIGNS and key:
+            fates[key] = _said(sign, text)
     return fates
+
+
+def _said(sign: str, text: str) -> Receipt:
+    receipt = _SIGNS[sign.removesuffix(_ALONE)](text)
+    if isinstance(receipt, Retry | Unknown) and sign.endswith(_ALONE):
+        return replace(receipt, alone=True)
+    return receipt
 
 
 def remove_log(state: Path, worker: str) -> None:

@@ -27,7 +27,7 @@ def follow(connection: Connection, settled: Sequence[Settled], now: datetime) ->
                 connection,
                 item.message.channel,
                 item.message.address,
-                item.message.customer_id,
+                item.customer_id,
                 now,
                 evidence,
             )

@@ -24,7 +24,9 @@ from treue.delivery.brakes import SLOW_RATE, Brake, Pedal, brakes
 from treue.delivery.outbox import Claimed, Lane, Settled
 from treue.delivery.settling import settle
 from treue.model.states import WEBHOOK, MessageState, Reason
+from treue.store import printed
 from treue.store.erasures import Erasures
+from treue.store.printed import Printed
 from treue.store.store import Store
 
 MESSAGES_A_BATCH = 500
@@ -36,6 +38,9 @@ LONGEST_WAIT = 1.0
 
 HOPELESS = 20
 """So many messages of a batch that wait for what is ours, and none that goes through: the rest is not tried."""
+
+_MAY_BE_HERS = (MessageState.sent, MessageState.in_doubt)
+"""States of messages that their customers have, or may have."""
 
 LastLook = Callable[[Sequence[int], datetime], None]
 """Called before each claim with the journeys that are claimed from, and the time."""
@@ -51,10 +56,14 @@ class Unwritable:
 
 @dataclass(frozen=True)
 class Written:
-    """A message ready for the wire. `text` is what it says without links of its own, where its address is shared."""
+    """A message ready for the wire, and what it was written with where that is kept.
+
+    `text` is what it says without links of its own, where its address is shared.
+    """
 
     outgoing: Outgoing
     text: str | None = None
+    printed: Printed | None = None
 
 
 class Composer(Protocol):
@@ -196,7 +205,7 @@ class _Run:
         self._of, self._lane, self._now, self._began = delivery, lane, now, began
         self._look, self._progress = last_look, progress
         self._pedal, self._full_rate = pedal, (delivery.rates or {}).get(lane.channel, 0.0)
-        self._claimed_at = now
+        self._claimed_at, self._broke = now, False
 
     @property
     def _moment(self) -> datetime:
@@ -218,7 +227,10 @@ class _Run:
         return 0.0
 
     def _claim(self) -> tuple[gates.Admission, list[Claimed]]:
-        """Take transactional messages of any journey first, then this journey's own. A place unused is given back."""
+        """Take transactional messages of any journey first, then this journey's own. A place unused is given back.
+
+        Those at which the conversation has broken come last, one at a time, until it breaks at one of them again.
+        """
         channel, moment, wall = self._lane.channel, self._moment, self._of.clock()
         assert self._lane.journey_id is not None
         with self._of.store.reading() as connection:
@@ -271,7 +283,8 @@ class _Run:
 
     def _lanes(self, urgent: Sequence[int]) -> list[Lane]:
         own = [] if self._pedal is Pedal.stop else [self._lane]
-        return [Lane(self._lane.channel), *own] if urgent else own
+        lanes = [Lane(self._lane.channel), *own] if urgent else own
+        return lanes if self._broke else [*lanes, *(replace(lane, alone=True) for lane in lanes)]
 
     def _batch(self, claimed: Sequence[Claimed]) -> Delivered:
         settled, wanted = self._looked_at(claimed)
@@ -285,11 +298,15 @@ class _Run:
         settled += copies.values()
         ready = [(message, written.outgoing) for message, written in letters if message.id not in copies]
         receipts = self._sent(ready)
+        self._broke |= claimed[0].alone and any(_broke(receipt) for _, receipt in receipts)
         window = self._of.windows.get(self._lane.channel, 0.0)
         moment = self._moment
         settled += [policy.settled(message, receipt, moment, window) for message, receipt in receipts]
         with self._of.store.transaction() as connection:
-            settle(connection, settled, moment)
+            recorded = settle(connection, settled, moment)
+            had = {one.message.id for one in recorded if one.doubted or one.state in _MAY_BE_HERS}
+            kept = {message.id: written.printed for message, written in letters if message.id in had}
+            printed.keep(connection, {id_: one for id_, one in kept.items() if one is not None})
             self._hear(receipts, moment, connection)
         self._of.log.forget()
         _meter(settled, moment)
@@ -391,12 +408,12 @@ class _Run:
         channel, receipts = self._lane.channel, [receipt for _, receipt in told]
         outage = _outage(receipts[::-1])
         ours = [(message, one) for message, one in told if isinstance(one, Retry) and one.ours]
-        silent = bool(receipts) and all(isinstance(one, Unknown) for one in receipts)
+        silent = bool(told) and all(isinstance(one, Unknown) and not message.alone for message, one in told)
+        if any(isinstance(one, Accepted) for one in receipts):
+            gates.worked(connection, channel, moment)
         if outage:
             gates.failed(connection, channel, moment, outage.after, outage.reason)
-        elif any(isinstance(one, Accepted) for one in receipts):
-            gates.worked(connection, channel, moment)
-        elif channel == WEBHOOK:
+        elif channel == WEBHOOK or any(isinstance(one, Accepted) for one in receipts):
             return
         elif ours:
             new = any(message.tried_at >= self._claimed_at for message, _ in ours)
@@ -409,6 +426,11 @@ class _Run:
 def _outage(receipts: Iterable[Receipt]) -> Retry | None:
     """Return the first receipt by which no other message is to be tried, or None."""
     return next((one for one in receipts if isinstance(one, Retry) and one.everyone), None)
+
+
+def _broke(receipt: Receipt) -> bool:
+    """Say whether the conversation broke at a message."""
+    return isinstance(receipt, Retry | Unknown) and receipt.alone
 
 
 def _hopeless(receipts: Sequence[Receipt]) -> Retry | None:

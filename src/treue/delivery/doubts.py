@@ -12,6 +12,7 @@ from treue.cohorts.trace import row_about
 from treue.model.states import Decision, MessageState, Reason
 from treue.model.tables import customer, journey, message, step, trace
 from treue.model.types import Instant
+from treue.store import touches
 
 SHOWN = 1_000
 NAMES = ("message", "customer", "journey", "step", "channel", "template", "due_at", "tried_at", "why")
@@ -72,10 +73,13 @@ def _queue(
 ) -> int:
     """Make messages ready again. Each is valid from now on for as long as it was from when it was due."""
     _note(connection, _chosen(state, which), now, Decision.queued, None)
+    if state is MessageState.failed:
+        owners = connection.scalars(_chosen(state, which).with_only_columns(message.c.customer_id))
+        touches.of_messages(connection, [(id_, "failed") for id_ in owners], now)
     chosen = _chosen(state, which).with_only_columns(message.c.id)
     valid = message.c.send_by - message.c.due_at
     values: dict[str, Any] = {
-        "state": MessageState.queued.value, "reason": None, "detail": None, "attempts": 0, "crashes": 0,
+        "state": MessageState.queued.value, "reason": None, "detail": None, "attempts": 0, "crashes": 0, "alone": False,
         "ready_at": now, "failed_at": None, "tried_at": None, "doubted_at": None, "send_by": literal(now, Instant) + valid,
         **more,
     }  # fmt: skip

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, and_, delete, func, or_, select, update
 from treue.delivery.outbox import Claimed, Lane, in_lane
 from treue.model.states import ADDRESS_KEY, MessageState
 from treue.model.tables import customer, mailing, message
-from treue.store import addresses, dialect
+from treue.store import addresses, dialect, touches
 
 ONCE_IN = timedelta(hours=24)
 """How long a text that went to a mailbox does not go there again."""
@@ -63,6 +63,7 @@ def take(connection: Connection, texts: Sequence[tuple[Claimed, str]], now: date
     ordered = sorted(texts, key=lambda one: (one[0].due_at, str(one[0].customer["id"]), one[0].id))
     digests = {one.id: _digest(one, text) for one, text in ordered}
     dialect.take_locks(connection, LOCK)
+    owners = {one.id: one.customer_id for one, _ in ordered} | _owners(connection, digests)
     since = now - ONCE_IN
     connection.execute(delete(mailing).where(mailing.c.at <= since))
     known = select(mailing).where(dialect.among(connection, mailing.c.digest, set(digests.values())))
@@ -71,7 +72,7 @@ def take(connection: Connection, texts: Sequence[tuple[Claimed, str]], now: date
     for one, _ in ordered:
         if (digest := digests[one.id]) not in first:
             first[digest] = {
-                "digest": digest, "message_id": one.id, "customer_id": one.customer_id, "at": now,
+                "digest": digest, "message_id": one.id, "customer_id": owners[one.id], "at": now,
             }  # fmt: skip
             new.append(first[digest])
     new.sort(key=lambda row: row["digest"])
@@ -79,8 +80,15 @@ def take(connection: Connection, texts: Sequence[tuple[Claimed, str]], now: date
     return {
         one.id: taken["message_id"]
         for one, _ in ordered
-        if (taken := first[digests[one.id]])["customer_id"] != one.customer_id
+        if (taken := first[digests[one.id]])["customer_id"] != owners[one.id]
     }
+
+
+def _owners(connection: Connection, ids: Iterable[int]) -> dict[int, int]:
+    """Return whose these messages are by now, and let that be so until the transaction ends: records may be merged."""
+    mine = select(message.c.id, message.c.customer_id).where(dialect.among(connection, message.c.id, ids))
+    rows = connection.execute(mine.order_by(message.c.id).with_for_update(read=True))
+    return {row.id: row.customer_id for row in rows}
 
 
 def _digest(claimed: Claimed, text: str) -> str:
@@ -89,7 +97,7 @@ def _digest(claimed: Claimed, text: str) -> str:
     return blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
 
 
-def echo(connection: Connection, ids: Iterable[int]) -> None:
+def echo(connection: Connection, ids: Iterable[int], now: datetime) -> None:
     """Let copies have what has become of the messages that they would have repeated."""
     among = list(ids)
     if not among:
@@ -101,7 +109,10 @@ def echo(connection: Connection, ids: Iterable[int]) -> None:
     if copies:
         fates = {name: func.coalesce(message.c[name], _first.c[name]) for name in FATES}
         mine = and_(_first.c.id == message.c.copy_of, dialect.among(connection, message.c.id, copies))
-        connection.execute(update(message).where(mine).values(fates))
+        statement = update(message).where(mine).values(fates)
+        owners = connection.scalars(statement.returning(message.c.customer_id)).all()
+        told = [(id_, name.removesuffix("_at")) for id_ in owners for name in FATES]
+        touches.of_messages(connection, told, now)
 
 
 def free(connection: Connection, unsent: Sequence[int], now: datetime) -> None:

@@ -7,12 +7,13 @@ lease finds its fence outdated and may record nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Protocol
 
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     Connection,
     Executable,
@@ -65,7 +66,8 @@ class Claimed:
     """One message in a worker's hands, with all that is needed to write it.
 
     `free_since` is from when on it could go: its event had come in, its step was due, and nothing held it.
-    `shared` says that other customers have its address, too, and that it may go there only once (`mailboxes`).
+    `shared` says that other customers have its address, too, and that it may go there only once (`mailboxes`), `alone`
+    that a conversation with its provider has broken at it.
     """
 
     id: int
@@ -92,6 +94,7 @@ class Claimed:
     detail: str | None = None
     free_since: datetime | None = None
     shared: bool = False
+    alone: bool = False
 
     @property
     def key(self) -> str:
@@ -141,7 +144,9 @@ class Settled:
     """What became of one message.
 
     `dead` says that its address is none any more, `charged` that the attempt counts, `crashed` that the worker
-    died with it in its hands, `doubted` that it may have been sent. `copy_of` is the message that it would repeat.
+    died with it in its hands, `doubted` that it may have been sent, `alone` that it is to be tried again after all others.
+    `copy_of` is the message that it would repeat. `customer_id` is whose it is when that is recorded: another than when it was
+    claimed, where the record was merged since.
     """
 
     message: InHand
@@ -154,19 +159,23 @@ class Settled:
     charged: bool = True
     crashed: bool = False
     doubted: bool = False
+    alone: bool = False
     copy_of: int | None = None
+    customer_id: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
 class Lane:
     """What one claim may take of a channel: a journey's messages, or every journey's transactional ones.
 
-    With `reserved_only`, no marketing message that has no place among what the limits allow.
+    With `reserved_only`, no marketing message that has no place among what the limits allow. Those at which a
+    conversation has broken have lanes of their own, `alone`.
     """
 
     channel: str
     journey_id: int | None = None
     reserved_only: bool = False
+    alone: bool = False
 
 
 _QUEUED = message.c.state == MessageState.queued.value
@@ -271,6 +280,8 @@ def _claiming(name: str) -> Executable:
 
 
 def _ready(connection: Connection, lane: Lane, now: datetime, limit: int) -> list[int]:
+    if lane.alone:
+        limit = 1
     for crashes in range(len(SUSPECT) + 1):
         size = limit if not crashes else max(1, limit // 8 // SUSPECT[crashes - 1])
         if ids := list(connection.scalars(_next(lane, crashes), {"now": now, "most": size})):
@@ -284,18 +295,23 @@ def _ready(connection: Connection, lane: Lane, now: datetime, limit: int) -> lis
 def _next(lane: Lane, crashes: int) -> Select[Any]:
     """Return the query for the first `most` messages of a lane that workers died with so often."""
     exactly = message.c.crashes == crashes if crashes < len(SUSPECT) else message.c.crashes >= crashes
-    query = select(message.c.id).where(*in_lane(lane), exactly).order_by(message.c.ready_at, message.c.id)
+    mine = message.c.alone.is_(lane.alone)
+    query = (
+        select(message.c.id).where(*in_lane(lane), mine, exactly).order_by(message.c.ready_at, message.c.id)
+    )
     return dialect.claiming(query.limit(bindparam("most", type_=Integer())))
 
 
 @lru_cache(maxsize=256)
 def _crashed(lane: Lane) -> Select[Any]:
-    return select(message.c.id).where(*in_lane(lane), message.c.crashes > 0).limit(1)
+    mine = message.c.alone.is_(lane.alone)
+    return select(message.c.id).where(*in_lane(lane), mine, message.c.crashes > 0).limit(1)
 
 
 def in_lane(lane: Lane) -> Iterator[ColumnElement[bool]]:
     """Yield what says that a message is ready to be taken from a lane."""
     yield _QUEUED
+    yield message.c.reason.is_distinct_from(Reason.not_yet_reachable.value)  # first it is asked again
     yield message.c.channel == lane.channel
     yield message.c.ready_at <= NOW
     if lane.journey_id is None:
@@ -330,7 +346,7 @@ def _with_all(name: str, channel: str) -> Select[Any]:
         message.c.id, message.c.fence, message.c.journey_id, journey.c.name.label("journey"),
         message.c.enrollment_id, message.c.step_id, message.c.version_id, message.c.customer_id,
         message.c.template, message.c.category, message.c.queued_at, message.c.due_at, message.c.send_by, message.c.tried_at,
-        message.c.attempts, message.c.doubted_at, message.c.detail,
+        message.c.attempts, message.c.doubted_at, message.c.detail, message.c.alone,
         customer.c.key, customer.c.email, customer.c.phone, customer.c.push_token, customer.c.locale,
         customer.c.timezone, customer.c.attributes, customer.c.created_at, event.c.name.label("event_name"),
         message.c.ready_at, event.c.received_at,
@@ -372,13 +388,14 @@ def _claimed(row: Row[Any], channel: str) -> Claimed:
         row.doubted_at,
         row.detail,
         max(row.due_at, row.ready_at, row.received_at or row.due_at),
+        alone=row.alone,
     )
 
 
 _SETTLED: dict[str, Any] = {
     "id": BigId, "fence": Integer(), "state": Text(), "reason": Text(), "detail": Text(), "provider_id": Text(),
     "ready_at": Instant(), "sent_at": Instant(), "failed_at": Instant(), "uncharged": Integer(),
-    "crashed": Integer(), "doubted_at": Instant(), "copy_of": BigId,
+    "crashed": Integer(), "doubted_at": Instant(), "copy_of": BigId, "alone": Boolean(),
 }  # fmt: skip
 
 
@@ -404,17 +421,18 @@ def record(connection: Connection, settled: Sequence[Settled], now: datetime) ->
                 "attempts": message.c.attempts - given.c.uncharged,
                 "crashes": message.c.crashes + given.c.crashed,
                 "doubted_at": func.coalesce(message.c.doubted_at, given.c.doubted_at),
+                "alone": or_(message.c.alone, given.c.alone),
             }
         )
-        .returning(message.c.id)
+        .returning(message.c.id, message.c.customer_id)
     )
-    mine = set(connection.scalars(statement))
-    kept = [item for item in settled if item.message.id in mine]
+    mine = {row.id: row.customer_id for row in connection.execute(statement)}
+    kept = [replace(item, customer_id=mine[item.message.id]) for item in settled if item.message.id in mine]
     noted = [_noted(item, now) for item in kept if _is_news(item)]
     if noted:
         connection.execute(dialect.insert_rows(connection, trace, noted))
     settled_by = {MessageState.sent: "sent", MessageState.failed: "failed"}
-    fates = [(item.message.customer_id, fate) for item in kept if (fate := settled_by.get(item.state))]
+    fates = [(item.customer_id, fate) for item in kept if (fate := settled_by.get(item.state))]
     touches.of_messages(connection, fates, now)
     return kept
 
@@ -441,6 +459,7 @@ def _values(item: Settled, now: datetime) -> dict[str, Any]:
         "crashed": 1 if item.crashed else 0,
         "doubted_at": now if item.doubted else None,
         "copy_of": item.copy_of,
+        "alone": item.alone,
     }
 
 
@@ -462,7 +481,8 @@ _DECISIONS = {
 
 def _noted(item: Settled, now: datetime) -> dict[str, Any]:
     why = {"why": item.detail[:200]} if item.detail else {}
-    return row_about(item.message, now, _DECISIONS[item.state], item.reason, **why)
+    noted = row_about(item.message, now, _DECISIONS[item.state], item.reason, **why)
+    return noted | {"customer_id": item.customer_id}
 
 
 def renew(store: Store, messages: Sequence[Claimed], wall: datetime) -> set[int]:

@@ -39,10 +39,9 @@ def settled(message: InHand, receipt: Receipt, moment: datetime, dedup_window: f
         case Refused(reason, suppress, forbidden):
             why = Reason.not_allowed if forbidden else Reason.rejected_by_provider
             return Settled(message, MessageState.refused, why, reason, dead=suppress)
-        case Unknown(reason):
-            return _doubtful(
-                _again(message, Retry(reason), moment), message.doubted_at or moment, dedup_window
-            )
+        case Unknown(reason, alone):
+            again = _again(message, Retry(reason, alone=alone), moment)
+            return _doubtful(again, message.doubted_at or moment, dedup_window)
         case Retry():
             again = _again(message, receipt, moment)
             return _doubtful(again, message.doubted_at, dedup_window) if message.doubted_at else again
@@ -93,5 +92,11 @@ def _again(message: InHand, retry: Retry, moment: datetime) -> Settled:
         wait = max(wait, min(moment - message.tried_at, LONGEST_HOLD))
     reason = Reason.our_fault if retry.ours else Reason.channel_down if retry.everyone else None
     return Settled(
-        message, MessageState.queued, reason, retry.reason, ready_at=moment + wait, charged=charged
+        message,
+        MessageState.queued,
+        reason,
+        retry.reason,
+        ready_at=moment + wait,
+        charged=charged,
+        alone=retry.alone,
     )

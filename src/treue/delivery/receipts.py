@@ -38,7 +38,7 @@ from treue.model.tables import customer, delivery_event, message
 from treue.model.types import Instant
 from treue.segments.reach import address_key
 from treue.segments.touch import OPT_OUT
-from treue.store import addresses, consents, dialect, opt_outs, suppressions, touches
+from treue.store import addresses, aliases, consents, dialect, opt_outs, suppressions, touches
 from treue.store.inputs import ConsentInput
 from treue.store.past.keys import identity, past_receipts
 
@@ -77,6 +77,7 @@ Told = tuple[DeliveryEvent, Row[Any] | None]
 
 def take(connection: Connection, channel: str, events: Sequence[DeliveryEvent], now: datetime) -> int:
     """Record what a channel's provider tells and draw the consequences; return how many events were new."""
+    aliases.hold(connection)
     given = [_clean(channel, one) for one in {one.id: one for one in events}.values()]
     messages = _Messages(connection, channel, given)
     rows = [_row(channel, one, messages.of(one), now) for one in given]
@@ -87,7 +88,7 @@ def take(connection: Connection, channel: str, events: Sequence[DeliveryEvent], 
     new -= _take_out_past(connection, channel, new)
     told = [(one, messages.of(one)) for one in given if _key(one) in new]
     _mark(connection, told, now)
-    mailboxes.echo(connection, [about.id for _, about in told if about is not None])
+    mailboxes.echo(connection, [about.id for _, about in told if about is not None], now)
     withdrawn = [word for one, about in told for word in _follow(connection, channel, one, about, now)]
     if withdrawn:  # all at once, and of one customer's words the first
         consents.withdraw(connection, list({one.customer: one for one in reversed(withdrawn)}.values()), now)
@@ -221,7 +222,7 @@ def _mark(connection: Connection, told: Iterable[Told], now: datetime) -> None:
     """Write the time of each first event on its message; a message in doubt is in doubt no longer."""
     fates: list[tuple[int, str]] = []
     for event, about in sorted(told, key=lambda one: (one[0].at, one[0].id)):
-        if about is None:
+        if about is None or event.kind is _KINDS.unknown:
             continue
         at, name = min(event.at, now), _COLUMNS.get(event.kind)
         fates += [(about.customer_id, fate) for fate in (name and name.removesuffix("_at"), "sent") if fate]
@@ -253,12 +254,20 @@ def believe(connection: Connection, doubted: Sequence[int], now: datetime) -> No
     """Settle those doubts whose message was heard of before the doubt came up: a callback may overtake an answer."""
     if not doubted:
         return
-    heard = select(delivery_event.c.message_id, delivery_event.c.kind, delivery_event.c.at).where(
-        dialect.among(connection, delivery_event.c.message_id, doubted)
+    columns = (delivery_event.c.message_id, delivery_event.c.kind, delivery_event.c.at, message.c.customer_id)
+    heard = (
+        select(*columns)
+        .join(message, message.c.id == delivery_event.c.message_id)
+        .where(
+            dialect.among(connection, delivery_event.c.message_id, doubted),
+            delivery_event.c.kind != _KINDS.unknown.value,
+        )
     )
-    for row in connection.execute(heard.order_by(delivery_event.c.id)).all():
+    rows = connection.execute(heard.order_by(delivery_event.c.id)).all()
+    for row in rows:
         values = _settled(_KINDS(row.kind), min(row.at, now))
         connection.execute(update(message).where(message.c.id == row.message_id).values(values))
+    touches.of_messages(connection, [(row.customer_id, "sent") for row in rows], now)
 
 
 def _settled(kind: DeliveryEventKind, at: datetime) -> Mapping[str, Any]:

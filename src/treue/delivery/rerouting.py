@@ -83,6 +83,7 @@ def _moved(
             message.c.step_id == version.number(stage),
             message.c.channel.in_(sorted(down)),
             message.c.doubted_at.is_(None),
+            message.c.reason.is_distinct_from(Reason.not_yet_reachable.value),
             against.is_(None),
             ~_has_one(channel),
         )

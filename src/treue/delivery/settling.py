@@ -19,7 +19,7 @@ def settle(connection: Connection, settled: Sequence[Settled], now: datetime) ->
     kept = outbox.record(connection, settled, now)
     follow(connection, kept, now)
     believe(connection, [item.message.id for item in kept if item.doubted], now)
-    mailboxes.echo(connection, [item.message.id for item in kept])
+    mailboxes.echo(connection, [item.message.id for item in kept], now)
     mailboxes.free(connection, [item.message.id for item in kept if _goes_to_nobody(item)], now)
     return kept
 

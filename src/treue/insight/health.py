@@ -15,7 +15,7 @@ from treue.insight.due import DueStep
 from treue.insight.outbox import SILENT, Outbox
 from treue.model.states import MessageState
 from treue.model.tables import arrival, event, journey, message
-from treue.store import failures
+from treue.store import chores, failures, heartbeat
 from treue.store.failures import Failure
 from treue.store.heartbeat import Heartbeat
 
@@ -89,6 +89,8 @@ def health(
         _check_delivery(box, now, SILENT + (passes.every if passes else timedelta(0))),
         _check_leases(connection, now),
         *(_check_channel(name, one) for name, one in channels.items()),
+        *(_check_members(name, number) for name, number in chores.repaired(connection).items()),
+        *_check_vacuum(heartbeat.find(connection, heartbeat.VACUUM), now),
     )
     return Health(passes, failing, late, checks)
 
@@ -179,6 +181,26 @@ def _check_channel(name: str, one: ChannelStatus) -> Check:
     return Check(
         f"{name} can send", not one.grave, f"{name}: {one.sentence.rstrip('.')}." if one.grave else ""
     )
+
+
+def _check_members(name: str, number: int) -> Check:
+    """Note that something was missed that changed who is in a segment: it has been put right, and is a fault of ours."""
+    customers = "1 customer" if number == 1 else f"{number:,} customers"
+    sentence = (
+        f"{name}: the last look over everybody found that {customers} had joined or left its segment unnoticed, and put that "
+        "right; this is a fault of Treue, please report it."
+    )
+    return Check(f"{name} knows its segment", True, sentence)
+
+
+def _check_vacuum(nights: Heartbeat | None, now: datetime) -> list[Check]:
+    """Check that old rows are deleted, where the settings have workers do it."""
+    if nights is None or not nights.failures:
+        return []
+    times = f"{nights.failures} times in a row" if nights.failures > 1 else "once"
+    when = age(now, nights.failed_at)
+    sentence = f"Old rows could not be deleted {times}, the last time {when} ago: {nights.reason}."
+    return [Check("old rows are deleted", nights.failures < OFTEN, sentence)]
 
 
 def _check_leases(connection: Connection, now: datetime) -> Check:

@@ -16,7 +16,7 @@ from treue.insight.health import Check, Health, health, patience
 from treue.insight.outbox import Outbox, outbox
 from treue.model.states import JourneyState
 from treue.model.tables import customer, event
-from treue.store import event_conflicts, heartbeat, journeys
+from treue.store import chores, event_conflicts, heartbeat, journeys
 from treue.store.journey_counts import JourneyCounts, OpenCounts, journey_counts, open_counts
 
 
@@ -24,7 +24,8 @@ from treue.store.journey_counts import JourneyCounts, OpenCounts, journey_counts
 class Standing:
     """What waits and what is wrong at one instant. Costs what waits, whoever exists and whatever has been.
 
-    `open` has each journey's customers inside and its messages that are not settled.
+    `open` has each journey's customers inside and its messages that are not settled; `repaired` how many had joined or left a
+    journey's segment unnoticed when everybody was looked at last.
     """
 
     at: datetime
@@ -34,6 +35,7 @@ class Standing:
     channels: Mapping[str, ChannelStatus]
     unrouted: int
     set_aside: int
+    repaired: Mapping[str, int]
     health: Health
 
     @property
@@ -103,6 +105,7 @@ def standing(connection: Connection, now: datetime) -> Standing:
         channels,
         connection.scalar(select(func.count(event.c.id)).where(event.c.routed_at.is_(None))) or 0,
         event_conflicts.count(connection),
+        chores.repaired(connection),
         health(connection, now, passes, due, box, channels),
     )
 

@@ -16,7 +16,7 @@ from treue.engine.versions.versions import Version
 from treue.errors import PlanError
 from treue.language.retention import Retention
 from treue.language.steps import Stage
-from treue.model.states import ArrivalKind, Decision, Outcome, Reason
+from treue.model.states import ArrivalKind, Dated, Decision, Outcome, Reason
 from treue.model.tables import (
     LAST,
     arrival,
@@ -33,7 +33,7 @@ from treue.plan.stored import from_json
 from treue.segments.explain import Explanation, Stay, explain, explanation
 from treue.segments.sql import Moment
 from treue.segments.tree import Condition
-from treue.store import opt_outs
+from treue.store import merging, opt_outs
 from treue.vocabulary.registry import WORDS
 
 _STAY = (
@@ -51,7 +51,12 @@ TURNED_AWAY = {
     "loop": "had entered the journey at that very instant, and is let in by what steps bring about only later",
 }
 """The reasons of `turned_away`."""
-LEFT = {"condition": "a condition of `exit` held"}
+SKIPPED = "skipped the step"
+"""What is said of who `skipped` a step for a reason; without one, its `if` did not hold."""
+LEFT = {
+    "condition": "a condition of `exit` held",
+    merging.REASON: "two records were merged that were both in the journey, and the older stay goes on",
+}
 """The reasons of `exited` that are no name."""
 
 
@@ -109,7 +114,7 @@ class CustomerInquiry:
             row.at,
             step,
             row.decision,
-            WORDS.decision(row.decision),
+            _sentence(row.decision, row.reason),
             row.reason,
             self._through_another(row) or _reason_sentence(row.decision, row.reason) + _held_out(row, plan),
             _values(row.detail or {}),
@@ -155,12 +160,12 @@ class CustomerInquiry:
         asked: list[Condition] = []
         if row.decision == Decision.branch.value and stage is not None:
             asked += stage.compared((row.detail or {}).get("way"))
-        elif row.decision == Decision.skipped.value and stage is not None and stage.when is not None:
-            asked.append(stage.when)
+        elif row.decision == Decision.skipped.value and row.reason is None and stage is not None:
+            asked += [stage.when] if stage.when is not None else []
         elif plan is not None:
             asked += _door_conditions(plan, row.decision, row.reason)
         entered = row.entered_at or row.at, row.entered_effective_at or row.at, row.entered_seq or LAST
-        stay = Stay(*entered, max(came, entered[1]), row.event_id)
+        stay = Stay(*entered, max(came, entered[1]), row.event_id, row.enrollment_id)
         return [self.look(condition, row.at, stay) for condition in asked]
 
     def look(self, condition: Condition, at: datetime, stay: Stay | None = None) -> Explanation:
@@ -302,6 +307,10 @@ def _held_out(row: Row[Any], plan: Plan | None) -> str:
     return f"; held out{share}: walks the same path, is measured for comparison and is sent nothing"
 
 
+def _sentence(decision: str, reason: str | None) -> str:
+    return SKIPPED if decision == Decision.skipped.value and reason else WORDS.decision(decision)
+
+
 def _reason_sentence(decision: str, reason: str | None) -> str:
     if reason is None:
         return ""
@@ -309,7 +318,10 @@ def _reason_sentence(decision: str, reason: str | None) -> str:
         return TURNED_AWAY.get(reason, reason)
     if decision == Decision.exited.value and reason in LEFT:
         return LEFT[reason]
-    return Reason(reason).sentence if reason in set(Reason) else reason
+    told: type[Dated] | type[Reason] | None = next(
+        (one for one in (Reason, Dated) if reason in set(one)), None
+    )
+    return told(reason).sentence if told else reason
 
 
 def _values(detail: Mapping[str, Any]) -> dict[str, Any]:

@@ -59,12 +59,12 @@ OPERATORS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "before": (
         "moment",
         ("date", "time"),
-        "Earlier than this date, time, or `30d ago`; not on that day, nor at that very moment.",
+        "Earlier than this date, time, `30d ago` or `in 3d`; not on that day, nor at that very moment.",
     ),
     "after": (
         "moment",
         ("date", "time"),
-        "Later than this date, time, or `30d ago`; not on that day, nor at that very moment.",
+        "Later than this date, time, `30d ago` or `in 3d`; not on that day, nor at that very moment.",
     ),
     "anniversary_in": (
         "length",
@@ -222,17 +222,18 @@ def scalar(node: Scalar, type_: str, context: Context) -> Any:
 
 
 def _moment(node: Scalar, context: Context, type_: str) -> Any:
-    match = re.fullmatch(r"(.+) ago", node.text.strip())
+    match = re.fullmatch(r"(in (?P<ahead>.+))|((?P<back>.+) ago)", node.text.strip())
     if match:
-        length = Length().parse(Scalar(node.place, match[1], match[1]), context)
-        return INVALID if length is INVALID else Ago(length)
+        text = match["ahead"] or match["back"]
+        length = Length().parse(Scalar(node.place, text, text), context)
+        return INVALID if length is INVALID else Ago(-length if match["ahead"] else length)
     if parse_duration(node.text):
-        return context.say(
-            node, "T312", f"{shown(node)} is a length, not a moment.", f"Did you mean `{node.text} ago`?"
-        )
+        hint = f"Did you mean `{node.text} ago`, or `in {node.text}`?"
+        return context.say(node, "T312", f"{shown(node)} is a length, not a moment.", hint)
     if found := as_time(node.text) if type_ in ("time", UNDECLARED) else as_date(node.text):
         return found
-    return context.say(node, "T312", f"{shown(node)} is not a date.", "Write `2026-03-01` or `30d ago`.")
+    hint = "Write `2026-03-01`, `30d ago` or `in 3d`."
+    return context.say(node, "T312", f"{shown(node)} is not a date.", hint)
 
 
 def parse_where(node: Node, events: tuple[str, ...], context: Context) -> Any:

@@ -64,6 +64,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "events": "events: {order.placed: {total: number, currency: text}}",
         "limits": "limits: [{at_most: 3, per: 7d}, {at_most: 1, per: 1d, channel: sms}]",
         "quiet_hours": 'quiet_hours: {sms: "20:00-08:00", push: "22:00-07:00"}',
+        "hold": "hold: 5m",
         "retention": "retention: {events: 3y, messages: 2y, trace: 6mo}",
         "sources": 'sources: {shop: {scheme: shopify, secret: "${SHOPIFY_SECRET}"}}',
     },

@@ -90,6 +90,10 @@ class Context:
     segment: Callable[[str, Place], Condition | None] = lambda name, place: None  # noqa: ARG005
     started_by: tuple[str, ...] | None = None
     """The events that start the journey being read, none where something else does; None outside of journeys."""
+    sends: MappingType[str, tuple[Place, ...]] | None = None
+    """The templates that the journey being read sends, each with the ends of the steps that do; None outside of journeys.
+
+    What stands before the end of the only such step is asked before its message goes."""
     references: list[Reference] = field(default_factory=list)
     words: Words = field(kw_only=True)
 

@@ -100,8 +100,9 @@ class _Exit:
     noun = "a condition"
 
     def parse(self, node: Node, context: Any) -> Any:
-        """Return an Exit on an event, or on a condition that becomes true."""
-        condition = CONDITION.parse(node, context)
+        """Return an Exit on an event, or on a condition that becomes true; it is asked at any time of the stay."""
+        at_any_time = replace(context, sends=dict.fromkeys(context.sends or (), ()))
+        condition = CONDITION.parse(node, at_any_time)
         if condition is INVALID:
             return INVALID
         if once := condition.occurrence():
@@ -254,10 +255,36 @@ def _ids(node: Node | None, words: Words) -> Iterator[Scalar]:
                 yield from _ids(inner, words)
 
 
+def _sent(node: Node | None, words: Words) -> Iterator[tuple[str, Place]]:
+    """Yield the templates that a list of steps sends, those inside branches included, with the end of each such step."""
+    for step in node.nodes if isinstance(node, Items) else [node]:
+        if isinstance(step, Mapping):
+            for template in words.sends(step):
+                yield template, max(_places(step))
+            for inner in words.inner(step):
+                yield from _sent(inner, words)
+
+
+def _places(node: Node) -> Iterator[Place]:
+    yield node.place
+    match node:
+        case Mapping():
+            for _, value in node.entries:
+                yield from _places(value)
+        case Items():
+            for one in node.nodes:
+                yield from _places(one)
+
+
 class _JourneyFile(Shape):
     def parse(self, node: Node, context: Context) -> Any:
-        """Parse the file, all of whose conditions may ask for the same as the event that starts it."""
-        return super().parse(node, replace(context, started_by=_started_by(node, context.words)))
+        """Parse the file, whose conditions may ask for what the event that starts it says, and for its own messages."""
+        sends = dict[str, tuple[Place, ...]]()
+        steps = node.get("steps") if isinstance(node, Mapping) else None
+        for template, end in _sent(steps, context.words):
+            sends[template] = (*sends.get(template, ()), end)
+        started_by = _started_by(node, context.words)
+        return super().parse(node, replace(context, started_by=started_by, sends=sends))
 
 
 JOURNEY = _JourneyFile(

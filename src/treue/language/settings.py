@@ -8,6 +8,7 @@ from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
 from typing import Any
 
+from treue.clock import Duration
 from treue.errors import SettingsError
 from treue.language.calls import CALLS, declared_hosts
 from treue.language.conditions import CONDITION, UNDECLARED
@@ -18,6 +19,7 @@ from treue.language.grammar import (
     Fields,
     Flag,
     Key,
+    Length,
     MapOf,
     Option,
     Reference,
@@ -31,9 +33,13 @@ from treue.language.grammar import (
 from treue.language.pressure import LIMITS, QUIET_HOURS, Limit, Pressure, QuietHours, channels_named
 from treue.language.problems import did_you_mean, nearest
 from treue.language.retention import RETENTION, Retention
-from treue.language.source import Mapping, Node, Scalar
+from treue.language.source import Items, Mapping, Node, Scalar
+from treue.language.step_rows import DEFAULT_HOLD
 from treue.model.states import BUILT_IN_ATTRIBUTES, BUILT_IN_EVENTS, CHANNELS, EVENT_PARTS
 from treue.segments.tree import Condition
+
+EXTRA = "extra"
+"""The option of a channel that is a mapping: what its provider knows, and the adapter does not."""
 
 NAME = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 TYPES = ("text", "number", "bool", "date", "time", "list")
@@ -44,7 +50,7 @@ _EVENT_NAME = r"[a-z0-9_]+(\.[a-z0-9_]+)*"
 _NAMED = {"customer": _VALUE_NAME, "events": _EVENT_NAME, "channels": "|".join(CHANNELS)}
 _PLAIN_KEYS = (
     "workspace", "timezone", "locale", "database", "public_url", "sender", "channels", "limits", "quiet_hours",
-    "calls", "sources", "retention",
+    "calls", "sources", "retention", "hold",
 )  # fmt: skip
 _VARIABLE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)(?::-([^}$]*))?\}")
 _SECRET_KEYS = re.compile(
@@ -88,10 +94,10 @@ class Sender:
 
 @dataclass(frozen=True)
 class ChannelSettings:
-    """How one channel is set up."""
+    """How one channel is set up. An option is a Env, a number, true or false; `extra` has such in mappings and lists."""
 
     adapter: str
-    options: MappingType[str, Env | bool | int | float]
+    options: MappingType[str, Any]
     rate: str | None = None
 
 
@@ -120,7 +126,9 @@ class Settings:
     sources: MappingType[str, SourceSettings] = field(default_factory=dict)
     schema: Schema = field(default_factory=Schema)
     calls: tuple[str, ...] = ()
-    retention: Retention = field(default_factory=Retention)
+    retention: Retention | None = None
+    """How long old rows are kept; None where the file does not say, and workers delete none by themselves."""
+    hold: Duration = DEFAULT_HOLD
 
     @property
     def pressure(self) -> Pressure:
@@ -239,6 +247,29 @@ class _Channel:
         )
 
     def _option(self, key: str, value: Node, context: Context) -> Any:
+        if key == EXTRA and not isinstance(value, Mapping):
+            hint = "Such as `extra: {topic_id: news}`."
+            return context.say(
+                value,
+                "T203",
+                f"Here belongs a mapping of the provider's own fields, not {shown(value)}.",
+                hint,
+            )
+        if key == EXTRA:
+            return self._inside(value, context)
+        return self._value(key, value, context)
+
+    def _inside(self, node: Node, context: Context, key: str = "") -> Any:
+        """Return what stands in `extra`: mappings, lists and values, as deep as the provider wants them."""
+        if isinstance(node, Mapping):
+            found = {name.text: self._inside(value, context, name.text) for name, value in node.entries}
+            return INVALID if INVALID in found.values() else found
+        if isinstance(node, Items):
+            several = [self._inside(one, context, key) for one in node.nodes]
+            return INVALID if INVALID in several else several
+        return self._value(key, node, context)
+
+    def _value(self, key: str, value: Node, context: Context) -> Any:
         if is_secret(key):
             return _Secret().parse(value, context)
         if isinstance(value, Scalar) and isinstance(value.value, (bool, int, float)):
@@ -250,6 +281,7 @@ class _Channel:
         properties = {
             "adapter": {"type": "string", "description": "The adapter that sends."},
             "rate": {"type": "string", "description": "The most it sends, such as `500/s`."},
+            EXTRA: {"type": "object", "description": "Fields of the provider's own, added to every request."},
         }
         return {"type": "object", "properties": properties, "required": ["adapter"]}
 
@@ -472,11 +504,17 @@ SETTINGS = Shape(
             QUIET_HOURS,
             "When a channel is silent, by the customer's local clock; marketing messages wait for the end.",
         ),
+        Key(
+            "hold",
+            Length(),
+            "How long a message waits for an address or a consent where none is known yet and the customer, or the event that "
+            "began the stay, was recorded less than that before (default `5m`).",
+        ),
         Key("calls", CALLS, "Where `call` steps may go."),
         Key(
             "retention",
             RETENTION,
-            "How long old rows are kept, each kind, before `treue db vacuum` deletes them.",
+            "How long old rows are kept, each kind, before workers delete them by night, or `treue db vacuum`.",
         ),
         Key("customer", _TYPED, "The customers' attributes and their types."),
         Key(

@@ -28,6 +28,7 @@ from treue.segments.tree import Scalar as Plain
 
 STEP_ID = r"[a-z0-9]+(?:[-_][a-z0-9]+)*"
 DEFAULT_VALID_FOR = Duration(days=1)
+DEFAULT_HOLD = Duration(seconds=300)
 
 STEP = OneOf("step", lambda words: words.steps, "a step")
 

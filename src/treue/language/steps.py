@@ -251,6 +251,19 @@ class Stage(Kinded, ABC):
         """Return the condition that those who stand at it wait for."""
         return None
 
+    def sets(self) -> tuple[str, ...]:
+        """Return the names of the attributes it writes."""
+        return ()
+
+    def follows(self) -> tuple[str, ...]:
+        """Return the attributes whose changes matter to those who stand at it."""
+        return ()
+
+    @property
+    def skips(self) -> bool:
+        """Whether customers are sent nothing on the way from it where the moment to wait for has passed."""
+        return False
+
     def compared(self, way: str | None) -> tuple[Condition, ...]:
         """Return the conditions that were looked at to send a customer on by a way."""
         return ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, ClassVar
 
@@ -70,6 +70,17 @@ class Trigger(Kinded, ABC):
     def clock(self) -> str | None:
         """Return the time of the day (HH:MM, local) at which all come; None where there is no such time."""
         return None
+
+    def follows(self) -> tuple[str, ...]:
+        """Return the attributes whose changes may end the stays that it began, and let in anew.
+
+        Where there are any, it lets in once for each occurrence, whatever `again` says.
+        """
+        return ()
+
+    def foretells(self) -> tuple[str, ...]:
+        """Return the attributes that tell who comes and when, for a while beforehand."""
+        return ()
 
     def stays_for(self) -> str | None:
         """Return what a customer has a stay of her own for, such as a cart; None where she has one at a time."""
@@ -175,7 +186,8 @@ class _Enter:
 
     def parse(self, node: Node, context: Context) -> Any:
         """Return `enter` as an Entry."""
-        return enter_shape(context.words.triggers).parse(node, context)
+        before = replace(context, sends=None)  # of a stay that is still to begin no message has gone
+        return enter_shape(context.words.triggers).parse(node, before)
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
         """Return the JSON Schema."""

@@ -23,6 +23,10 @@ def _nothing(_step: Mapping) -> Iterator[Node | None]:
     yield from ()
 
 
+def _no_names(_step: Mapping) -> Iterator[str]:
+    yield from ()
+
+
 Sort = Literal["step", "condition", "trigger"]
 
 
@@ -33,7 +37,7 @@ class Word:
     A row is a Kind, of a trigger a TriggerRow.
 
     `parts` are further shapes that its rows are made of, for the reference. `inner` yields the lists of steps inside a
-    step as they are written, whatever else may be wrong with it. `expectations` are rows of what a journey's tests may
+    step as they are written, whatever else may be wrong with it, `sends` the templates that it sends. `expectations` are rows of what a journey's tests may
     expect of it, by leading key; each is read as a `Noted`. `decisions` are those that only it notes in the trace, with
     the sentences they are told in. `acts` are rows of what tests may let happen outside, by leading key; each is read as
     an `Outside`.
@@ -44,6 +48,7 @@ class Word:
     classes: tuple[type[Any], ...] = ()
     parts: tuple[Shape, ...] = ()
     inner: Callable[[Mapping], Iterator[Node | None]] = _nothing
+    sends: Callable[[Mapping], Iterator[str]] = _no_names
     expectations: MappingType[str, Any] = field(default_factory=dict)
     decisions: MappingType[str, str] = field(default_factory=dict)
     acts: MappingType[str, Any] = field(default_factory=dict)
@@ -74,6 +79,9 @@ class Words(Protocol):
 
     def inner(self, step: Mapping) -> Iterator[Node | None]:
         """Yield the lists of steps inside a step as they are written, whatever else may be wrong with it."""
+
+    def sends(self, step: Mapping) -> Iterator[str]:
+        """Yield the templates that a step sends, as it is written."""
 
     @property
     def parts(self) -> MappingType[Sort, tuple[Shape, ...]]:

@@ -11,6 +11,7 @@ from treue.lint.client_support import NotShown, TooLarge
 from treue.lint.exits import GoalLetsNobodyOut, MetAtTheDoor, NobodyLeaves
 from treue.lint.links import EmptyForSome, LeadsNowhere, NoAddress, SameWords, WithoutWords
 from treue.lint.mails import LongSubject, NoPostalAddress, NoPreheader, NothingToRead, NoWayOut
+from treue.lint.messages import AnothersMessage
 from treue.lint.pictures import WithoutDescription, WithoutWidth
 from treue.lint.records import DateMissing, StoredOtherwise
 from treue.lint.rule import LintInput, Rule
@@ -39,6 +40,7 @@ RULES: tuple[Rule, ...] = (
     ShorterThanQuietHours(),
     DateMissing(),
     AskedOfEverybody(),
+    AnothersMessage(),
     NotShown(),
     TooLarge(),
     LeadsNowhere(),

@@ -76,6 +76,7 @@ class Reason(Sentence):
     unsubscribed = "unsubscribed", "the customer unsubscribed"
     over_limit = "over_limit", "the customer has had as many messages as the limits allow"
     lower_priority = "lower_priority", "a message of higher priority went first"
+    not_yet_reachable = "not_yet_reachable", "no address or consent has come yet; both still may"
     quiet_hours = "quiet_hours", "the customer's quiet hours have not ended"
     stale = "stale", "it would have come too late"
     held_out = "held_out", "the customer is in the holdout and is sent nothing"
@@ -100,6 +101,13 @@ class Reason(Sentence):
     dropped = "dropped", "an operator decided that it is not sent"
 
 
+class Dated(Sentence):
+    """Why a date of the customer's own changes what becomes of a stay."""
+
+    date_moved = "date_moved", "the date has moved"
+    moment_passed = "moment_passed", "the moment to wait for had passed, or its date was missing"
+
+
 class DeliveryEventKind(Sentence):
     """What can be heard of a message after it was handed over; each word means the same for every provider."""
 
@@ -115,6 +123,10 @@ class DeliveryEventKind(Sentence):
     opened = "opened", "the message's pictures were loaded, by the customer or by a machine"
     clicked = "clicked", "a link in the message was followed, by the customer or by a machine"
     unsubscribed = "unsubscribed", "the customer said stop, by a link, a mail program or an SMS"
+    unknown = (
+        "unknown",
+        "the provider told something that Treue does not know; it is kept, and nothing follows from it",
+    )
 
 
 class Decision(Sentence):
@@ -122,6 +134,7 @@ class Decision(Sentence):
 
     entered = "entered", "entered the journey"
     migrated = "migrated", "went on in the journey's new version"
+    merged = "merged", "went on under the record that theirs was merged into"
     turned_away = "turned_away", "was not let in"
     waiting = "waiting", "waits"
     at_once = "at_once", "had nothing to wait for and went on at once"
@@ -197,8 +210,11 @@ BUILT_IN_ATTRIBUTES = {
 EVENT_PARTS = frozenset({"id", "name", "at"})
 """What every event has beside its properties."""
 
+CUSTOMER_CREATED = "customer.created"
+"""The event that says that a customer was recorded for the first time."""
+
 BUILT_IN_EVENTS: dict[str, dict[str, str]] = {
-    "customer.created": {"source": "text"},
+    CUSTOMER_CREATED: {"source": "text"},
     "consent.given": {"channel": "text", "source": "text"},
     "consent.withdrawn": {"channel": "text", "source": "text"},
 }

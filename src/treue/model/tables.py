@@ -1,8 +1,8 @@
 """The tables. Times are UTC; `Instant` columns are microseconds since 1970 in the database.
 
-Read from the top: who there is (customer, consent, suppression, opt_out, forgotten, change,
+Read from the top: who there is (customer, alias, consent, suppression, opt_out, forgotten, change,
 event, event_conflict), what is written (journey,
-journey_version, step, watch), what happens (arrival, membership, enrollment, draw, message), what is heard of it and how the
+journey_version, words, wording, step, watch), what happens (arrival, membership, enrollment, draw, message, printed), what is heard of it and how the
 channels fare (delivery_event, channel_gate, channel_hour), what was decided (trace), what stays of old rows that were
 deleted (past_event, past_message, past_receipt, stay_day, message_day, step_day, arm_day, sweep), how the work itself
 goes (heartbeat, failure, chore), and what is only looked up (timezone_offset, receiving, telling, mailing, picture). Below
@@ -123,6 +123,15 @@ class Customer(SQLModel, table=True):
     updated_at: datetime = _time()
     email_key: str | None = _text(null=True)
     push_key: str | None = _text(null=True)
+
+
+class Alias(SQLModel, table=True):
+    """The key of a record that was merged into a customer's: whoever names it means that customer."""
+
+    __tablename__ = "alias"
+    key: str = Field(sa_column=Column(Text, primary_key=True))
+    customer_id: int = _ref("customer.id", index=True)
+    merged_at: datetime = _time()
 
 
 class Consent(SQLModel, table=True):
@@ -301,6 +310,27 @@ class JourneyVersion(SQLModel, table=True):
     )
 
 
+class Words(SQLModel, table=True):
+    """The files of a template and its layout as they once were: bytes in base 64, by path under `templates/`."""
+
+    __tablename__ = "words"
+    digest: str = Field(sa_column=Column(Text, primary_key=True))
+    files: dict[str, Any] = _json()
+
+
+class Wording(SQLModel, table=True):
+    """The copy that a version keeps of a template: what its messages are written with, whatever becomes of the files.
+
+    One that `follows` is what the files said when they were last applied, and is replaced when they say something else.
+    """
+
+    __tablename__ = "wording"
+    version_id: int = _key(BigId, "journey_version.id")
+    template: str = _key(Text)
+    digest: str = Field(sa_column=Column(Text, ForeignKey("words.digest"), nullable=False, index=True))
+    follows: bool = Field(default=True)
+
+
 class Step(SQLModel, table=True):
     """A step's number, which it keeps over all versions of its journey; `name` is the id it first had.
 
@@ -388,7 +418,8 @@ class Enrollment(SQLModel, table=True):
 
     `deadline_at` is when the wait they stand at ends; empty where they stand at no wait, or have only just come. The stay
     took effect at `effective_at`, later than `entered_at` where the event that began it came late; its place among what
-    happened at that instant is `seq`. `visit` counts how often a stay has begun a round of steps anew.
+    happened at that instant is `seq`. `visit` counts how often a stay has begun a round of steps anew. `skipping` says that
+    nothing is sent on the way from a wait whose moment had passed: 1 until the next wait, 2 while she comes from waits alone.
     """
 
     __tablename__ = "enrollment"
@@ -439,6 +470,7 @@ class Enrollment(SQLModel, table=True):
     effective_at: datetime = _effective()
     seq: int = _number(LAST)
     visit: int = _number(0)
+    skipping: int = _number(0)
 
 
 class Draw(SQLModel, table=True):
@@ -460,7 +492,8 @@ class Message(SQLModel, table=True):
     `fence` counts claims: a worker whose fence is old may not record anything. `reserved_at` is when it took its
     place among what the limits allow (none for transactional messages): a marketing message that is queued
     without one is held, for the `reason` it carries, until `ready_at`. `priority` is its journey's. `tried_at` is
-    the first attempt; `crashes` counts the workers that died with it in their hands; `doubted_at` is when an attempt's
+    the first attempt; `crashes` counts the workers that died with it in their hands; at an `alone` one, the conversation with
+    its provider has broken: it is tried after all others; `doubted_at` is when an attempt's
     fate was first unknown: its customer may have it, whatever became of later ones. `copy_of` is the message by which the
     same text has reached the same mailbox under another record; what becomes of that is written here, too.
     """
@@ -546,6 +579,18 @@ class Message(SQLModel, table=True):
     doubted_at: datetime | None = _time(null=True)
     visit: int = _number(0)
     copy_of: int | None = Field(default=None, sa_column=Column(BigId, nullable=True))
+    alone: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
+
+
+class Printed(SQLModel, table=True):
+    """What a message was written with: the values that it printed, as compressed JSON, and the digest of its `words`."""
+
+    __tablename__ = "printed"
+    message_id: int = Field(
+        sa_column=Column(BigId, primary_key=True, autoincrement=False, info={NAMES: "message.id"})
+    )
+    digest: str = Field(sa_column=Column(Text, nullable=False, index=True))
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
 class DeliveryEvent(SQLModel, table=True):
@@ -601,7 +646,7 @@ class ChannelHour(SQLModel, table=True):
 
 
 class Heartbeat(SQLModel, table=True):
-    """How passes go, for all workers together. There is one row, `name` is `pass`.
+    """How passes go, for all workers together (`name` is `pass`), and how deleting old rows by night goes (`vacuum`).
 
     `every` is how many seconds apart the passes of whoever ran the last one are, `began_at` when the last one began,
     `alive_at` when it was last heard of, `succeeded_at` when the last one that succeeded ended. `failures` counts those
@@ -844,6 +889,7 @@ class Picture(SQLModel, table=True):
 metadata: MetaData = SQLModel.metadata
 
 customer: Table = metadata.tables["customer"]
+alias: Table = metadata.tables["alias"]
 consent: Table = metadata.tables["consent"]
 suppression: Table = metadata.tables["suppression"]
 opt_out: Table = metadata.tables["opt_out"]
@@ -853,6 +899,8 @@ event: Table = metadata.tables["event"]
 event_conflict: Table = metadata.tables["event_conflict"]
 journey: Table = metadata.tables["journey"]
 journey_version: Table = metadata.tables["journey_version"]
+words: Table = metadata.tables["words"]
+wording: Table = metadata.tables["wording"]
 step: Table = metadata.tables["step"]
 arrival: Table = metadata.tables["arrival"]
 watch: Table = metadata.tables["watch"]
@@ -860,6 +908,7 @@ membership: Table = metadata.tables["membership"]
 enrollment: Table = metadata.tables["enrollment"]
 draw: Table = metadata.tables["draw"]
 message: Table = metadata.tables["message"]
+printed: Table = metadata.tables["printed"]
 delivery_event: Table = metadata.tables["delivery_event"]
 channel_gate: Table = metadata.tables["channel_gate"]
 channel_hour: Table = metadata.tables["channel_hour"]
@@ -900,6 +949,7 @@ cohort = Table(
     Column("entered_seq", BigInteger),
     Column("arrived_effective_at", Instant),
     Column("visit", BigInteger),
+    Column("skipping", BigInteger),
     Column("branch", Integer),
     Column("note", Text),
     Column("stands_until", Instant),

@@ -157,7 +157,8 @@ def _head(plan: Plan) -> dict[str, list[tuple[object, str]]]:
 
     When exits are asked is told by `asked_exits`.
     """
-    enter = "; ".join((plan.entry.trigger.words(), *explain.admission(plan.entry)))
+    moves = ("a stay ends where its date moves",) if plan.entry.trigger.follows() else ()
+    enter = "; ".join((plan.entry.trigger.words(), *moves, *explain.admission(plan.entry)))
     return {
         "category": [(None, explain.category(plan))],
         "enter": [(plan.entry, enter)],

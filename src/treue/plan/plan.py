@@ -6,6 +6,7 @@ Stages stand in the order of the file, which is a topological order: nobody ever
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from treue.clock import Duration
 from treue.language.steps import Stage
@@ -61,6 +62,11 @@ class Plan:
     def has_several_stays(self) -> bool:
         """Whether a customer may be inside more than once at a time."""
         return self.entry.has_several_stays
+
+    @cached_property
+    def skips(self) -> bool:
+        """Whether customers may be sent nothing for a while, since a moment to wait for has passed."""
+        return any(stage.skips for stage in self.stages)
 
     @property
     def first(self) -> str | None:

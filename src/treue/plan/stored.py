@@ -16,12 +16,27 @@ from treue.vocabulary.registry import WORDS
 def to_json(plan: Plan) -> dict[str, Any]:
     """Return the plan as plain JSON values."""
     found: dict[str, Any] = adapter(Plan).dump_python(plan, mode="json")
-    return found | {"entry": _flat(found["entry"]), "exits": [_as_before(one) for one in found["exits"]]}
+    exits = [_as_before(one) for one in found["exits"]]
+    return found | {
+        "entry": _flat(found["entry"]),
+        "exits": exits,
+        "stages": [_as_at_first(one) for one in found["stages"]],
+    }
 
 
 def _as_before(exit_: dict[str, Any]) -> dict[str, Any]:
     """Return an exit as it is stored: one that is not asked, as it was before any was, so that hashes stay what they are."""
     return {name: value for name, value in exit_.items() if name != "asked" or value}
+
+
+_LATER: dict[str, dict[str, Any]] = {"wait_date": {"passed": None, "at": None, "yearly": False}}
+"""By kind of stage, what was not said of it at first, and so is stored only where it says something."""
+
+
+def _as_at_first(stage: dict[str, Any]) -> dict[str, Any]:
+    """Return a stage as it is stored, so that hashes stay what they are."""
+    later = _LATER.get(stage["kind"], {})
+    return {name: value for name, value in stage.items() if name not in later or value != later[name]}
 
 
 def from_json(document: dict[str, Any]) -> Plan:
@@ -69,6 +84,8 @@ _KINDS = ("event", "date", "schedule", "segment")
 def _flat(entry: dict[str, Any]) -> dict[str, Any]:
     """Return an entry as it is stored; a trigger with fields of its own keeps its kind."""
     trigger = dict(entry.pop("trigger"))
+    if isinstance(date := trigger.get("date"), dict) and not date["moves"]:
+        trigger["date"] = {name: value for name, value in date.items() if name != "moves"}
     kind = trigger.pop("kind")
     own = {} if trigger.keys() <= _ENTRY.keys() and _kind(_ENTRY | trigger) == kind else {"kind": kind}
     return _ENTRY | trigger | entry | own

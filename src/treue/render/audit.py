@@ -147,6 +147,14 @@ def used(tree: Tree) -> frozenset[str]:
     return frozenset(names)
 
 
+def read(tree: Tree) -> frozenset[str]:
+    """Return what a template reads, no more than that: `customer.first_name`, or `orders` where it may be any part of it."""
+    paths = [(node, path) for node in tree.nodes if (path := _path(node))]
+    inside = {id(node.node) for node, _ in paths if isinstance(node, (nodes.Getattr, nodes.Getitem))}
+    whole = ((node, node.name) for node in tree.nodes if isinstance(node, nodes.Name) and node.ctx == "load")
+    return frozenset(path for node, path in (*whole, *paths) if id(node) not in inside)
+
+
 def _check(
     node: nodes.Node, parts: Mapping[str, frozenset[str] | None], assigned: set[str], spelt: Mapping[str, str]
 ) -> Iterator[Finding]:

@@ -39,6 +39,7 @@ class CompiledPart:
     names: frozenset[str] = frozenset()
     html: bool = False
     code: Packed | None = None
+    reads: frozenset[str] = frozenset()
 
     def render(self, variables: dict[str, Any]) -> str:
         """Return the text for these variables; raises Fault and Jinja's errors (see `failure`)."""
@@ -149,13 +150,14 @@ def compile_part(
     findings = audit.audit(walked, parts)
     if findings:
         return CompiledPart(source, file), [_problem(source, file, one) for one in findings]
-    names, bounded = audit.used(walked), audit.bounded(walked)
+    names, reads, bounded = audit.used(walked), audit.read(walked), audit.bounded(walked)
     try:
         code = environment.compile(sandbox.prepare(tree, environment))
         template = JinjaTemplate.from_code(environment, code, {})
     except (TemplateError, SyntaxError, MemoryError, *_BROKEN_BY) as error:
         return CompiledPart(source, file), _syntax(source, file, environment, error)
-    return CompiledPart(source, file, None, template, names, html, None if bounded else Packed.of(code)), []
+    packed = None if bounded else Packed.of(code)
+    return CompiledPart(source, file, None, template, names, html, packed, reads), []
 
 
 def _problem(source: JinjaSource, file: str, finding: audit.Finding) -> TemplateProblem:

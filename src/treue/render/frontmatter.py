@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from types import MappingProxyType
 
 import yaml
 
@@ -54,11 +55,17 @@ def read(source: str, file: str) -> FrontMatter:
         return FrontMatter(body=source)
     body_line = source.count("\n", 0, found.end()) + 1
     values, problems = _values(found[1], file)
-    return FrontMatter(values, source[found.end() :], body_line, tuple(problems))
+    return FrontMatter(values, source[found.end() :], body_line, problems)
 
 
 @lru_cache(maxsize=256)  # layouts are read with every template, and what the rules look at is read again
-def _values(text: str, file: str) -> tuple[dict[str, Value], list[TemplateProblem]]:
+def _values(text: str, file: str) -> tuple[Mapping[str, Value], tuple[TemplateProblem, ...]]:
+    """Return what all who read this text share, and so cannot change."""
+    values, problems = _read(text, file)
+    return MappingProxyType(values), tuple(problems)
+
+
+def _read(text: str, file: str) -> tuple[dict[str, Value], list[TemplateProblem]]:
     if len(text) > LARGEST:
         return {}, [
             _problem(file, 1, 1, "The front matter is longer than 16 kB.", "Put the text into the body.")

@@ -12,6 +12,7 @@ from treue.render.renderer import Rendered
 Scheme = Literal["light", "dark"]
 _ASKED = re.compile(r"\(\s*prefers-color-scheme\s*:\s*(dark|light)\s*\)", re.IGNORECASE)
 _KNOWS_DARK = re.compile(r"color-scheme[^;>]*\bdark\b", re.IGNORECASE)
+_BODY = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
 _HEAD_END = re.compile(r"</head>", re.IGNORECASE)
 
 
@@ -22,6 +23,12 @@ def self_contained(rendered: Rendered) -> str:
         data = f"data:{picture.media_type};base64,{base64.b64encode(picture.content).decode()}"
         page = page.replace(html.escape(address), data).replace(address, data)
     return page
+
+
+def noted(page: str, note: str) -> str:
+    """Return a page with a line of ours above all else."""
+    line = f'<p style="margin:0;padding:8px;background:#fff;color:#000;font:14px sans-serif">{html.escape(note)}</p>'
+    return _BODY.sub(lambda body: body[0] + line, page, count=1) if _BODY.search(page) else line + page
 
 
 def in_scheme(page: str, scheme: Scheme) -> str:

@@ -71,6 +71,7 @@ class _Compiled:
 class _Entry:
     template: Template
     compiled: dict[tuple[str, str], _Compiled] = field(default_factory=dict)
+    reads: dict[str, frozenset[tuple[str, ...]]] = field(default_factory=dict)
     problems: tuple[TemplateProblem, ...] = ()
 
 
@@ -100,6 +101,12 @@ class Renderer:
         self._keep = keep
         self._names = self.schema.parts()
         self._entries: dict[str, _Entry] = {}
+
+    def elsewhere(self, templates: Path) -> Renderer:
+        """Return a renderer of templates in another folder, which takes whatever names they use: they are older than the schema."""
+        return Renderer(
+            templates, locale=self.locale, timezone=self.timezone, public_url=self.public_url, keep=self._keep
+        )
 
     def render(
         self, channel: str, template: str, context: Mapping[str, Any], locale: str = ""
@@ -178,6 +185,16 @@ class Renderer:
             one for (name, locale), one in compiled.items() if name == channel and variant in (None, locale)
         ]
         return frozenset().union(*(part.names for one in wanted for part in one.parts()))
+
+    def reads(self, template: str, channel: str) -> frozenset[tuple[str, ...]]:
+        """Return the paths of what a template reads, in any locale and none inside another: `("customer", "first_name")`."""
+        entry = self._entry(template)
+        if channel not in entry.reads:
+            mine = [one for (name, _), one in entry.compiled.items() if name == channel]
+            found = {tuple(path.split(".")) for one in mine for part in one.parts() for path in part.reads}
+            inside = {path for path in found if any(path[:n] in found for n in range(1, len(path)))}
+            entry.reads[channel] = frozenset(found - inside)
+        return entry.reads[channel]
 
     def sound(self, template: str) -> tuple[tuple[str, str], ...]:
         """Return channel and locale of each of the template's files that can be rendered."""

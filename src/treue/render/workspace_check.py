@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from treue.language.problems import Place, Problem
-from treue.language.steps import OutboxCall, message_of, walk
+from treue.language.steps import OutboxCall, Stage, message_of, walk
+from treue.language.triggers import Entry
 from treue.render.calls import call_problems
 from treue.render.check import check_template, examples
 from treue.render.enclosures import Enclosure
 from treue.render.expressions import Expression
 from treue.render.names import NameSchema
-from treue.render.problem import TemplateProblem
+from treue.render.problem import WARNINGS, TemplateProblem
 from treue.render.renderer import Rendered, Renderer
 from treue.render.template import MessageTemplate
 from treue.workspace.workspace import Workspace
+
+
+class Sends(Protocol):
+    """What must be known of a plan to tell whether its steps can write a template."""
+
+    @property
+    def entry(self) -> Entry:
+        """How customers come in."""
+
+    @property
+    def stages(self) -> Sequence[Stage]:
+        """Its stages."""
 
 
 @dataclass
@@ -54,6 +67,20 @@ def template_problems(
         if among is None or name in among:
             found.update(_of(renderer, name, uses.get(name)))
     return sorted([*(_problem(one) for one in found), *_of_steps(workspace)])
+
+
+def can_be_written(workspace: Workspace, renderer: Renderer, template: str, plan: Sends) -> bool:
+    """Whether a template, as the files have it, can be written by all steps of a plan that send it, for whoever is inside."""
+    events = workspace.settings.schema.events
+    started = {name: events.get(name, {}) for name in plan.entry.trigger.events()}
+    sent = [stage.message for stage in plan.stages if stage.message and stage.message.template == template]
+    for message in sent:
+        if not set(message.channels) <= set(renderer.channels(template)):
+            return False
+        found = check_template(renderer, template, events=started, data=dict(message.data))
+        if any(one.code not in WARNINGS for one in found):
+            return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ class Stay(NamedTuple):
     entered_seq: int | None = None
     arrived_effective_at: datetime | None = None
     event_id: int | None = None
+    enrollment_id: int | None = None
 
 
 def explain(
@@ -55,6 +56,8 @@ def explain(
     for the same as the event that started it; what it does takes effect no earlier than its entry.
     """
     known = (stay or Stay())._asdict()
+    if known["enrollment_id"] is None:
+        del known["enrollment_id"]
     if stay is not None and stay.entered_effective_at is not None:
         known |= {"at": moment.now, "effective_at": max(moment.now, stay.entered_effective_at)}
     columns: list[ColumnElement[Any]] = [literal(customer_id, BigId).label("customer_id")]

@@ -85,14 +85,14 @@ class Moment:
         return {}
 
     def back(self, duration: Duration) -> datetime:
-        """Return the instant this long before now; the beginning of time where that is out of range."""
+        """Return the instant this long before now; the beginning or the end of time where that is out of range."""
         try:
             return duration.before(self.now, self.zone)
         except (ValueError, OverflowError):
-            return _DAWN
+            return _DUSK if duration.is_negative else _DAWN
 
     def span(self, wanted: Scalar | Ago) -> Span | None:
-        """Return the stretch a date (the whole local day), an ISO instant or `30d ago` means, else None."""
+        """Return the stretch a date (the whole local day), an ISO instant, `30d ago` or `in 3d` means, else None."""
         if isinstance(wanted, Ago):
             moment = self.back(wanted.duration)
             return Span(moment, moment)

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from treue.clock import EARLIEST, TICK, Duration, add_months, clock_changes, micros, resolve
+from treue.clock import EARLIEST, LATEST, TICK, Duration, add_months, clock_changes, micros, resolve
 from treue.segments.needs import leaves
 from treue.segments.tree import Ahead, Condition, Op, Property, ago
 
@@ -35,7 +35,7 @@ def count_back(duration: Duration, zone: str, first: datetime) -> Count:
     """Return how a duration counts back from the stretch of times that begins at `first`."""
     reached = _reached(duration, zone, -1, first)
     if reached is None:
-        return Count(_FOREVER, micros(EARLIEST))
+        return Count(_FOREVER, micros(LATEST if duration.is_negative else EARLIEST))
     if _is_skipped(duration, zone, -1, first):
         return Count(_FOREVER, micros(reached))
     return Count(micros(first) - micros(reached), _DAWN)
@@ -79,7 +79,7 @@ def _questions(asked: Iterable[Condition | Property]) -> set[_Question]:
 
 
 def _of_ops(ops: Iterable[Op], days: bool = True) -> set[_Question]:
-    """Return what comparisons count; `30d ago` is a day as well, where a date may be compared with it."""
+    """Return what comparisons count; `30d ago` and `in 3d` are days as well, where a date may be compared with them."""
     ops = tuple(ops)
     found = {_Question(length, day=day) for length in ago(ops) for day in {False, days}}
     for ahead in (value for op in ops for value in op.values if isinstance(value, Ahead)):

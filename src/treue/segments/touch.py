@@ -9,6 +9,9 @@ CONSENT, OPT_OUT, SUPPRESSION = "consent:", "opt_out:", "suppression:"
 MESSAGE, JOURNEY = "message:", "journey:"
 """What the names of touches begin with that are no attributes'; a channel, a fate or a journey follows."""
 
+MERGED = "merged:"
+"""The name of the touch that another record was merged into a customer's: it may change every answer."""
+
 
 @dataclass(frozen=True)
 class Touch:

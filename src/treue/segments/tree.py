@@ -28,7 +28,7 @@ Since = Literal["entry", "arrival"]
 
 @dataclass(frozen=True)
 class Ago:
-    """A moment this long before now, on the workspace's clock."""
+    """A moment this long before now, on the workspace's clock; a negative length before now is one ahead: `in 3d`."""
 
     duration: Duration
     kind: Literal["ago"] = "ago"
@@ -207,7 +207,7 @@ class Leaf(Condition):
 def expiring(
     ops: Iterable[Op], kind: Literal["instant", "time", "date"], fact: Fact | None = None
 ) -> tuple[Expiry, ...]:
-    """Return an expiry for each `30d ago` that a time is compared with: what `fact` holds, or the leaf observes."""
+    """Return an expiry for each `30d ago` or `in 3d` that a time is compared with: what `fact` holds, or the leaf observes."""
     turns = {"after": "at", "before": "after"}
     return tuple(
         Expiry(value.duration, fact, kind, turns.get(op.name, "both"))  # type: ignore[arg-type]
@@ -218,7 +218,7 @@ def expiring(
 
 
 def ago(ops: Iterable[Op]) -> tuple[Duration, ...]:
-    """Return the lengths of the `30d ago` that comparisons name."""
+    """Return the lengths of the `30d ago` that comparisons name; those of `in 3d` are negative."""
     return tuple(value.duration for op in ops for value in op.values if isinstance(value, Ago))
 
 

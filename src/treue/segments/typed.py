@@ -101,6 +101,13 @@ def day_text(since: ColumnElement[Any], dialect: str) -> ColumnElement[Any]:
     return func.to_char(func.timezone("UTC", func.to_timestamp(since)), "YYYY-MM-DD")
 
 
+def time_text(since: ColumnElement[Any], dialect: str) -> ColumnElement[Any]:
+    """Return the ISO time, in UTC, of so many seconds since 1970."""
+    if dialect == "sqlite":
+        return func.strftime("%Y-%m-%dT%H:%M:%SZ", since, "unixepoch")
+    return func.to_char(func.timezone("UTC", func.to_timestamp(since)), 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+
+
 def _sqlite(document: ColumnElement[Any], name: str, kind: str) -> ColumnElement[Any]:
     if _PLAIN_NAME.fullmatch(name):
         path = literal(f'$."{name}"', Text)

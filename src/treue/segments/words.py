@@ -46,7 +46,7 @@ def scope(where: Iterable[Property], within: Duration | None) -> str:
 def shown(value: object) -> str:
     """Return a value as people read it."""
     if isinstance(value, Ago):
-        return f"{value.duration} ago"
+        return f"in {-value.duration}" if value.duration.is_negative else f"{value.duration} ago"
     if isinstance(value, Ahead):
         return str(value.duration)
     if isinstance(value, bool):

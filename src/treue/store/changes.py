@@ -77,10 +77,15 @@ def _mine(connection: Connection, table: Table, ids: Collection[int]) -> ColumnE
 
 def record(connection: Connection, changes: Sequence[Change], *, caused: bool = False) -> None:
     """Keep these changes, and let journeys know that watch for them; `caused` says that a step has made them."""
-    for start in range(0, len(changes), dialect.BATCH):
-        rows = [vars(one) for one in changes[start : start + dialect.BATCH]]
-        connection.execute(dialect.insert_rows(connection, change, rows))
+    keep(connection, changes)
     touches.record(
         connection,
         [Touched(one.customer_id, one.name, one.happened_at, one.at, one.seq, caused) for one in changes],
     )
+
+
+def keep(connection: Connection, changes: Sequence[Change]) -> None:
+    """Keep these changes without a word to journeys, which are told otherwise."""
+    for start in range(0, len(changes), dialect.BATCH):
+        rows = [vars(one) for one in changes[start : start + dialect.BATCH]]
+        connection.execute(dialect.insert_rows(connection, change, rows))

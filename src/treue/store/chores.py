@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, delete, or_, select, update
 
-from treue.model.tables import chore
+from treue.model.tables import chore, journey
 from treue.store import dialect
 from treue.store.failures import Key
 
@@ -37,6 +37,12 @@ def find(connection: Connection) -> list[Chore]:
     """Return all chores."""
     columns = (chore.c[name] for name in Chore.__dataclass_fields__)
     return [Chore(*row) for row in connection.execute(select(*columns).order_by(chore.c.next_at))]
+
+
+def repaired(connection: Connection) -> dict[str, int]:
+    """Return by journey how many answers the last look over everybody found to be others than were kept, where any."""
+    query = select(journey.c.name, chore.c.repaired).join(journey, journey.c.id == chore.c.journey_id)
+    return {row.name: row.repaired for row in connection.execute(query.where(chore.c.repaired > 0))}
 
 
 def plan(connection: Connection, wanted: Mapping[Key, datetime]) -> list[Chore]:

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, Row, select
 
 from treue.errors import RejectedInput
 from treue.model.states import Basis
-from treue.model.tables import consent, customer
-from treue.store import consent_standing, dialect, events, opt_outs, sequence
+from treue.model.tables import consent
+from treue.store import aliases, consent_standing, events, opt_outs, sequence
 from treue.store.addresses import shown
 from treue.store.inputs import ConsentInput, EventInput
 
@@ -99,8 +99,8 @@ def _say(connection: Connection, name: str, words: Sequence[ConsentInput], now: 
 
 
 def _standing(connection: Connection, words: Sequence[ConsentInput]) -> dict[tuple[str, str], Row[Any]]:
-    statement = select(customer.c.key, consent).join(consent, consent.c.customer_id == customer.c.id)
-    statement = statement.where(dialect.among(connection, customer.c.key, {word.customer for word in words}))
+    named = aliases.named(connection, {word.customer for word in words})
+    statement = select(named.c.key, consent).join(consent, consent.c.customer_id == named.c.id)
     return {(row.key, row.channel): row for row in connection.execute(statement)}
 
 

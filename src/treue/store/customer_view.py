@@ -12,7 +12,7 @@ from treue.errors import RejectedInput, UsageError
 from treue.model.states import ADDRESS
 from treue.model.tables import consent, customer, enrollment, event, journey, journey_version, message
 from treue.segments.reach import address_key
-from treue.store import addresses, customers, opt_outs, suppressions
+from treue.store import addresses, aliases, customers, opt_outs, printed, suppressions
 from treue.store.addresses import shown
 
 NEWEST = 100
@@ -21,12 +21,12 @@ NEWEST = 100
 
 def named(connection: Connection, text: str) -> list[str]:
     """Return the ids of whom a text names: the customer with this id, else all who have it as an address, however spelt."""
-    if customers.find(connection, text) is not None:
-        return [text]
+    if (found := customers.find(connection, text)) is not None:
+        return [found["key"]]
     for channel in ADDRESS:
         with suppress(RejectedInput):
-            if found := sharing(connection, channel, text):
-                return found
+            if sharers := sharing(connection, channel, text):
+                return sharers
     return []
 
 
@@ -44,10 +44,11 @@ def view(connection: Connection, key: str, newest: int = NEWEST) -> dict[str, An
     found = customers.find(connection, key)
     if found is None:
         raise UsageError(f"There is no customer {shown(key)}.")
-    id_ = found["id"]
+    id_, key = found["id"], found["key"]
     left = opt_outs.of(connection, id_)
     return {
         "id": key,
+        "merged": [{"id": one.key, "at": _iso(one.merged_at)} for one in aliases.of(connection, id_)],
         "created_at": _iso(found["created_at"]),
         "updated_at": _iso(found["updated_at"]),
         "locale": found["locale"],
@@ -61,7 +62,7 @@ def view(connection: Connection, key: str, newest: int = NEWEST) -> dict[str, An
         "consents": _rows(connection, _consents(id_)),
         "timeline": _rows(connection, _events(id_).limit(newest)),
         "enrollments": _with_steps(_rows(connection, _enrollments(id_).limit(newest))),
-        "messages": _with_steps(_rows(connection, _messages(id_).limit(newest))),
+        "messages": _with_printed(connection, _with_steps(_rows(connection, _messages(id_).limit(newest)))),
     }
 
 
@@ -121,12 +122,27 @@ def _messages(id_: int) -> Select[Any]:
     )
     told = (c.template, c.channel, c.category, c.state, c.reason, c.detail, c.queued_at, c.due_at)
     where = (journey.c.name.label("journey"), c.step_id.label("step"))
-    columns = (*where, *told, *receipts, journey_version.c.steps)
+    columns = (c.id.label("message"), *where, *told, *receipts, journey_version.c.steps)
     tables = message.outerjoin(journey, journey.c.id == c.journey_id).outerjoin(
         journey_version, journey_version.c.id == c.version_id
     )
     found = select(*columns).select_from(tables).where(c.customer_id == id_)
     return found.order_by(c.queued_at.desc(), c.id.desc())
+
+
+def _with_printed(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put in place of each message's number the values that it was written with; None where they are not kept."""
+    kept = printed.find(connection, [row["message"] for row in rows])
+    for row in rows:
+        found = kept.get(row.pop("message"))
+        row["printed"] = found and _written(found.values)
+    return rows
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _written(one) for name, one in value.items()}
+    return [_written(one) for one in value] if isinstance(value, list) else _iso(value)
 
 
 def _with_steps(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -12,8 +12,9 @@ from sqlalchemy import Connection, RowMapping, select, update
 
 from treue.clock import known_zone
 from treue.errors import RejectedInput
+from treue.model.states import CUSTOMER_CREATED
 from treue.model.tables import customer, event
-from treue.store import addresses, changes, dialect, sequence, tellings, validation, zones
+from treue.store import addresses, aliases, changes, dialect, sequence, tellings, validation, zones
 from treue.store.inputs import CustomerInput
 
 COLUMNS = ("email", "phone", "push_token", "locale", "timezone")
@@ -72,8 +73,11 @@ def merge(connection: Connection, rows: Sequence[CustomerInput], now: datetime) 
     Each new customer has a `customer.created` event. Raises RejectedInput, and keeps nothing, where a key,
     an address or the size of a record does not fit (see `problem`).
     """
+    aliases.hold(connection)
     notes: list[str] = []
-    patches = _collapsed(rows, notes)
+    given = [_patch(row, notes) for row in rows]
+    records = aliases.standing_for(connection, {row.key for row in rows})
+    patches = _collapsed(replace(one, key=records.get(one.key, one.key)) for one in given)
     zones.ensure(connection, {zone for patch in patches.values() if (zone := patch.columns.get("timezone"))})
     tokens = _registered(patches)
     holders = _holders(connection, tokens)
@@ -93,7 +97,8 @@ def merge(connection: Connection, rows: Sequence[CustomerInput], now: datetime) 
         connection,
         {(ids[key], patch.source): patch.as_of for key, patch in patches.items() if patch.as_of},
     )
-    return Merged([ids[row.key] for row in rows], len(created), updated, notes)
+    found = [ids[records.get(row.key, row.key)] for row in rows]
+    return Merged(found, len(created), updated, notes)
 
 
 def ensure(
@@ -107,6 +112,7 @@ def ensure(
 
     `since` says from when on such a customer is known, where that is not `now`.
     """
+    aliases.hold(connection)
     wanted = set(keys)
     known = ids_for_keys(connection, wanted)
     missing = sorted(wanted - known.keys())
@@ -120,14 +126,14 @@ def ensure(
 
 
 def find(connection: Connection, key: str) -> RowMapping | None:
-    """Return the customer with this key, all columns, or None."""
-    return connection.execute(select(customer).where(customer.c.key == key)).mappings().first()
+    """Return the customer whom this key names, all columns, or None; the `key` is another where it is an alias."""
+    named = select(aliases.named(connection, [key]).c.id)
+    return connection.execute(select(customer).where(customer.c.id.in_(named))).mappings().first()
 
 
 def ids_for_keys(connection: Connection, keys: Iterable[str]) -> dict[str, int]:
-    """Return the ids of those keys that are known."""
-    statement = select(customer.c.key, customer.c.id).where(dialect.among(connection, customer.c.key, keys))
-    return {row.key: row.id for row in connection.execute(statement)}
+    """Return the ids of those keys that are known. Who is to write of them has `aliases.hold` before."""
+    return {row.key: row.id for row in connection.execute(select(aliases.named(connection, keys)))}
 
 
 def touch(connection: Connection, ids: Iterable[int], now: datetime) -> None:
@@ -227,11 +233,10 @@ def problem(row: CustomerInput) -> str | None:
     return None
 
 
-def _collapsed(rows: Sequence[CustomerInput], notes: list[str]) -> dict[str, _Patch]:
+def _collapsed(given: Iterable[_Patch]) -> dict[str, _Patch]:
     patches: dict[str, _Patch] = {}
-    for row in rows:
-        patch = _patch(row, notes)
-        patches[row.key] = _together(before, patch) if (before := patches.get(row.key)) else patch
+    for patch in given:
+        patches[patch.key] = _together(before, patch) if (before := patches.get(patch.key)) else patch
     return patches
 
 
@@ -339,7 +344,7 @@ def _announce(connection: Connection, created: Sequence[tuple[int, _Patch]], now
         {
             "key": f"treue:customer.created:{patch.key}",
             "customer_id": id_,
-            "name": "customer.created",
+            "name": CUSTOMER_CREATED,
             "at": patch.created_at or now,
             "properties": {"source": patch.source},
             "source": patch.source,

@@ -194,6 +194,15 @@ def claiming(statement: Select[Any], of: Table | None = None) -> Select[Any]:
     return statement.with_for_update(skip_locked=True, of=of)
 
 
+def share_lock(connection: Connection, name: str) -> None:
+    """Wait until nobody has the lock of this name alone, and share it to the transaction's end."""
+    if is_postgresql(connection):
+        connection.execute(_SHARE, {"name": name})
+
+
+_SHARE = text("SELECT pg_advisory_xact_lock_shared(hashtextextended(current_schema() || '/' || :name, 0))")
+
+
 def take_locks(connection: Connection, *names: str) -> None:
     """Wait for the locks of these names, held to the transaction's end; SQLite's writer holds them all.
 

@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
 from datetime import datetime
 
-from sqlalchemy import Connection, Text, cast, delete, func, or_, select
+from sqlalchemy import Connection, Text, cast, delete, func, or_, select, update
 
 from treue.errors import RejectedInput
 from treue.model.states import ADDRESS
 from treue.model.tables import (
     arrival,
     change,
+    channel_gate,
     consent,
     customer,
     delivery_event,
     draw,
     enrollment,
     event,
+    failure,
     forgotten,
-    journey,
     mailing,
     membership,
     message,
@@ -37,9 +38,9 @@ from treue.model.tables import (
     trace,
 )
 from treue.segments.reach import address_key
-from treue.store import addresses, dialect, suppressions
+from treue.store import addresses, dialect, printed, suppressions
 from treue.store.customers import find
-from treue.store.past.sweep import VACUUM
+from treue.store.seclusion import seclude
 
 _PURPOSE = b"forgotten"
 
@@ -74,20 +75,17 @@ class Erasures:
     def erase(self, connection: Connection, key: str, now: datetime) -> int:
         """Erase a customer with everything that is held about them; return how many addresses are remembered as hashes.
 
-        Raises RejectedInput where there is no such customer.
+        `Store.expunge` then takes it out of the file as well. Raises RejectedInput where there is no such customer.
         """
-        _keep_passes_out(connection, key)
+        seclude(connection, [key])
         person = find(connection, key)
         if person is None:
             raise RejectedInput(f"There is no customer {key!r}.")
-        if not dialect.is_postgresql(connection):
-            connection.exec_driver_sql(
-                "PRAGMA secure_delete = ON"
-            )  # or the file would keep what it no longer lists
         held = [(channel, person[column]) for channel, column in ADDRESS.items() if person[column]]
         held += _former(
             connection, person["id"], {(channel, addresses.key(channel, one)) for channel, one in held}
         )
+        _forget_why(connection, person["id"], key, [address for _, address in held])
         for channel, address in held:
             self._remember(connection, channel, address, person["id"], now)
             _forget_what_was_told(connection, channel, address)
@@ -113,36 +111,52 @@ class Erasures:
             suppressions.add(connection, channel, [address], ERASED, now, purpose="marketing")
 
 
+def every_address(connection: Connection, key: str) -> set[str]:
+    """Return all addresses that a customer has or had, as far as their record knows."""
+    person = find(connection, key)
+    if person is None:
+        return set()
+    columns = set(ADDRESS.values())
+    query = select(change.c.before).where(change.c.customer_id == person["id"], change.c.name.in_(columns))
+    had = {*connection.scalars(query), *(person[column] for column in columns)}
+    return {str(one) for one in had if one} | {one for _, one in _former(connection, person["id"], set())}
+
+
+def _forget_why(connection: Connection, customer_id: int, key: str, held: Sequence[str]) -> None:
+    """Delete the reasons for which channels pause and works fail where they are of the customer's messages, or name them."""
+    said = {
+        one
+        for one in connection.scalars(select(message.c.detail).where(message.c.customer_id == customer_id))
+        if one
+    }
+    for notes in connection.scalars(select(trace.c.detail).where(trace.c.customer_id == customer_id)):
+        said.add(str((notes or {}).get("why") or ""))
+    named = [one.lower() for one in (key, *held)]
+    for table, where in (
+        (channel_gate, (channel_gate.c.channel,)),
+        (failure, (failure.c.journey_id, failure.c.work)),
+    ):
+        for *place, reason in connection.execute(select(*where, table.c.reason).where(table.c.reason != "")):
+            hers = any(one and (one.startswith(reason) or reason.startswith(one)) for one in said)
+            if hers or any(one in reason.lower() for one in named):
+                here = [column == value for column, value in zip(where, place, strict=True)]
+                connection.execute(update(table).where(*here).values(reason=ERASED))
+
+
 def _former(connection: Connection, customer_id: int, held: Set[tuple[str, str]]) -> list[tuple[str, str]]:
     """Return the addresses, by channel, that said stop by the customer's word when they had them; they have others now."""
     query = select(opt_out.c.channel, opt_out.c.address).where(opt_out.c.customer_id == customer_id)
     return [(one.channel, one.address) for one in connection.execute(query) if tuple(one) not in held]
 
 
-def _keep_passes_out(connection: Connection, key: str) -> None:
-    """Wait for the batches in hand that may write of the customer, and let none begin until the transaction ends.
-
-    Before all else the deleting of old rows, which has hold of the same rows in another order; then her events: whoever
-    shows them to journeys has hold of them, and then waits for journeys as we do.
-    """
-    dialect.take_locks(connection, VACUUM)
-    if dialect.is_postgresql(connection):
-        hers = (
-            select(event.c.id)
-            .join(customer, customer.c.id == event.c.customer_id)
-            .where(customer.c.key == key)
-        )
-        connection.execute(hers.order_by(event.c.id).with_for_update(of=event)).close()
-        names = [f"journey {id_}" for id_ in connection.scalars(select(journey.c.id))]
-        dialect.take_locks(connection, "journeys", *names)
-        connection.execute(select(customer.c.id).where(customer.c.key == key).with_for_update()).close()
-
-
 def _delete(connection: Connection, customer_id: int) -> None:
     """Delete a customer from every table, messages and events first: who has hold of one may be writing of it."""
     stays = select(enrollment.c.id).where(enrollment.c.customer_id == customer_id)
-    tables = (delivery_event, mailing, message, event, arrival, trace, past_event, past_message, telling)
-    for table in tables:
+    for table in (delivery_event, mailing):
+        connection.execute(delete(table).where(table.c.customer_id == customer_id))
+    hers = delete(message).where(message.c.customer_id == customer_id).returning(message.c.id)
+    printed.forget(connection, list(connection.scalars(hers)))
+    for table in (event, arrival, trace, past_event, past_message, telling):
         connection.execute(delete(table).where(table.c.customer_id == customer_id))
     connection.execute(delete(draw).where(draw.c.enrollment_id.in_(stays)))
     for table in (enrollment, membership, change, consent):

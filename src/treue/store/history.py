@@ -40,7 +40,8 @@ from sqlalchemy import event as sqlalchemy_event
 
 from treue.model.tables import customer, event, suppression, timezone_offset
 from treue.model.types import Instant, Json
-from treue.store import consent_standing, dialect, event_identity, events, zones
+from treue.segments.touch import SUPPRESSION
+from treue.store import consent_standing, dialect, event_identity, events, touches, zones
 from treue.store.imports import ImportReport, import_events
 from treue.store.inputs import EventInput
 from treue.store.row_files import RowFile
@@ -294,9 +295,12 @@ class Past:
         self._happen(connection, since, now)
 
     def next(self, connection: Connection, since: datetime) -> datetime | None:
-        """Return when the next event after `since` happens."""
-        found: datetime | None = connection.scalar(select(func.min(_event.c.at)).where(_event.c.at > since))
-        return found
+        """Return when the next event after `since` happens, or the next address is put on the suppression list."""
+        firsts = (
+            connection.scalar(select(func.min(at)).where(at > since))
+            for at in (_event.c.at, _suppression.c.since)
+        )
+        return min((at for at in firsts if at is not None), default=None)
 
     def instants(self, connection: Connection, start: datetime, end: datetime, most: int) -> int:
         """Return at how many instants something happens from `start` until before `end`, counted up to `most`."""
@@ -313,7 +317,14 @@ class Past:
         ):
             names = [column.name for column in query.selected_columns]
             connection.execute(insert(table).from_select(names, query))
+        self._tell_of_listed(connection, since, now)
         consent_standing.apply(connection, self._words(connection, since, now))
+
+    def _tell_of_listed(self, connection: Connection, since: datetime | None, now: datetime) -> None:
+        """Bring it to the doors that watch for it that addresses were put on the suppression list, each at its time."""
+        columns = (_suppression.c.channel, _suppression.c.address, _suppression.c.since)
+        for row in connection.execute(select(*columns).where(*_stretch(_suppression.c.since, since, now))):
+            touches.of_addresses(connection, SUPPRESSION + row.channel, row.channel, [row.address], row.since)
 
     def _events(self, since: datetime | None, now: datetime, routed: datetime | None) -> Select[Any]:
         """Return the events of a stretch. What journeys recorded then is left out: now they do so anew."""

@@ -105,7 +105,10 @@ def latest(connection: Connection, journey_id: int) -> int | None:
 def _entry(connection: Connection, version_id: int) -> Any:
     """Return how customers come into a version, without what is empty: other versions of Treue write it or not."""
     entry = plan(connection, version_id).get("entry") or {}
-    return {key: value for key, value in entry.items() if value not in (None, False, [])}
+    date = {key: value for key, value in (entry.get("date") or {}).items() if key != "moves"}
+    return {
+        key: value for key, value in (entry | {"date": date}).items() if value not in (None, False, [], {})
+    }
 
 
 def retire(connection: Connection, name: str) -> bool:

@@ -18,7 +18,7 @@ from treue.model.states import ADDRESS_KEY, Basis
 from treue.model.tables import consent, customer, opt_out
 from treue.segments.reach import address_key, is_on
 from treue.segments.touch import OPT_OUT
-from treue.store import dialect, touches
+from treue.store import aliases, dialect, touches
 
 if TYPE_CHECKING:
     from treue.store.consent_standing import Word
@@ -75,8 +75,9 @@ def since(connection: Connection, asked: Iterable[tuple[str, str]]) -> dict[tupl
     found: dict[tuple[str, str], datetime] = {}
     for channel in sorted({channel for _, channel in pairs} & ADDRESS_KEY.keys()):
         keys = {key for key, one in pairs if one == channel}
-        query = select(customer.c.key, opt_out.c.since).join(opt_out, is_on(opt_out, channel))
-        for row in connection.execute(query.where(dialect.among(connection, customer.c.key, keys))):
+        named = aliases.named(connection, keys)
+        query = select(named.c.key, opt_out.c.since).join(customer, customer.c.id == named.c.id)
+        for row in connection.execute(query.join(opt_out, is_on(opt_out, channel))):
             found[row.key, channel] = row.since
     return found
 

@@ -81,6 +81,13 @@ def survey_sqlite(connection: sqlite3.Connection, _record: Any = None) -> None:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
 
 
+def expunge_sqlite(connection: sqlite3.Connection) -> bool:
+    """Write the database anew without what was deleted, and empty its log; say whether nobody reads that any more."""
+    _patiently(connection, "VACUUM")
+    (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
+
+
 def connected_postgresql(connection: Any, _record: Any) -> None:
     """Set up a new PostgreSQL connection: more memory for sets, no JIT, the temporary tables."""
     before, connection.autocommit = connection.autocommit, True

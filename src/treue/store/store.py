@@ -153,6 +153,26 @@ class Store:
             )
             return int(pages * size)
 
+    def expunge(self) -> None:
+        """Leave nothing of what was deleted in SQLite's files: the database is written anew, its log emptied.
+
+        Takes as long as writing the whole file; others may read meanwhile, and write after it. PostgreSQL's rows are
+        vacuumed by itself. Raises StoreError where somebody reads on for two minutes.
+        """
+        if self.dialect != "sqlite":
+            return
+        self.survey(anew=True)  # or samples of indexes would keep what was in them
+        with self._plain_refusals():
+            pooled = self.engine.raw_connection()
+            try:
+                if not sessions.expunge_sqlite(cast(sqlite3.Connection, pooled.driver_connection)):
+                    raise StoreError(
+                        f"What was deleted from the database {self} is still in its file -wal, which another program "
+                        "reads; it goes when the last program that has the database open ends."
+                    )
+            finally:
+                pooled.close()
+
     def forgo_syncing(self) -> None:
         """Let a throw-away SQLite database skip the wait for the disk at each commit."""
         if self.dialect == "sqlite":

@@ -77,6 +77,10 @@ class CallbackContract:
         """Return what the provider posts where it gave a message up for the sake of our sender or account."""
         return ()
 
+    def unheard_of(self) -> Any:
+        """Return what the provider posts of an event that came up after the adapter was written, or None."""
+        return None
+
     def callback(self, body: bytes, at: datetime) -> Callback:
         """Return a genuine callback with that body, whatever is in it, signed and received `at` that time."""
         raise NotImplementedError("An adapter's tests supply `callback`.")
@@ -217,6 +221,18 @@ class CallbackContract:
             assert [(event.kind, event.ours, event.hard) for event in events] == [
                 (DeliveryEventKind.failed, True, False)
             ], document
+
+    def test_an_event_of_a_kind_that_nobody_knows_is_kept_in_its_own_words(self, receiver: Any) -> None:
+        """It is `unknown`, and nothing follows from it; the same again is the same event."""
+        document = self.unheard_of()
+        if document is None:
+            pytest.skip("this provider's kinds of event are ours")
+        callback = self.callback(self.encoded(document), NOW)
+        (event,), (again,) = receiver.read_receipts(callback), receiver.read_receipts(callback)
+        assert (event.kind, event.hard, event.ours) == (DeliveryEventKind.unknown, False, False)
+        assert event.id == again.id
+        assert event.status
+        assert all(value in str(document) for value in map(str, event.raw.values()))
 
     def assert_refused(self, receiver: Any, callback: Callback) -> None:
         """Assert that a callback is refused as not genuine, without a word of the secret."""

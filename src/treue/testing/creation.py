@@ -27,6 +27,7 @@ from treue.language.source import read_any
 from treue.language.steps import walk
 from treue.model.states import ADDRESS, BUILT_IN_EVENTS, Basis, Decision, MessageState, Outcome
 from treue.model.tables import customer, enrollment, event, journey, message, step, trace
+from treue.store.customers import ids_for_keys
 from treue.store.event_identity import JOURNEY
 from treue.testing.happenings import Decided, Noticed, Refusal, SentMessage, Stay
 from treue.testing.playback import CREATED, Played, play
@@ -57,7 +58,8 @@ def create(workspace: Workspace, connection: Connection, key: str, name: str, no
 
     Raises UsageError where there is no such customer, or they have been in no journey, or in several.
     """
-    who = connection.execute(select(customer).where(customer.c.key == key)).first()
+    ids = ids_for_keys(connection, [key])
+    who = connection.execute(select(customer).where(customer.c.id.in_(ids.values()))).first()
     if who is None:
         raise UsageError(f"There is no customer {key}.")
     past = _Past(workspace, connection, who, _journey(connection, who.id, name, workspace), now)

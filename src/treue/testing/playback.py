@@ -32,7 +32,7 @@ from treue.model.faces import face
 from treue.model.states import ADDRESS, Basis, MessageState
 from treue.model.tables import customer, message
 from treue.plan.plan import Plan
-from treue.store import consents, customers, events, suppressions
+from treue.store import consents, customers, events, suppressions, touches
 from treue.store import journeys as live_journeys
 from treue.store.inputs import ConsentInput, CustomerInput, EventInput
 from treue.testing.happenings import Happened, Observer
@@ -248,6 +248,7 @@ class _Life:
             self.impossible.append(Impossible(act.place, sentence))
             return
         connection.execute(update(message).where(message.c.id == latest).values({f"{act.what}_at": now}))
+        touches.of_messages(connection, [(self.customer_id, act.what)], now)
 
     # --- draws ----------------------------------------------------------------------------------------------
 

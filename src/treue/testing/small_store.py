@@ -223,6 +223,7 @@ class SmallStore:
                 row.entered_seq,
                 row.arrived_effective_at,
                 row.event_id,
+                row.enrollment_id,
             )
             return row.customer_id, asks.look(condition, row.at, stay)
 

@@ -131,6 +131,12 @@ class Registry:
             if word.sort == "step" and any(step.key(name) is not None for name in word.rows):
                 yield from word.inner(step)
 
+    def sends(self, step: YamlMapping) -> Iterator[str]:
+        """Yield the templates that a step sends, as it is written."""
+        for word in self.words:
+            if word.sort == "step" and any(step.key(name) is not None for name in word.rows):
+                yield from word.sends(step)
+
     def classes(self, sort: str) -> Mapping[str, type[Any]]:
         """Return the classes that stored plans may hold of a sort, by kind."""
         return self._classes[sort]

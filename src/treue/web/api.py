@@ -15,11 +15,12 @@ from starlette.responses import JSONResponse, Response
 from treue.channel import BadCallback, Callback
 from treue.composition.assembly import Assembly
 from treue.delivery import receipts
+from treue.engine.door import merges
 from treue.engine.door.arrivals import enroll
 from treue.language.problems import did_you_mean
 from treue.model.states import EventStatus
 from treue.model.tables import journey
-from treue.store import consents, customers, events
+from treue.store import aliases, consents, customers, events
 from treue.store.addresses import shown
 from treue.store.inputs import CustomerInput, EventInput
 from treue.web import hooks, schemas
@@ -69,6 +70,18 @@ def router(assembly: Assembly, intake: Intake, key: str, clock: Callable[[], dat
         admit(request)
         given, words = read_customers(reader, await request.body(), clock())
         return _accepted(**await intake.run(lambda c, now: _merge_customers(c, given, words, now)))
+
+    @routes.post("/customers/merge", openapi_extra=schemas.MERGE, responses=schemas.REFUSALS)
+    async def post_merge(request: Request) -> Response:
+        """Merge one customer's record into another, as both are one person; it cannot be undone.
+
+        From then on both ids mean the customer that is kept. A second time changes nothing.
+        """
+        admit(request)
+        kept, merged = _two_keys(parsed(await request.body()))
+        found = await run_in_threadpool(merges.merge, assembly.store, kept, merged, clock())
+        intake.wake()
+        return JSONResponse({"status": "merged" if found else "duplicate"})
 
     @routes.post(
         "/journeys/{name}/enroll", status_code=202, openapi_extra=schemas.ENROLL, responses=schemas.REFUSALS
@@ -173,11 +186,20 @@ def _customer_keys(value: Any) -> list[str]:
     return list(dict.fromkeys(keys))
 
 
+def _two_keys(value: Any) -> tuple[str, str]:
+    named = value if isinstance(value, dict) else {}
+    kept, merged = named.get("keep"), named.get("merge")
+    if not isinstance(kept, str) or not isinstance(merged, str):
+        raise HttpProblem(422, 'The body is an object such as {"keep": "42", "merge": "43"}.')
+    return kept, merged
+
+
 def _enroll_customers(connection: Connection, name: str, keys: Sequence[str], now: datetime) -> int:
     live = select(journey.c.id).where(journey.c.name == name, journey.c.version_id.is_not(None))
     journey_id = connection.scalar(live)
     if journey_id is None:
         raise HttpProblem(409, f"The journey `{name}` is not live; `treue apply` makes it so.")
+    aliases.hold(connection)
     ids = customers.ids_for_keys(connection, keys)
     unknown = [n for n, key in enumerate(keys) if key not in ids]
     if unknown:

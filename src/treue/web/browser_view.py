@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from treue.composition.assembly import Assembly
 from treue.composition.browser_view import CHANNEL, viewed
-from treue.render.on_screen import self_contained
+from treue.render.on_screen import noted, self_contained
 from treue.web.pages import page
 from treue.web.wordings import WORDINGS, language
 
@@ -28,16 +28,18 @@ def router(assembly: Assembly) -> APIRouter:
     @routes.api_route("/m/{token}", methods=["GET", "HEAD"])
     async def view(token: str, request: Request) -> Response:
         signed = assembly.links.read(token, "view")
-        mail = None
+        found = None
         if signed is not None and signed.channel == CHANNEL:
-            mail = await run_in_threadpool(viewed, assembly, signed.message_id)
-        if mail is None:
-            asked = request.headers.get("accept-language")
-            words = WORDINGS[language(None, asked, assembly.settings.locale)]
+            found = await run_in_threadpool(viewed, assembly, signed.message_id)
+        asked = request.headers.get("accept-language")
+        words = WORDINGS[language(found.locale if found else None, asked, assembly.settings.locale)]
+        if found is None:
             return page("unknown.html", 404, words=words)
         headers = {"Content-Security-Policy": POLICY, "X-Robots-Tag": "noindex"}
+        mail, note = found.mail, "" if found.as_sent else words.not_as_sent
         if not mail.html:
-            return PlainTextResponse(mail.text, headers=headers)
-        return HTMLResponse(self_contained(mail), headers=headers)
+            return PlainTextResponse(f"{note}\n\n{mail.text}" if note else mail.text, headers=headers)
+        shown = self_contained(mail)
+        return HTMLResponse(noted(shown, note) if note else shown, headers=headers)
 
     return routes

@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 
 from treue import meters
 from treue.model.states import EventStatus
-from treue.store import events
+from treue.store import aliases, events
 from treue.store.inputs import EventInput
 from treue.store.store import Store
 
@@ -121,6 +121,7 @@ class Intake:
     def _together(self, group: Sequence[_Job]) -> list[Any]:
         plain = [job for job in group if not job.work]
         with self.store.transaction() as connection:
+            aliases.hold(connection)
             now = self.clock()
             done = {id(job): job.work(connection, now) for job in group if job.work}
             if plain:

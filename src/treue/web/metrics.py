@@ -96,6 +96,9 @@ class _Told(Collector):
         ):
             numbers = ((journey, getattr(counts, key)) for journey, counts in found.open.items())
             yield _gauge(f"treue_{name}", text, ("journey",), numbers)
+        text = "Customers who had joined or left a journey's segment unnoticed, as the last look over everybody found: 0, or a fault."
+        missed = ((journey, found.repaired.get(journey, 0)) for journey in found.open)
+        yield _gauge("treue_segment_repaired", text, ("journey",), missed)
         people = ((journey, due.get(journey, 0)) for journey in found.open)
         yield _gauge("treue_journey_due", "Customers whose step is due.", ("journey",), people)
         late = ((one.journey, one.step, one.late) for one in found.health.late)

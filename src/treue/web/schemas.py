@@ -89,6 +89,16 @@ ENROLL = _body(
         "required": ["customers"],
     }
 )
+MERGE = _body(
+    {
+        "type": "object",
+        "properties": {
+            "keep": {**_TEXT, "description": "The customer whose record stays."},
+            "merge": {**_TEXT, "description": "The customer whose record is merged into it."},
+        },
+        "required": ["keep", "merge"],
+    }
+)
 HOOK = _body({"type": "object"}, key=False)
 RECEIPTS = {"requestBody": {"required": True, "content": {"*/*": {"schema": {}}}}}
 REFUSALS: dict[int | str, dict[str, Any]] = {

@@ -1,4 +1,4 @@
-"""What the unsubscribe page says, in German and in English."""
+"""What the pages for customers say, in German and in English."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class Wording:
     still: str
     unknown: str
     unknown_explanation: str
+    not_as_sent: str
     channels: dict[str, str]
 
 
@@ -38,6 +39,7 @@ WORDINGS = {
         still="Was zu einer Bestellung gehört, etwa eine Rechnung, kommt weiterhin.",
         unknown="Diesen Link gibt es nicht.",
         unknown_explanation="Vielleicht wurde er beim Kopieren abgeschnitten. Öffne ihn bitte direkt aus der Nachricht.",
+        not_as_sent="So sähe diese E-Mail heute aus. Wie sie damals aussah, ist nicht mehr gespeichert.",
         channels={"email": "E-Mails", "sms": "SMS", "push": "Push-Nachrichten"},
     ),
     "en": Wording(
@@ -53,6 +55,7 @@ WORDINGS = {
         still="What belongs to an order, such as an invoice, will still come.",
         unknown="There is no such link.",
         unknown_explanation="It may have been cut off when it was copied. Please open it from the message itself.",
+        not_as_sent="This is how this e-mail would look today. How it looked then is no longer stored.",
         channels={"email": "e-mails", "sms": "text messages", "push": "push notifications"},
     ),
 }

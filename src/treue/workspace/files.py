@@ -8,6 +8,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -20,6 +21,8 @@ STATE_FOLDER = ".treue"
 CHANNELS_FOLDER = "channels"
 """Where a workspace keeps adapters of its own, as `NAME.py`."""
 LAYOUT = "_layout"
+LARGEST_ENCLOSED = 8_000_000
+"""Bytes of the largest file beside a template: pictures and attachments are smaller."""
 
 TEMPLATE_FORMS = (".mjml", ".html", ".txt")
 TEMPLATE_FILE = re.compile(
@@ -168,6 +171,22 @@ def template_folders(root: Path) -> dict[str, TemplateFolder]:
 def _variants(folder: Path) -> Iterator[tuple[str, str]]:
     found = (TEMPLATE_FILE.fullmatch(path.name) for path in listed(folder))
     yield from dict.fromkeys((match["kind"], match["locale"] or "") for match in found if match)
+
+
+def template_files(root: Path, name: str) -> dict[str, bytes]:
+    """Return the files of a template and of the layout, by path under `templates/`; none where there is no such template.
+
+    What cannot be read, or is too large to be sent, is left out: whoever reads the template says so.
+    """
+    base, found = root / "templates", dict[str, bytes]()
+    for folder in (name, LAYOUT):
+        for path in listed(base / folder):
+            if not path.name.startswith("."):
+                with suppress(UnreadableFile):
+                    content = read_file(path, LARGEST_ENCLOSED)
+                    if len(content) <= LARGEST_ENCLOSED:
+                        found[f"{folder}/{path.name}"] = content
+    return found if any(path.startswith(f"{name}/") for path in found) else {}
 
 
 def state_folder(root: Path) -> Path:

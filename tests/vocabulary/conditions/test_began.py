@@ -8,9 +8,9 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from oracles import Oracle
-from scene import Scene, plan_of
 
+from tests.engine.scene import Scene, plan_of
+from tests.vocabulary.oracles import Oracle
 from treue.insight.why import CustomerInquiry
 from treue.segments.tree import Op, Property
 from treue.store import customers

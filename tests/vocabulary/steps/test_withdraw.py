@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from oracles import StepOracle
-from scene import Scene, plan_of
 from sqlalchemy import select
 
+from tests.engine.scene import Scene, plan_of
+from tests.vocabulary.oracles import StepOracle
 from treue.model.tables import consent, customer, event
 from treue.store.store import Store
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scene import Scene, plan_of
 
+from tests.engine.scene import Scene, plan_of
 from treue.plan.stored import from_json, to_json
 from treue.store.store import Store
 

@@ -13,6 +13,7 @@ from treue.channel import Capabilities, Mail, Outgoing
 from treue.delivery.dispatcher import Unwritable, Written
 from treue.delivery.outbox import Claimed
 from treue.delivery.writing.calls import compose_call
+from treue.delivery.writing.copies import Copies, Copy
 from treue.errors import RenderError
 from treue.language.settings import Sender
 from treue.language.steps import OutboxMessage, Stage
@@ -20,10 +21,12 @@ from treue.model.states import WEBHOOK, Reason
 from treue.model.tables import event
 from treue.render import context, mail
 from treue.render.links import Links, Purpose
+from treue.render.printed import printed
 from treue.render.problem import UNAVAILABLE, RenderFailure
 from treue.render.renderer import Rendered, Renderer
 from treue.render.return_paths import ReturnPaths
 from treue.store import dialect
+from treue.store.printed import Printed
 from treue.store.store import Store
 
 ORDER_EVENT = "order.placed"
@@ -41,7 +44,7 @@ class Writer:
     """Writes messages of one workspace: the `Composer` of delivery.
 
     `capabilities` are those of the channels by name; where nothing is known of one, its mail is written whole.
-    `return_paths` make the addresses that mails come back to, where the settings name a domain for them.
+    `copies` are what versions keep of their templates; without them, the workspace's own are used. `return_paths` make the addresses that mails come back to, where the settings name a domain for them.
     """
 
     store: Store
@@ -52,19 +55,29 @@ class Writer:
     stages: StageOf
     capabilities: Mapping[str, Capabilities] = field(default_factory=dict)
     return_paths: ReturnPaths | None = None
+    copies: Copies | None = None
 
     def compose(self, messages: Sequence[Claimed], now: datetime) -> list[Written | Unwritable]:
         """Return each message ready for the wire, or why it cannot be written.
 
         Raises RenderError where none can be written just now, for whomever.
         """
-        orders = self._orders(messages, now)
+        orders, words = self._orders(messages, now), self._words(messages)
         return [
             self._call(message, now)
             if message.channel == WEBHOOK
-            else self._compose(message, orders.get(message.customer_id, []), now)
+            else self._compose(
+                message,
+                orders.get(message.customer_id, []),
+                words.get((message.version_id, message.template)) or Copy(self.renderer),
+                now,
+            )
             for message in messages
         ]
+
+    def _words(self, messages: Sequence[Claimed]) -> Mapping[tuple[int, str], Copy]:
+        wanted = {(one.version_id, one.template) for one in messages if one.channel != WEBHOOK}
+        return self.copies.of(wanted) if self.copies is not None and wanted else {}
 
     def context(self, message: Claimed, orders: list[dict[str, Any]], now: datetime) -> dict[str, Any]:
         """Return what a template sees."""
@@ -87,9 +100,11 @@ class Writer:
         made = compose_call(message, stage, self.renderer.locale, self.renderer.timezone, now)
         return made if isinstance(made, Unwritable) else Written(made)
 
-    def _compose(self, message: Claimed, orders: list[dict[str, Any]], now: datetime) -> Written | Unwritable:
+    def _compose(
+        self, message: Claimed, orders: list[dict[str, Any]], copy: Copy, now: datetime
+    ) -> Written | Unwritable:
         seen = self.context(message, orders, now)
-        rendered = self.renderer.render(message.channel, message.template, seen)
+        rendered = copy.renderer.render(message.channel, message.template, seen)
         if isinstance(rendered, RenderFailure):
             if rendered.code == UNAVAILABLE:
                 raise RenderError(rendered.message)
@@ -97,7 +112,8 @@ class Writer:
         made = self.ready(message, rendered, seen["links"]["unsubscribe"], now)
         if isinstance(made, Unwritable):
             return made
-        return Written(made, _text(rendered, seen["links"].values()) if message.shared else None)
+        text = _text(rendered, seen["links"].values()) if message.shared else None
+        return Written(made, text, _printed(message, copy, seen))
 
     def ready(
         self, message: Claimed, rendered: Rendered, unsubscribe: str, now: datetime
@@ -185,6 +201,14 @@ def _text(rendered: Rendered, links: Iterable[str]) -> str:
     for link in links:
         text = text.replace(link, "")
     return text
+
+
+def _printed(message: Claimed, copy: Copy, seen: Mapping[str, Any]) -> Printed | None:
+    """Return what a message is written with; None where nobody keeps its words."""
+    if copy.digest is None:
+        return None
+    reads = copy.renderer.reads(message.template, message.channel)
+    return Printed.of(copy.digest, printed(reads, seen))
 
 
 def _tags(message: Claimed) -> dict[str, str]:

@@ -6,7 +6,8 @@ takes effect in the order it happened, while a round is a handful of statements 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Any
@@ -22,11 +23,13 @@ from sqlalchemy import (
     case,
     delete,
     exists,
+    false,
     func,
     insert,
     literal,
     or_,
     select,
+    true,
     tuple_,
     type_coerce,
     update,
@@ -38,8 +41,9 @@ from treue.clock import TICK, Duration
 from treue.cohorts.cohort import insert_new
 from treue.cohorts.draws import holdout_purpose, place_sql
 from treue.cohorts.hindsight import CALLERS, in_their_time
+from treue.cohorts.host import host_of
 from treue.cohorts.local_time import later
-from treue.cohorts.player import watcher
+from treue.cohorts.player import follower, watcher
 from treue.cohorts.scene import BEFORE, NOW
 from treue.cohorts.trace import note
 from treue.cohorts.turns import Turns, is_turn_of_arrival, later_of
@@ -47,14 +51,14 @@ from treue.engine.door import looks
 from treue.engine.door.exits import conditions
 from treue.engine.versions.versions import Version
 from treue.engine.versions.watching import watching
-from treue.model.states import ArrivalKind, Decision, MessageState, Outcome, Reason
-from treue.model.tables import arrival, caller, customer, enrollment, event, looked, message, trace
+from treue.model.states import ArrivalKind, Dated, Decision, MessageState, Outcome, Reason
+from treue.model.tables import arrival, caller, change, customer, enrollment, event, looked, message, trace
 from treue.model.types import Instant
 from treue.plan.plan import Exit
 from treue.segments.sql import Moment, event_fits, members, shared
 from treue.segments.stretch import stretch_end
 from treue.segments.touch import JOURNEY as TOUCH_OF_STAYS
-from treue.segments.tree import Ago, Condition, Property
+from treue.segments.tree import Ago, Ahead, Condition, Property
 from treue.store import touches
 from treue.store.dialect import count_many
 from treue.store.event_identity import JOURNEY
@@ -99,8 +103,11 @@ def _round(
         store.lock(connection, f"journey {journey_id}")
         if not (called := _call(connection, journey_id, turns, now)):
             return 0
+        errands = _errands(connection)
         with in_their_time(connection, CALLERS):
-            entered, watches = _deal(connection, versions, moment, zone, salt)
+            entered, watches = _deal(connection, versions, moment, zone, salt, errands)
+        if ArrivalKind.touch.value in errands:
+            _bring_again(connection, versions, zone)
         connection.execute(_DEALT)
         if watches:
             looks.keep_expiries(connection, journey_id)
@@ -110,7 +117,12 @@ def _round(
 
 
 def _deal(
-    connection: Connection, versions: Sequence[Version], moment: Moment, zone: str, salt: str
+    connection: Connection,
+    versions: Sequence[Version],
+    moment: Moment,
+    zone: str,
+    salt: str,
+    errands: set[str | None],
 ) -> tuple[int, bool]:
     """Deal with those who were called.
 
@@ -119,13 +131,17 @@ def _deal(
     entered, name = 0, versions[0].name
     tells = touches.watched(connection, [TOUCH_OF_STAYS + name])
     noted = connection.scalar(_LAST_NOTE) or 0 if tells else 0
-    errands = _errands(connection)
     watches = looks.mark(connection, versions, errands)
     for version in versions:
         _leave(connection, version, moment, errands)
         _convert(connection, version, moment, errands)
         if ArrivalKind.touch.value in errands:
-            _rouse(connection, version)
+            if version.plan.entry.trigger.follows():
+                _run(
+                    connection,
+                    version.kept.of("moved", partial(_moved, version, zone, connection.dialect.name)),
+                )
+            _rouse(connection, version, zone)
         if watches and looks.look_at_stays(connection, version, moment):
             _run(connection, version.kept.of("leave by condition", partial(_leaving_by_condition, version)))
             looks.keep_earliest(connection)
@@ -142,11 +158,24 @@ def _deal(
     return entered, watches
 
 
-def _rouse(connection: Connection, version: Version) -> None:
-    """Let those look again who wait for something that what has touched them may have brought about."""
-    for stage, condition in watching(version).waits:
-        if condition.changes_by().names():
-            connection.execute(watcher(stage).rouse(version, stage))
+def _bring_again(connection: Connection, versions: Sequence[Version], zone: str) -> None:
+    """Bring touched callers anew whose times were looked through before a step changed what they go by."""
+    for version in versions:
+        trigger = version.plan.entry.trigger
+        if version.live and trigger.foretells():
+            host_of(trigger).bring_again(connection, version, trigger, zone)
+
+
+def _rouse(connection: Connection, version: Version, zone: str) -> None:
+    """Let those look again who wait for something that what has touched them may have brought about.
+
+    Who waits until a date waits until where it lies now.
+    """
+    for stage in watching(version).follows:
+        for statement in follower(stage).follow(connection, version, stage, zone):
+            connection.execute(statement)
+    for stage, _ in watching(version).waits:
+        connection.execute(watcher(stage).rouse(version, stage))
 
 
 @lru_cache(maxsize=256)
@@ -208,8 +237,11 @@ def _call(connection: Connection, journey_id: int, turns: Turns, now: datetime) 
     return called
 
 
+_Which = Callable[[], ColumnElement[bool]]
+
+
 def _is_constant(where: tuple[Property, ...]) -> bool:
-    return not any(isinstance(value, Ago) for part in where for op in part.ops for value in op.values)
+    return not any(isinstance(value, Ago | Ahead) for part in where for op in part.ops for value in op.values)
 
 
 def _errands(connection: Connection) -> set[str | None]:
@@ -217,21 +249,48 @@ def _errands(connection: Connection) -> set[str | None]:
     return set(connection.scalars(_ERRANDS))
 
 
+@dataclass(frozen=True)
+class _Stretch:
+    """Some callers, of whose times the lengths that they are asked about lead evenly far back: as from its `moment`."""
+
+    moment: Moment
+    which: ColumnElement[bool]
+
+
+def _stretches(connection: Connection, where: tuple[Property, ...], moment: Moment) -> Iterator[_Stretch]:
+    """Yield the stretches of the callers' times in which what is asked of their events is one statement."""
+    if _is_constant(where):
+        yield _Stretch(moment, true())
+        return
+    since = connection.scalar(_FIRST, {"since": _EVER})
+    while since is not None:
+        until = stretch_end(where, moment.zone, since, moment.now + TICK)
+        which = and_(caller.c.at >= literal(since, Instant), caller.c.at < literal(until, Instant))
+        yield _Stretch(Moment(since, moment.zone), which)
+        since = connection.scalar(_FIRST, {"since": until})
+
+
+_FIRST = select(func.min(caller.c.at, type_=Instant())).where(
+    caller.c.at >= bindparam("since", type_=Instant()), caller.c.event_id.is_not(None)
+)
+
+
 def _matching(
-    dialect: str, names: Collection[str], where: tuple[Property, ...], moment: Moment
+    dialect: str, names: Collection[str], where: tuple[Property, ...], stretch: _Stretch
 ) -> ColumnElement[bool]:
     """Say which callers came with an event of one of these names that fits."""
-    fits = event_fits(where, event, dialect, moment.of(event))
-    return exists().where(event.c.id == caller.c.event_id, _is_one_of(names), fits)
+    fits = event_fits(where, event, dialect, stretch.moment.of(event))
+    fitting = exists().where(event.c.id == caller.c.event_id, _is_one_of(names), fits)
+    return fitting if _is_constant(where) else and_(fitting, stretch.which)
 
 
 def _is_one_of(names: Collection[str]) -> ColumnElement[bool]:
     return event.c.name == next(iter(names)) if len(names) == 1 else event.c.name.in_(names)
 
 
-def _leaving(dialect: str, reason: Exit, name: str, moment: Moment) -> ColumnElement[bool]:
+def _leaving(dialect: str, reason: Exit, name: str, stretch: _Stretch) -> ColumnElement[bool]:
     """Say which callers came with an event that ends a stay: any stay, or the one that the `same` event began."""
-    which = _matching(dialect, (name,), reason.where, moment)
+    which = _matching(dialect, (name,), reason.where, stretch)
     if reason.same is None:
         return which
     alike = shared(reason.same, event, _began, dialect)
@@ -283,16 +342,19 @@ def _leave(connection: Connection, version: Version, moment: Moment, errands: se
         if exit_.event is None or exit_.event not in errands:
             continue
 
-        def by_event(exit_: Exit = exit_, name: str = exit_.event) -> list[Executable]:
-            which = _leaving(dialect, exit_, name, moment)
-            return _ending(version, Outcome.exited, which, literal(exit_.name, Text), inside)
+        constant = _is_constant(exit_.where)
+        for stretch in _stretches(connection, exit_.where, moment):
+            which = partial(_leaving, dialect, exit_, exit_.event, stretch)
+            name = literal(exit_.name, Text)
 
-        _run(connection, version.kept.of(("exit", n), by_event, constant=_is_constant(exit_.where)))
+            def by_event(which: _Which = which, name: ColumnElement[str] = name) -> list[Executable]:
+                return _ending(version, Outcome.exited, which(), name, inside)
 
-        def call_back(exit_: Exit = exit_, name: str = exit_.event) -> list[Executable]:
-            return [_calling_back(version, _leaving(dialect, exit_, name, moment))]
+            def call_back(which: _Which = which) -> list[Executable]:
+                return [_calling_back(version, which())]
 
-        _run(connection, version.kept.of(("call back", n), call_back, constant=_is_constant(exit_.where)))
+            _run(connection, version.kept.of(("exit", n), by_event, constant=constant))
+            _run(connection, version.kept.of(("call back", n), call_back, constant=constant))
     if ArrivalKind.leave.value in errands:
         asked, why = caller.c.enrollment_id == enrollment.c.id, type_coerce(caller.c.detail, Text)
         _run(
@@ -306,6 +368,19 @@ def _leaving_by_condition(version: Version) -> list[Executable]:
     which = and_(looked.c.enrollment_id == enrollment.c.id, looked.c.branch.is_not(None))
     inside = enrollment.c.outcome == Outcome.inside.value
     return _ending(version, Outcome.exited, which, case(named, value=looked.c.branch), inside)
+
+
+def _moved(version: Version, zone: str, dialect: str) -> list[Executable]:
+    """Return what ends the stays of touched callers that are for a date which is theirs no longer."""
+    trigger = version.plan.entry.trigger
+    stands = host_of(trigger).stands(trigger, enrollment, zone, dialect)
+    which = and_(
+        caller.c.kind == ArrivalKind.touch.value,
+        enrollment.c.per != "",
+        ~exists().where(customer.c.id == enrollment.c.customer_id, stands),
+    )
+    inside = enrollment.c.outcome == Outcome.inside.value
+    return _ending(version, Outcome.exited, which, literal(Dated.date_moved.value, Text), inside)
 
 
 def _calling_back(version: Version, which: ColumnElement[bool]) -> Executable:
@@ -328,15 +403,17 @@ def _convert(connection: Connection, version: Version, moment: Moment, errands: 
     if goal is None or goal.event not in errands:
         return
 
-    def by_goal() -> list[Executable]:
+    def by_goal(stretch: _Stretch) -> list[Executable]:
         stays: ColumnElement[bool] = enrollment.c.outcome == Outcome.inside.value
         if goal.within:
             counted = enrollment.c.outcome.in_((Outcome.inside.value, Outcome.finished.value))
             stays = and_(counted, enrollment.c.convert_by >= caller.c.at)
-        which = _matching(connection.dialect.name, (goal.event,), goal.where, moment)
+        which = _matching(connection.dialect.name, (goal.event,), goal.where, stretch)
         return _ending(version, Outcome.converted, which, literal(goal.event, Text), stays)
 
-    _run(connection, version.kept.of("goal", by_goal, constant=_is_constant(goal.where)))
+    for stretch in _stretches(connection, goal.where, moment):
+        make = partial(by_goal, stretch)
+        _run(connection, version.kept.of("goal", make, constant=_is_constant(goal.where)))
 
 
 def _run(connection: Connection, statements: Sequence[Executable], before: int = 0) -> None:
@@ -351,16 +428,18 @@ def _judge(connection: Connection, version: Version, moment: Moment) -> None:
     """Give each caller who asks to enter a verdict: `enter`, or why not."""
     entry, trigger = version.plan.entry, version.plan.entry.trigger
 
-    def asking() -> list[Executable]:
+    def asking(stretch: _Stretch) -> list[Executable]:
         asks: ColumnElement[bool] = caller.c.kind.in_(_ASKING)
         if names := trigger.events():
-            begins = _matching(connection.dialect.name, names, trigger.properties(), moment)
+            begins = _matching(connection.dialect.name, names, trigger.properties(), stretch)
             # The same event may be an exit or the goal, for which one from before the journey went live counts.
             new = caller.c.kind == ArrivalKind.event.value
             asks = or_(asks, and_(new, caller.c.at >= literal(version.live_since, Instant), begins))
         return [update(caller).values(verdict="enter", per=_OCCURRENCE).where(asks)]
 
-    _run(connection, version.kept.of("asking", asking, constant=_is_constant(trigger.properties())))
+    for stretch in _stretches(connection, trigger.properties(), moment):
+        make = partial(asking, stretch)
+        _run(connection, version.kept.of("asking", make, constant=_is_constant(trigger.properties())))
     if trigger.per:
         _set_per(connection, trigger.per)
     _run(connection, version.kept.of("loops", lambda: _loops(version)))
@@ -443,6 +522,9 @@ def _again(connection: Connection, version: Version, again: Duration | None, zon
     wants = caller.c.verdict == "enter"
     inside = exists().where(same, _before.c.outcome == Outcome.inside.value)
     found: list[Executable] = [update(caller).values(verdict="inside").where(wants, inside)]
+    if version.plan.entry.trigger.follows():
+        once = and_(wants, caller.c.per != "", exists().where(same))
+        found.append(update(caller).values(verdict="again").where(once))
     if again is None:
         found.append(update(caller).values(verdict="again").where(wants, exists().where(same)))
     elif again:
@@ -466,8 +548,10 @@ def _enter(connection: Connection, version: Version, zone: str, salt: str) -> in
     noted, turned_away = version.kept.of("verdicts", lambda: _verdicts(version))
     entered: int = connection.execute(noted, {"before": before}).rowcount
     connection.execute(turned_away)
-    if _ending_events(version):
+    if ending_events(version):
         _run(connection, version.kept.of("since", lambda: [_since(connection.dialect.name, version)]), before)
+    if entered and watching(version).of_those_inside:
+        _run(connection, version.kept.of("changed", lambda: [_changed(version)]), before)
     return entered
 
 
@@ -523,7 +607,7 @@ def _newcomers(version: Version) -> Any:
     )
 
 
-def _ending_events(version: Version) -> frozenset[str]:
+def ending_events(version: Version) -> frozenset[str]:
     """Return the events that may end a stay: by themselves, or as a condition of `exit` counts them."""
     return watching(version).exit_events.union(version.plan.ending_events)
 
@@ -550,16 +634,46 @@ def _since(dialect: str, version: Version) -> Executable:
         .join(caller, _newcomers(version))
         .where(
             # `name || ''` keeps SQLite from reading every event of these names: the newcomers are few.
-            (event.c.name + "").in_(sorted(_ending_events(version))),
-            or_(
-                event.c.at > enrollment.c.entered_at,
-                tuple_(event.c.effective_at, event.c.at, event.c.seq)
-                > tuple_(enrollment.c.effective_at, enrollment.c.entered_at, enrollment.c.seq),
-            ),
-            event.c.routed_at.is_not(None),
+            (event.c.name + "").in_(sorted(ending_events(version))),
+            is_since_entry(),
         )
     )
     return insert_new(dialect, arrival, ARRIVAL_OF_EVENT, query)
+
+
+def _changed(version: Version) -> Executable:
+    """Return what brings back to the door the changes of records since the entry of a stay which has only begun now.
+
+    They had not been brought there, as nobody knew of a stay whom they concerned: a date or a time let her in, late.
+    """
+    query = (
+        select(
+            literal(version.journey_id, BigInteger),
+            change.c.customer_id,
+            literal(ArrivalKind.touch.value),
+            change.c.happened_at,
+            change.c.at,
+            change.c.seq,
+            false(),
+        )
+        .join(enrollment, enrollment.c.customer_id == change.c.customer_id)
+        .join(caller, _newcomers(version))
+        .where(
+            change.c.at > enrollment.c.effective_at,
+            (change.c.name + "").in_(sorted(watching(version).of_those_inside)),
+        )
+        .distinct()
+    )
+    names = ["journey_id", "customer_id", "kind", "at", "effective_at", "seq", "caused"]
+    return insert(arrival).from_select(names, query, include_defaults=False)
+
+
+def is_since_entry() -> ColumnElement[bool]:
+    """Say whether an event that has been shown to journeys came after the one that began a stay."""
+    came_later = tuple_(event.c.effective_at, event.c.at, event.c.seq) > tuple_(
+        enrollment.c.effective_at, enrollment.c.entered_at, enrollment.c.seq
+    )
+    return and_(or_(event.c.at > enrollment.c.entered_at, came_later), event.c.routed_at.is_not(None))
 
 
 def _verdicts(version: Version) -> tuple[Executable, Executable]:

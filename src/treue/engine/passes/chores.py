@@ -45,10 +45,17 @@ class Chores:
     """The chores of one pass."""
 
     def __init__(
-        self, store: Store, attempts: Attempts, versions: Sequence[Version], now: datetime, zone: str
+        self,
+        store: Store,
+        attempts: Attempts,
+        versions: Sequence[Version],
+        now: datetime,
+        zone: str,
+        *,
+        compares: bool = True,
     ) -> None:
         self.store, self.attempts, self.now, self.zone = store, attempts, now, zone
-        self.versions = versions
+        self.versions, self.compares = versions, compares
         self.began = time.monotonic()
 
     def do(self) -> bool:
@@ -61,7 +68,12 @@ class Chores:
         return done
 
     def _due(self) -> list[Chore]:
-        wanted = {key: version for version in self.versions for key in _chores_of(version)}
+        wanted = {
+            key: version
+            for version in self.versions
+            for key in _chores_of(version)
+            if self.compares or not _only_compares(key, version)
+        }
         with self.store.reading() as connection:
             known = chores.find(connection)
         if wanted.keys() != {one.key for one in known}:
@@ -77,7 +89,7 @@ class Chores:
 
     def _first_time(self, key: Key, version: Version) -> datetime:
         """Return when a new chore is done first: what was looked at when the journey went live is known until the night."""
-        return self._tonight() if key[1] == SEGMENT and watching(version).is_foreseen else self.now
+        return self._tonight() if _only_compares(key, version) else self.now
 
     def _tonight(self) -> datetime:
         local = self.now.astimezone(ZoneInfo(self.zone))
@@ -152,11 +164,16 @@ def _chores_of(version: Version) -> Iterator[Key]:
         yield version.journey_id, WAITS
 
 
+def _only_compares(key: Key, version: Version) -> bool:
+    """Say whether a chore finds nothing but what was missed."""
+    return key[1] == SEGMENT and watching(version).is_foreseen
+
+
 def looks_regularly(versions: Sequence[Version]) -> bool:
     """Say whether any of these versions watches a condition that time changes at no instant known before."""
     return any(
-        work != SEGMENT or not watching(version).is_foreseen
+        not _only_compares(key, version)
         for version in versions
         if not version.paused
-        for _, work in _chores_of(version)
+        for key in _chores_of(version)
     )

@@ -16,6 +16,7 @@ from pathlib import Path
 from sqlalchemy import func, select, union
 
 from treue import meters
+from treue.clock import Duration
 from treue.cohorts.host import host_of
 from treue.cohorts.scene import Renders, Scene
 from treue.cohorts.turns import Turns
@@ -36,6 +37,7 @@ from treue.engine.passes.attempts import (
 )
 from treue.engine.passes.chores import Chores
 from treue.engine.passes.chronology import Chronology, Passed, run_journey
+from treue.engine.pressure.first_look import ask_again
 from treue.engine.pressure.judge import Judge
 from treue.engine.pressure.release import Released, release
 from treue.engine.steps.stages import advance, due_stages, is_due
@@ -43,6 +45,7 @@ from treue.engine.versions.versions import Version, Versions, in_order
 from treue.engine.versions.watching import is_watched_for, watch_for, watching
 from treue.errors import StoreError
 from treue.language.pressure import Pressure
+from treue.language.step_rows import DEFAULT_HOLD
 from treue.language.steps import Stage
 from treue.model.states import Outcome
 from treue.model.tables import arrival, enrollment
@@ -61,7 +64,8 @@ class Engine:
     """The engine calls that every runtime makes. Holds no state of its own beyond parsed plans.
 
     `every` is how far apart passes are, to be set by whoever runs them regularly; `said` is given a sentence now and then
-    where a pass takes long.
+    where a pass takes long, and `nightly` is called by each pass at its end, for what is not a journey's own work. Without `compares`, nobody
+    looks by night whether something was missed: it finds nothing but faults, and costs whoever exists.
     """
 
     def __init__(
@@ -73,12 +77,16 @@ class Engine:
         state: Path | None = None,
         personal: Renders | None = None,
         pressure: Pressure | None = None,
+        hold: Duration = DEFAULT_HOLD,
     ) -> None:
         self.store, self.zone, self.salt = store, zone, salt
         self.judge = Judge(pressure, store.dialect, zone, salt) if pressure else None
         self.delivery, self.state, self.personal = delivery, state, personal
+        self.hold = hold
         self.every = BY_HAND
         self.said: Callable[[str], object] = _say_nothing
+        self.nightly: Callable[[datetime], None] | None = None
+        self.compares = True
         self._said_at = float("-inf")
         self._versions = Versions()
 
@@ -163,7 +171,10 @@ class Engine:
 
     def chores(self, attempts: Attempts, versions: Sequence[Version], now: datetime) -> bool:
         """Look over everybody where that is due, for some seconds; say whether it was."""
-        return Chores(self.store, attempts, versions, now, self.zone).do()
+        done = Chores(self.store, attempts, versions, now, self.zone, compares=self.compares).do()
+        if self.nightly is not None:
+            self.nightly(now)
+        return done
 
     def reroute(self, attempts: Attempts, versions: Sequence[Version], now: datetime) -> None:
         """Where a channel is down, let messages that can go another way go that way."""
@@ -301,6 +312,7 @@ class Engine:
             self.zone,
             self.salt,
             renders=self.personal,
+            hold=self.hold,
         )
         return advance(self.store, scene, version, stage, turns, due_by, progress, self.judge)
 
@@ -318,12 +330,14 @@ class Engine:
         """
         if self.delivery is None:
             return Delivered()
-        for version in self.versions() if versions is None else versions:
-            if version.journey_id == journey_id:
-                exits.ask_before_sending(self.store, version, now, self.zone)
+        mine = [v for v in (versions or self.versions()) if v.journey_id == journey_id]
+        for version in mine:
+            exits.ask_before_sending(self.store, version, now, self.zone)
+        asked = ask_again(self.store, mine, journey_id, now)
         released = self._release(journey_id, now)
         judged, look = self.judge is not None, partial(self._last_look, attempts, journey_id, {journey_id})
         delivered = self.delivery.deliver(journey_id, now, progress, look, reserved_only=judged)
+        delivered.add(Delivered(refused=asked))
         delivered.add(Delivered(postponed=released.held, refused=released.refused))
         return delivered
 

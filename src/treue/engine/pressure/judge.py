@@ -54,7 +54,12 @@ LOCK = "limits"
 TURN = bindparam("this_turn", type_=Integer())
 STEP = bindparam("this_step", type_=BigInteger())
 
-HELD = (Reason.quiet_hours.value, Reason.over_limit.value, Reason.lower_priority.value)
+HELD = (
+    Reason.not_yet_reachable.value,
+    Reason.quiet_hours.value,
+    Reason.over_limit.value,
+    Reason.lower_priority.value,
+)
 """What a queued message may be held for."""
 
 
@@ -81,6 +86,7 @@ def candidates(against: ColumnElement[Any]) -> Select[Any]:
         against.label("against"),
     ).where(
         message.c.state == MessageState.queued.value,
+        or_(message.c.reason.is_(None), message.c.reason != Reason.not_yet_reachable.value),
         message.c.category != "transactional",
         message.c.ready_at <= NOW,
     )

@@ -31,6 +31,7 @@ from treue.cohorts.trace import note
 from treue.engine.versions.exit_heads import Heads
 from treue.engine.versions.stop import let_out
 from treue.engine.versions.versions import is_stopped, kept_as, known_steps, publish_within
+from treue.engine.versions.wordings import STAYS, FilesWords, Wording, decided, settle
 from treue.errors import PlanError
 from treue.model.states import ArrivalKind, Decision, Outcome
 from treue.model.tables import arrival, enrollment
@@ -56,13 +57,14 @@ from treue.store.store import Store
 class Files:
     """What the files say: the journeys' plans, their texts by name, the workspace's time zone.
 
-    `migrate` asks for those inside to be moved also where a file says nothing about them.
+    `words` are the templates, None where versions keep no copies. `migrate` asks for those inside to be moved also where a file says nothing about them.
     """
 
     plans: tuple[Plan, ...]
     sources: Mapping[str, str]
     zone: str
     migrate: bool = False
+    words: FilesWords | None = None
 
     def in_flight(self, plan: Plan) -> InFlight:
         """Return what happens to those inside a journey: what its file says, and `--migrate` where it says `finish`."""
@@ -77,11 +79,12 @@ class Look:
 
     changes: tuple[JourneyChange, ...]
     fingerprint: Mapping[str, Any]
+    words: tuple[Wording, ...] = ()
 
     @property
     def nothing(self) -> bool:
         """Whether the files are what runs."""
-        return not self.changes
+        return not self.changes and not any(one.is_news for one in self.words)
 
 
 @dataclass(frozen=True)
@@ -94,8 +97,13 @@ class Applied:
     refused: tuple[str, ...] = ()
 
 
-def look(connection: Connection, files: Files, now: datetime | None = None) -> Look:
-    """Return what these files would change; with `now`, also how many customers meet exits that are asked from then on."""
+def look(
+    connection: Connection, files: Files, now: datetime | None = None, *, everything: bool = False
+) -> Look:
+    """Return what these files would change; with `now`, also how many customers meet exits that are asked from then on.
+
+    With `everything`, versions that keep older words get today's as well.
+    """
     states = journeys.by_name(connection)
     changes = [
         change
@@ -109,26 +117,61 @@ def look(connection: Connection, files: Files, now: datetime | None = None) -> L
             for one in changes
         ]
     changes += [_removal(connection, state) for state in _without_file(files, states).values()]
-    return Look(tuple(sorted(changes, key=lambda one: one.name)), _fingerprint(files, states, changes))
+    changes.sort(key=lambda one: one.name)
+    words = _words(connection, files, changes, everything=everything)
+    return Look(tuple(changes), _fingerprint(files, states, changes), words)
+
+
+def _words(
+    connection: Connection, files: Files, changes: Sequence[JourneyChange], *, everything: bool
+) -> tuple[Wording, ...]:
+    """Return what becomes of the copies that versions keep, as far as it is told: not those that stay as they are."""
+    if files.words is None:
+        return ()
+    leaving = {one.name for one in changes if one.in_flight != "finish"}
+    found = decided(connection, files.plans, files.words, everything=everything, leaving=leaving)
+    return tuple(one for one in found if one.fate == "replaced" or (one.fate in STAYS and one.inside))
 
 
 def differing(connection: Connection, files: Files) -> tuple[str, ...]:
     """Return the journeys whose files are not what runs, those included of which a stored version cannot be read."""
     states = journeys.by_name(connection)
     changed = {plan.journey for plan in files.plans if _differs(connection, files, plan, states)}
-    return tuple(sorted(changed | {*_without_file(files, states)}))
+    reworded = {
+        f"the words of {one.template}"
+        for one in (decided(connection, files.plans, files.words) if files.words else ())
+        if one.fate == "replaced"
+    }
+    return (*sorted(changed | {*_without_file(files, states)}), *sorted(reworded))
 
 
-def apply(store: Store, files: Files, now: datetime, expected: Mapping[str, Any] | None = None) -> Applied:
+def keep_words(store: Store, files: Files, *, only_new: bool = False) -> None:
+    """Let versions keep copies of their templates as the files have them; `only_new` those that have none yet."""
+    if files.words is None:
+        return
+    with store.transaction() as connection:
+        store.lock(connection, "journeys")
+        found = decided(connection, files.plans, files.words)
+        settle(connection, [one for one in found if one.fate == "new" or not only_new], files.words)
+
+
+def apply(
+    store: Store,
+    files: Files,
+    now: datetime,
+    expected: Mapping[str, Any] | None = None,
+    *,
+    everything: bool = False,
+) -> Applied:
     """Make the files' journeys the live ones and move those inside as they say, all in one transaction.
 
     Refuses where the world is not as `expected` (a fingerprint) any more, or where people would have no step to go
-    on at; then nothing is changed.
+    on at; then nothing is changed. With `everything`, versions that keep older words get today's as well.
     """
     with store.transaction() as connection:
         ids = [state.journey_id for state in journeys.by_name(connection).values()]
         store.lock(connection, "journeys", *(f"journey {id_}" for id_ in ids))
-        found = look(connection, files)
+        found = look(connection, files, everything=everything)
         refused = (*_moved_on(expected, found), *_stuck(found))
         if refused:
             return Applied(found, refused=refused)
@@ -139,6 +182,9 @@ def apply(store: Store, files: Files, now: datetime, expected: Mapping[str, Any]
                 migrated[change.name] = _migrate(connection, change.name, files.zone, now)
             elif change.in_flight == "exit":
                 let_go[change.name] = _let_out(connection, change.name, now)
+        if files.words is not None:
+            settled = decided(connection, files.plans, files.words, everything=everything)
+            settle(connection, settled, files.words)
         return Applied(found, migrated, let_go)
 
 
@@ -265,8 +311,10 @@ def _fingerprint(
     files: Files, states: Mapping[str, StoredJourney], changes: Sequence[JourneyChange]
 ) -> dict[str, Any]:
     """Return what a plan depends on, as plain values: the files, what runs, and who stands at the changed steps."""
+    words = files.words.templates if files.words else {}
     return {
         "files": {plan.journey: plan_hash(plan) for plan in files.plans},
+        "words": {name: one.digest for name, one in words.items()},
         "live": {name: state.hash for name, state in states.items()},
         "paused": [name for name, state in states.items() if state.paused],
         "standing": {one.name: {step.id: step.inside for step in one.steps} for one in changes},
@@ -281,6 +329,10 @@ def _moved_on(expected: Mapping[str, Any] | None, found: Look) -> Iterator[str]:
     for name in sorted({*expected["files"], *now["files"]}):
         if expected["files"].get(name) != now["files"].get(name):
             yield f"The file of {name} is not as it was."
+    shown, said = expected.get("words", {}), now["words"]
+    for name in sorted({*shown, *said}):
+        if shown.get(name) != said.get(name):
+            yield f"The words of {name} are not as they were."
     for name in sorted({*expected["live"], *now["live"]}):
         if expected["live"].get(name) != now["live"].get(name):
             yield f"Another version of {name} runs by now."
@@ -288,10 +340,10 @@ def _moved_on(expected: Mapping[str, Any] | None, found: Look) -> Iterator[str]:
         yield f"{name} has been {'paused' if name in now['paused'] else 'resumed'}."
     for change in found.changes:
         if change.in_flight == "migrate":
-            shown = expected["standing"].get(change.name, {})
+            stood = expected["standing"].get(change.name, {})
             for step in change.steps:
-                if step.inside != shown.get(step.id, 0):
-                    yield f"{step.inside:,} customers stand at {step.id} of {change.name}, not {shown.get(step.id, 0):,}."
+                if step.inside != stood.get(step.id, 0):
+                    yield f"{step.inside:,} customers stand at {step.id} of {change.name}, not {stood.get(step.id, 0):,}."
 
 
 def _stuck(found: Look) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, delete, literal, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, literal, select, update
 
 from treue.cohorts.trace import note
 from treue.model.states import Decision, MessageState, Outcome, Reason
@@ -43,6 +43,15 @@ def stop(store: Store, name: str, now: datetime) -> Stopped | None:
         journeys.retire(connection, name)
         journeys.pause(connection, name, now)
     return Stopped(left, called_back)
+
+
+def inside(connection: Connection, name: str) -> int:
+    """Return how many customers `stop` would let out of a journey, the holdout among them."""
+    stays = (
+        select(func.count()).select_from(enrollment).join(journey, journey.c.id == enrollment.c.journey_id)
+    )
+    query = stays.where(journey.c.name == name, enrollment.c.outcome == Outcome.inside.value)
+    return connection.scalar(query) or 0
 
 
 def let_out(connection: Connection, journey_id: int, but: int, now: datetime) -> int:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from treue.language.steps import Stage
 from treue.plan.plan import Exit, Plan
 from treue.segments.needs import expires, unforeseen
-from treue.segments.touch import Touch
+from treue.segments.touch import MERGED, Touch
 from treue.segments.tree import Condition
 from treue.store import touches
 from treue.store.events import CONSENT_EVENTS
@@ -45,6 +45,11 @@ class Watching:
         found = ((stage, stage.waits_for()) for stage in self.plan.stages)
         return tuple((stage, condition) for stage, condition in found if condition is not None)
 
+    @cached_property
+    def follows(self) -> tuple[Stage, ...]:
+        """The stages at which customers wait until a date of theirs, and follow it where it moves."""
+        return tuple(stage for stage in self.plan.stages if stage.follows())
+
     @property
     def reasons(self) -> list[Condition]:
         """The conditions that are reasons to leave."""
@@ -62,8 +67,15 @@ class Watching:
 
     @cached_property
     def wait_touch(self) -> Touch:
-        """What may change whether somebody need wait no longer."""
-        return Touch.union(condition.changes_by() for _, condition in self.waits)
+        """What may change whether somebody need wait no longer, or until when, or what her stay is for."""
+        dates = frozenset(self.plan.entry.trigger.follows())
+        dates = dates.union(name for stage in self.follows for name in stage.follows())
+        return Touch.union((Touch(attributes=dates), *(one.changes_by() for _, one in self.waits)))
+
+    @cached_property
+    def of_those_inside(self) -> frozenset[str]:
+        """The names of what it watches for besides events, of those inside."""
+        return (self.exit_touch | self.wait_touch).names()
 
     @cached_property
     def entry_events(self) -> frozenset[str]:
@@ -123,10 +135,15 @@ def _wants(versions: Sequence[Version]) -> dict[tuple[int, str], bool]:
     found: dict[tuple[int, str], bool] = {}
     for version in versions:
         one = watching(version)
-        inside = one.exit_touch | one.wait_touch
-        found |= {(version.journey_id, name): True for name in inside.names()}
+        if one.exits or one.waits or one.of_those_inside:
+            names = one.of_those_inside | {MERGED}
+            found |= {(version.journey_id, name): True for name in names}
+    written = {name for version in versions for stage in version.plan.stages for name in stage.sets()}
     for version in versions:
-        if version.live:
-            names = watching(version).entry_touch.names()
+        if version.live and watching(version).joined is not None:
+            names = watching(version).entry_touch.names() | {MERGED}
             found |= {(version.journey_id, name): False for name in names}
+        if version.live:
+            changed = written.intersection(version.plan.entry.trigger.foretells())
+            found |= {(version.journey_id, name): False for name in changed}
     return found

@@ -18,7 +18,12 @@ from treue.model.tables import enrollment, journey, message, step, trace
 from treue.plan.plan import Plan
 from treue.store.journey_counts import JourneyCounts, journey_counts
 
-HOLDING = (Reason.quiet_hours.value, Reason.over_limit.value, Reason.lower_priority.value)
+HOLDING = (
+    Reason.not_yet_reachable.value,
+    Reason.quiet_hours.value,
+    Reason.over_limit.value,
+    Reason.lower_priority.value,
+)
 """Reasons for which a message waits instead of being dropped at once."""
 
 

@@ -36,6 +36,7 @@ STAY = {
     "entered_seq": "the place of the entry among what took effect then",
     "arrived_effective_at": "the time at which the arrival at the step took effect",
     "event_id": "the event that started the stay",
+    "enrollment_id": "the stay",
     "at": "the time of each",
     "effective_at": "the time until which all that took effect is seen",
     "last_at": "the time of the last event that is seen",

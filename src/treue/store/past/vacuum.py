@@ -40,7 +40,7 @@ from treue.model.tables import (
     past_receipt,
     trace,
 )
-from treue.store import dialect
+from treue.store import dialect, printed
 from treue.store.events import CONSENT_EVENTS
 from treue.store.past import sums
 from treue.store.past.keys import identity_of
@@ -131,6 +131,7 @@ def _prune_messages(connection: Connection, stretch: Stretch, rules: Rules) -> M
     _keep(connection, past_message, ids, select(*kept).where(mine))
     told = dialect.among(connection, delivery_event.c.message_id, ids)
     receipts = _delete_receipts(connection, told) if ids else 0
+    printed.forget(connection, ids)
     return {delivery_event.name: receipts, message.name: _delete(connection, message, ids)}
 
 

@@ -82,7 +82,7 @@ DELETE FROM cohort;
 
 INSERT INTO cohort (
   enrollment_id, customer_id, event_id, held_out, entered_at, arrived_at, at, deadline_at, effective_at,
-  entered_effective_at, entered_seq, arrived_effective_at, visit
+  entered_effective_at, entered_seq, arrived_effective_at, visit, skipping
 )
 SELECT enrollment.id, enrollment.customer_id, enrollment.event_id, enrollment.held_out, enrollment.entered_at,
   enrollment.arrived_at, enrollment.due_at, enrollment.deadline_at,
@@ -94,7 +94,7 @@ SELECT enrollment.id, enrollment.customer_id, enrollment.event_id, enrollment.he
     WHEN (enrollment.arrived_at > enrollment.effective_at) THEN enrollment.arrived_at
     ELSE enrollment.effective_at
   END AS anon_2,
-  enrollment.visit
+  enrollment.visit, enrollment.skipping
 FROM enrollment
 WHERE enrollment.version_id = :version_id_1::BIGINT
   AND enrollment.step_id = :step_id_1::BIGINT
@@ -221,6 +221,7 @@ WITH moved AS MATERIALIZED (
           cohort.entered_seq AS entered_seq,
           cohort.arrived_effective_at AS arrived_effective_at,
           cohort.visit AS visit,
+          cohort.skipping AS skipping,
           cohort.branch AS branch,
           cohort.note AS note,
           cohort.stands_until AS stands_until
@@ -255,6 +256,15 @@ SET deadline_at=CASE
 END
 FROM cohort
 WHERE enrollment.id = cohort.enrollment_id AND cohort.note IS NULL;
+
+UPDATE enrollment
+SET skipping=:skipping::BIGINT
+FROM cohort
+WHERE enrollment.id = cohort.enrollment_id
+  AND cohort.skipping > :skipping_1::BIGINT
+  AND cohort.skipping <= :skipping_2::BIGINT
+  AND cohort.note IS NULL;
+-- skipping=0 skipping_1=0 skipping_2=2
 
 SELECT enrollment.id
 FROM enrollment
@@ -347,7 +357,7 @@ LIMIT :param_7::INTEGER;
 
 INSERT INTO cohort (
   enrollment_id, customer_id, event_id, held_out, entered_at, arrived_at, at, deadline_at, effective_at,
-  entered_effective_at, entered_seq, arrived_effective_at, visit
+  entered_effective_at, entered_seq, arrived_effective_at, visit, skipping
 )
 SELECT enrollment.id, enrollment.customer_id, enrollment.event_id, enrollment.held_out, enrollment.entered_at,
   enrollment.arrived_at, enrollment.due_at, enrollment.deadline_at,
@@ -359,7 +369,7 @@ SELECT enrollment.id, enrollment.customer_id, enrollment.event_id, enrollment.he
     WHEN (enrollment.arrived_at > enrollment.effective_at) THEN enrollment.arrived_at
     ELSE enrollment.effective_at
   END AS anon_2,
-  enrollment.visit
+  enrollment.visit, enrollment.skipping
 FROM enrollment
 WHERE enrollment.version_id = :version_id_1::BIGINT
   AND enrollment.step_id = :step_id_1::BIGINT
@@ -491,7 +501,7 @@ FROM (
       FROM cohort
     ) AS stay
     JOIN message ON message.customer_id = stay.customer_id
-    WHERE message.clicked_at <= stay.effective_at
+    WHERE message.enrollment_id = stay.enrollment_id
       AND message.clicked_at <= stay.effective_at
       AND message.template = :param_7::VARCHAR
     GROUP BY stay.customer_id, stay.enrollment_id

@@ -1,7 +1,8 @@
 SELECT DISTINCT message.journey_id
 FROM message
 JOIN journey ON journey.id = message.journey_id
-WHERE message.state = 'queued'
+WHERE message.state = 'queued' AND message.reason IS DISTINCT
+FROM :reason_1::VARCHAR
   AND message.channel = :channel_1::VARCHAR
   AND message.ready_at <= :now::BIGINT
   AND message.category = 'transactional'
@@ -10,11 +11,12 @@ WHERE message.state = 'queued'
     message.journey_id NOT IN (SELECT failure.journey_id FROM failure WHERE failure.work = :work_1::VARCHAR)
   )
   AND journey.paused_at IS NULL;
--- channel_1='email' work_1='plan'
+-- reason_1='not_yet_reachable' channel_1='email' work_1='plan'
 
 SELECT message.id
 FROM message
-WHERE message.state = 'queued'
+WHERE message.state = 'queued' AND message.reason IS DISTINCT
+FROM :reason_1::VARCHAR
   AND message.channel = :channel_1::VARCHAR
   AND message.ready_at <= :now::BIGINT
   AND message.category = 'transactional'
@@ -22,15 +24,17 @@ WHERE message.state = 'queued'
   AND (
     message.journey_id NOT IN (SELECT failure.journey_id FROM failure WHERE failure.work = :work_1::VARCHAR)
   )
+  AND message.alone IS false
   AND message.crashes = :crashes_1::SMALLINT
 ORDER BY message.ready_at, message.id
 LIMIT :most::INTEGER
 FOR UPDATE SKIP LOCKED;
--- channel_1='email' work_1='plan' crashes_1=0
+-- reason_1='not_yet_reachable' channel_1='email' work_1='plan' crashes_1=0
 
 SELECT message.id
 FROM message
-WHERE message.state = 'queued'
+WHERE message.state = 'queued' AND message.reason IS DISTINCT
+FROM :reason_1::VARCHAR
   AND message.channel = :channel_1::VARCHAR
   AND message.ready_at <= :now::BIGINT
   AND message.category = 'transactional'
@@ -38,22 +42,25 @@ WHERE message.state = 'queued'
   AND (
     message.journey_id NOT IN (SELECT failure.journey_id FROM failure WHERE failure.work = :work_1::VARCHAR)
   )
+  AND message.alone IS false
   AND message.crashes > :crashes_1::SMALLINT
 LIMIT :param_1::INTEGER;
--- channel_1='email' work_1='plan' crashes_1=0 param_1=1
+-- reason_1='not_yet_reachable' channel_1='email' work_1='plan' crashes_1=0 param_1=1
 
 SELECT message.id
 FROM message
-WHERE message.state = 'queued'
+WHERE message.state = 'queued' AND message.reason IS DISTINCT
+FROM :reason_1::VARCHAR
   AND message.channel = :channel_1::VARCHAR
   AND message.ready_at <= :now::BIGINT
   AND message.journey_id = :journey_id_1::BIGINT
   AND (message.category = :category_1::VARCHAR OR message.reserved_at IS NOT NULL)
+  AND message.alone IS false
   AND message.crashes = :crashes_1::SMALLINT
 ORDER BY message.ready_at, message.id
 LIMIT :most::INTEGER
 FOR UPDATE SKIP LOCKED;
--- channel_1='email' journey_id_1=1 category_1='transactional' crashes_1=0
+-- reason_1='not_yet_reachable' channel_1='email' journey_id_1=1 category_1='transactional' crashes_1=0
 
 UPDATE message
 SET state=:state::VARCHAR, reason=:reason::VARCHAR,
@@ -71,8 +78,8 @@ SELECT message.id, message.fence, message.journey_id,
   journey.name AS journey,
   message.enrollment_id, message.step_id, message.version_id, message.customer_id, message.template,
   message.category, message.queued_at, message.due_at, message.send_by, message.tried_at, message.attempts,
-  message.doubted_at, message.detail, customer.key, customer.email, customer.phone, customer.push_token,
-  customer.locale, customer.timezone, customer.attributes, customer.created_at,
+  message.doubted_at, message.detail, message.alone, customer.key, customer.email, customer.phone,
+  customer.push_token, customer.locale, customer.timezone, customer.attributes, customer.created_at,
   event.name AS event_name,
   message.ready_at, event.received_at,
   event.at AS event_at,

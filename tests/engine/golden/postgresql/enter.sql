@@ -439,4 +439,20 @@ ON CONFLICT DO NOTHING;
 -- param_1=1 param_2='known' source_1='journey:' version_id_1=1 verdict_1='enter' name_1=''
 -- param_3_1='order.placed'
 
+INSERT INTO arrival (journey_id, customer_id, kind, at, effective_at, seq, caused)
+SELECT DISTINCT :param_1::BIGINT AS anon_1,
+  change.customer_id,
+  :param_2::VARCHAR AS anon_2,
+  change.happened_at, change.at, change.seq,
+  false AS anon_3
+FROM change
+JOIN enrollment ON enrollment.customer_id = change.customer_id
+JOIN caller ON enrollment.id > :before::BIGINT
+  AND enrollment.version_id = :version_id_1::BIGINT
+  AND enrollment.customer_id = caller.customer_id
+  AND enrollment.per = caller.per
+  AND caller.verdict = :verdict_1::VARCHAR
+WHERE change.at > enrollment.effective_at AND (change.name || :name_1::VARCHAR) IN (:param_3_1::VARCHAR);
+-- param_1=1 param_2='touch' version_id_1=1 verdict_1='enter' name_1='' param_3_1='vip'
+
 DELETE FROM arrival WHERE arrival.id IN (SELECT caller.arrival_id FROM caller);

@@ -48,6 +48,7 @@ WITH clocks AS MATERIALIZED (
       FROM message
       JOIN customer ON customer.id = message.customer_id
       WHERE message.state = 'queued'
+        AND (message.reason IS NULL OR message.reason != :reason_1::VARCHAR)
         AND message.category != :category_1::VARCHAR
         AND message.ready_at <= :now::BIGINT
         AND message.enrollment_id IN (SELECT cohort.enrollment_id FROM cohort WHERE cohort.note IS NULL)
@@ -211,7 +212,8 @@ FROM found;
 -- param_7=2147483647 param_8=1800 param_9=1000000 param_10=1 channel_1='sms' param_11=60000000 param_12=1440
 -- param_13=1200 param_14=480 param_15=86400000000 param_16=1200 param_17=1 param_18=0 param_19=86400000000
 -- param_20=28800000000 channel_2='sms' param_21=1140 param_22=540 param_23=1140 param_24=1 param_25=0
--- param_26=86400000000 param_27=32400000000 param_28=1 param_29='Europe/Berlin' category_1='transactional'
+-- param_26=86400000000 param_27=32400000000 param_28=1 param_29='Europe/Berlin' reason_1='not_yet_reachable'
+-- category_1='transactional'
 
 SELECT (
   EXISTS (

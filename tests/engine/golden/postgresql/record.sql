@@ -13,7 +13,8 @@ SET state=given.state, reason=given.reason, detail=given.detail,
   failed_at=given.failed_at,
   crashes=(message.crashes + given.crashed),
   doubted_at=coalesce(message.doubted_at, given.doubted_at),
-  copy_of=given.copy_of
+  copy_of=given.copy_of,
+  alone=(message.alone OR given.alone)
 FROM (
   SELECT anon_1.id AS id,
     anon_1.fence AS fence,
@@ -27,21 +28,22 @@ FROM (
     anon_1.uncharged AS uncharged,
     anon_1.crashed AS crashed,
     anon_1.doubted_at AS doubted_at,
-    anon_1.copy_of AS copy_of
+    anon_1.copy_of AS copy_of,
+    anon_1.alone AS alone
   FROM unnest(
     :param_1::BIGINT[], :param_2::INTEGER[], :param_3::TEXT[], :param_4::TEXT[], :param_5::TEXT[],
     :param_6::TEXT[], :param_7::BIGINT[], :param_8::BIGINT[], :param_9::BIGINT[], :param_10::INTEGER[],
-    :param_11::INTEGER[], :param_12::BIGINT[], :param_13::BIGINT[]
+    :param_11::INTEGER[], :param_12::BIGINT[], :param_13::BIGINT[], :param_14::BOOLEAN[]
   ) AS anon_1(
     id, fence, state, reason, detail, provider_id, ready_at, sent_at, failed_at, uncharged, crashed,
-    doubted_at, copy_of
+    doubted_at, copy_of, alone
   )
 ) AS given
 WHERE message.id = given.id AND message.fence = given.fence AND message.state = 'claimed'
-RETURNING message.id;
+RETURNING message.id, message.customer_id;
 -- lease_until=None param_1=[1] param_2=[1] param_3=['sent'] param_4=[None] param_5=[None] param_6=['p1']
 -- param_7=[None] param_8=[1773046800000000] param_9=[None] param_10=[0] param_11=[0] param_12=[None]
--- param_13=[None]
+-- param_13=[None] param_14=[False]
 
 INSERT INTO trace (customer_id, journey_id, enrollment_id, step_id, at, decision, reason, detail)
 SELECT given.customer_id, given.journey_id, given.enrollment_id, given.step_id, given.at, given.decision,

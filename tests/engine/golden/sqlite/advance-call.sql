@@ -2,7 +2,7 @@ DELETE FROM cohort;
 
 INSERT INTO cohort (
   enrollment_id, customer_id, event_id, held_out, entered_at, arrived_at, at, deadline_at, effective_at,
-  entered_effective_at, entered_seq, arrived_effective_at, visit
+  entered_effective_at, entered_seq, arrived_effective_at, visit, skipping
 )
 SELECT enrollment.id, enrollment.customer_id, enrollment.event_id, enrollment.held_out, enrollment.entered_at,
   enrollment.arrived_at, enrollment.due_at, enrollment.deadline_at,
@@ -14,7 +14,7 @@ SELECT enrollment.id, enrollment.customer_id, enrollment.event_id, enrollment.he
     WHEN (enrollment.arrived_at > enrollment.effective_at) THEN enrollment.arrived_at
     ELSE enrollment.effective_at
   END AS anon_2,
-  enrollment.visit
+  enrollment.visit, enrollment.skipping
 FROM enrollment
 WHERE enrollment.version_id = :version_id_1
   AND enrollment.step_id = :step_id_1
@@ -113,6 +113,23 @@ WHERE (
   ) = coalesce(cohort.effective_at, cohort.at)
     AND NULL IS NOT NULL;
 
+UPDATE cohort
+SET note=:note
+WHERE cohort.skipping > :skipping_1 AND cohort.note IS NULL;
+-- note='passed' skipping_1=0
+
+INSERT INTO trace (customer_id, journey_id, enrollment_id, step_id, at, decision, reason)
+SELECT cohort.customer_id,
+  :param_1 AS anon_1,
+  cohort.enrollment_id,
+  :param_2 AS anon_2,
+  cohort.at,
+  :param_3 AS anon_3,
+  :param_4 AS anon_4
+FROM cohort
+WHERE cohort.note = :note_1;
+-- param_1=5 param_2=29 param_3='skipped' param_4='moment_passed' note_1='passed'
+
 INSERT INTO message (
   journey_id, version_id, enrollment_id, step_id, customer_id, channel, template, category, basis, state,
   reason, queued_at, due_at, ready_at, send_by, priority, reserved_at, visit
@@ -160,17 +177,26 @@ SELECT cohort.customer_id,
   :param_1 AS anon_1,
   cohort.enrollment_id, message.step_id, cohort.at,
   CASE
-    WHEN (message.state = 'queued' AND message.queued_at >= :now) THEN :param_2 ELSE :param_3
+    WHEN (message.queued_at < :now) THEN :param_2
+    WHEN (message.state = 'queued' AND message.reason = :reason_1) THEN :param_3
+    WHEN (message.state = 'queued') THEN :param_4
+    ELSE :param_5
   END AS anon_2,
-  CASE WHEN (message.queued_at < :now) THEN :param_4 ELSE message.reason END AS anon_3,
-  json_object(:param_5, message.id, :param_6, message.channel, :param_7, message.template) AS json_object_1
+  CASE WHEN (message.queued_at < :now) THEN :param_6 ELSE message.reason END AS anon_3,
+  CASE
+    WHEN (message.state = 'queued' AND message.reason = :reason_1 AND message.queued_at >= :now) THEN json_object(
+      :param_7, message.id, :param_8, message.channel, :param_9, message.template, :param_10, message.ready_at
+    )
+    ELSE json_object(:param_11, message.id, :param_12, message.channel, :param_13, message.template)
+  END AS anon_4
 FROM cohort
 JOIN message ON message.enrollment_id = cohort.enrollment_id
   AND message.step_id = :step_id_1
   AND message.visit = cohort.visit
 WHERE cohort.note IS NULL;
--- param_1=5 param_2='queued' param_3='refused' param_4='already_queued' param_5='message' param_6='channel'
--- param_7='template' step_id_1=29
+-- param_1=5 param_2='refused' reason_1='not_yet_reachable' param_3='held' param_4='queued' param_5='refused'
+-- param_6='already_queued' param_7='message' param_8='channel' param_9='template' param_10='until'
+-- param_11='message' param_12='channel' param_13='template' step_id_1=29
 
 UPDATE enrollment
 SET step_id=:step_id, arrived_at=enrollment.due_at, deadline_at=:deadline_at

@@ -74,7 +74,7 @@ DELETE FROM cohort;
 
 INSERT INTO cohort (
   enrollment_id, customer_id, event_id, held_out, entered_at, arrived_at, at, deadline_at, effective_at,
-  entered_effective_at, entered_seq, arrived_effective_at, visit
+  entered_effective_at, entered_seq, arrived_effective_at, visit, skipping
 )
 SELECT enrollment.id, enrollment.customer_id, enrollment.event_id, enrollment.held_out, enrollment.entered_at,
   enrollment.arrived_at, enrollment.due_at, enrollment.deadline_at,
@@ -86,7 +86,7 @@ SELECT enrollment.id, enrollment.customer_id, enrollment.event_id, enrollment.he
     WHEN (enrollment.arrived_at > enrollment.effective_at) THEN enrollment.arrived_at
     ELSE enrollment.effective_at
   END AS anon_2,
-  enrollment.visit
+  enrollment.visit, enrollment.skipping
 FROM enrollment
 WHERE enrollment.version_id = :version_id_1
   AND enrollment.step_id = :step_id_1
@@ -227,146 +227,247 @@ FROM cohort
 WHERE cohort.note = :note_1;
 -- param_1=5 param_2=7 param_3='skipped' note_1='skip'
 
+UPDATE cohort
+SET note=:note
+WHERE cohort.skipping > :skipping_1 AND cohort.note IS NULL;
+-- note='passed' skipping_1=0
+
+INSERT INTO trace (customer_id, journey_id, enrollment_id, step_id, at, decision, reason)
+SELECT cohort.customer_id,
+  :param_1 AS anon_1,
+  cohort.enrollment_id,
+  :param_2 AS anon_2,
+  cohort.at,
+  :param_3 AS anon_3,
+  :param_4 AS anon_4
+FROM cohort
+WHERE cohort.note = :note_1;
+-- param_1=5 param_2=7 param_3='skipped' param_4='moment_passed' note_1='passed'
+
+WITH weighed AS MATERIALIZED (
+  SELECT offers.enrollment_id AS enrollment_id,
+    offers.customer_id AS customer_id,
+    offers.event_id AS event_id,
+    offers.held_out AS held_out,
+    offers.entered_at AS entered_at,
+    offers.arrived_at AS arrived_at,
+    offers.at AS at,
+    offers.deadline_at AS deadline_at,
+    offers.effective_at AS effective_at,
+    offers.entered_effective_at AS entered_effective_at,
+    offers.entered_seq AS entered_seq,
+    offers.arrived_effective_at AS arrived_effective_at,
+    offers.visit AS visit,
+    offers.skipping AS skipping,
+    offers.branch AS branch,
+    offers.note AS note,
+    offers.stands_until AS stands_until,
+    offers.preferred AS preferred,
+    offers.reason_0 AS reason_0,
+    offers.reason_1 AS reason_1,
+    CASE
+      WHEN (offers.preferred = :preferred_1 AND offers.reason_0 IS NULL) THEN :param_21
+      WHEN (offers.preferred = :preferred_2 AND offers.reason_1 IS NULL) THEN :param_22
+      WHEN (offers.reason_0 IS NULL) THEN :param_23
+      WHEN (offers.reason_1 IS NULL) THEN :param_24
+      ELSE :param_25
+    END AS number,
+    offers.at + :param_26 AS send_by,
+    CASE
+      WHEN (
+        offers.reason_0 IN (:reason_0_1_1, :reason_0_1_2)
+          AND offers.reason_1 IN (:reason_1_1_1, :reason_1_1_2)
+          AND offers.at + :param_26 > offers.effective_at
+          AND (
+            (
+              EXISTS (
+                SELECT *
+                FROM event
+                WHERE event.id = offers.event_id AND event.effective_at > offers.effective_at - :param_27
+              )
+            )
+              OR (
+                EXISTS (
+                  SELECT *
+                  FROM event
+                  WHERE event.name = :name_1
+                    AND event.customer_id = offers.customer_id
+                    AND event.effective_at > offers.effective_at - :param_27
+                )
+              )
+          )
+      ) THEN CASE
+        WHEN (offers.effective_at + :param_27 < offers.at + :param_26) THEN offers.effective_at + :param_27
+        ELSE offers.at + :param_26
+      END
+    END AS held_until,
+    CASE CASE WHEN (offers.preferred = :preferred_1 AND offers.reason_0 IS NULL) THEN :param_21 WHEN (offers.preferred = :preferred_2 AND offers.reason_1 IS NULL) THEN :param_22 WHEN (offers.reason_0 IS NULL) THEN :param_23 WHEN (offers.reason_1 IS NULL) THEN :param_24 ELSE :param_25 END
+      WHEN :param_28 THEN offers.reason_0 WHEN :param_29 THEN offers.reason_1
+    END AS against
+  FROM (
+    SELECT cohort.enrollment_id AS enrollment_id,
+      cohort.customer_id AS customer_id,
+      cohort.event_id AS event_id,
+      cohort.held_out AS held_out,
+      cohort.entered_at AS entered_at,
+      cohort.arrived_at AS arrived_at,
+      cohort.at AS at,
+      cohort.deadline_at AS deadline_at,
+      cohort.effective_at AS effective_at,
+      cohort.entered_effective_at AS entered_effective_at,
+      cohort.entered_seq AS entered_seq,
+      cohort.arrived_effective_at AS arrived_effective_at,
+      cohort.visit AS visit,
+      cohort.skipping AS skipping,
+      cohort.branch AS branch,
+      cohort.note AS note,
+      cohort.stands_until AS stands_until,
+      CAST(JSON_EXTRACT(customer.attributes, :attributes_1) AS VARCHAR) AS preferred,
+      CASE
+        WHEN (customer.phone IS NULL) THEN :param_30
+        WHEN (
+          listed_0.id IS NOT NULL AND (:param_31 != :param_32 OR listed_0.purpose = :purpose_1)
+        ) THEN :param_33
+        WHEN (:param_31 != :param_32 AND (agreed_0.given IS 0 OR left_0.address IS NOT NULL)) THEN :param_34
+        WHEN (:param_31 != :param_32 AND agreed_0.given IS NULL) THEN :param_35
+        WHEN (:param_31 != :param_32 AND :param_36 != :param_37 AND agreed_0.basis != :basis_1) THEN :param_38
+        ELSE CAST(NULL AS TEXT)
+      END AS reason_0,
+      CASE
+        WHEN (customer.email IS NULL) THEN :param_39
+        WHEN (
+          listed_1.id IS NOT NULL AND (:param_40 != :param_41 OR listed_1.purpose = :purpose_2)
+        ) THEN :param_42
+        WHEN (:param_40 != :param_41 AND (agreed_1.given IS 0 OR left_1.address IS NOT NULL)) THEN :param_43
+        WHEN (:param_40 != :param_41 AND agreed_1.given IS NULL) THEN :param_44
+        WHEN (:param_40 != :param_41 AND :param_36 != :param_45 AND agreed_1.basis != :basis_2) THEN :param_46
+        ELSE CAST(NULL AS TEXT)
+      END AS reason_1
+    FROM cohort
+    JOIN customer ON customer.id = cohort.customer_id
+    LEFT OUTER JOIN consent AS agreed_0 ON agreed_0.customer_id = customer.id
+      AND agreed_0.channel = :channel_1
+    LEFT OUTER JOIN opt_out AS left_0 ON left_0.channel = :channel_2
+      AND left_0.address = customer.phone
+      AND left_0.since <= cohort.effective_at
+    LEFT OUTER JOIN suppression AS listed_0 ON listed_0.channel = :channel_3
+      AND listed_0.address = customer.phone
+      AND listed_0.since <= cohort.effective_at
+    LEFT OUTER JOIN consent AS agreed_1 ON agreed_1.customer_id = customer.id
+      AND agreed_1.channel = :channel_4
+    LEFT OUTER JOIN opt_out AS left_1 ON left_1.channel = :channel_5
+      AND left_1.address = customer.email_key
+      AND left_1.since <= cohort.effective_at
+    LEFT OUTER JOIN suppression AS listed_1 ON listed_1.channel = :channel_6
+      AND listed_1.address = customer.email_key
+      AND listed_1.since <= cohort.effective_at
+    WHERE cohort.note IS NULL
+  ) AS offers
+),
+found AS MATERIALIZED (
+  SELECT weighed.enrollment_id AS enrollment_id,
+    weighed.customer_id AS customer_id,
+    weighed.event_id AS event_id,
+    weighed.held_out AS held_out,
+    weighed.entered_at AS entered_at,
+    weighed.arrived_at AS arrived_at,
+    weighed.at AS at,
+    weighed.deadline_at AS deadline_at,
+    weighed.effective_at AS effective_at,
+    weighed.entered_effective_at AS entered_effective_at,
+    weighed.entered_seq AS entered_seq,
+    weighed.arrived_effective_at AS arrived_effective_at,
+    weighed.visit AS visit,
+    weighed.skipping AS skipping,
+    weighed.branch AS branch,
+    weighed.note AS note,
+    weighed.stands_until AS stands_until,
+    weighed.preferred AS preferred,
+    weighed.reason_0 AS reason_0,
+    weighed.reason_1 AS reason_1,
+    weighed.number AS number,
+    weighed.send_by AS send_by,
+    weighed.held_until AS held_until,
+    weighed.against AS against,
+    CASE
+      WHEN (weighed.against IS NOT NULL AND weighed.held_until IS NOT NULL) THEN :param_18
+      WHEN (weighed.against IS NOT NULL) THEN weighed.against
+      WHEN weighed.held_out THEN :param_19
+      WHEN (weighed.send_by < CAST(:now AS BIGINT)) THEN :param_20
+      ELSE CAST(NULL AS TEXT)
+    END AS reason
+  FROM weighed
+)
 INSERT INTO message (
   journey_id, version_id, enrollment_id, step_id, customer_id, channel, template, category, basis, state,
   reason, queued_at, due_at, ready_at, send_by, priority, reserved_at, visit
 )
 SELECT :param_1 AS anon_1,
   :param_2 AS anon_2,
-  offers.enrollment_id,
+  found.enrollment_id,
   :param_3 AS anon_3,
-  offers.customer_id,
-  CASE CASE WHEN (offers.preferred = :preferred_1 AND offers.reason_0 IS NULL) THEN :param_4 WHEN (offers.preferred = :preferred_2 AND offers.reason_1 IS NULL) THEN :param_5 WHEN (offers.reason_0 IS NULL) THEN :param_6 WHEN (offers.reason_1 IS NULL) THEN :param_7 ELSE :param_8 END
-    WHEN :param_9 THEN :param_10 WHEN :param_11 THEN :param_12
-  END AS anon_4,
-  :param_13 AS anon_5,
-  CASE CASE WHEN (offers.preferred = :preferred_1 AND offers.reason_0 IS NULL) THEN :param_4 WHEN (offers.preferred = :preferred_2 AND offers.reason_1 IS NULL) THEN :param_5 WHEN (offers.reason_0 IS NULL) THEN :param_6 WHEN (offers.reason_1 IS NULL) THEN :param_7 ELSE :param_8 END
-    WHEN :param_14 THEN :param_15 WHEN :param_16 THEN :param_17
-  END AS anon_6,
-  :param_18 AS anon_7,
+  found.customer_id,
+  CASE found.number WHEN :param_4 THEN :param_5 WHEN :param_6 THEN :param_7 END AS anon_4,
+  :param_8 AS anon_5,
+  CASE found.number WHEN :param_9 THEN :param_10 WHEN :param_11 THEN :param_12 END AS anon_6,
+  :param_13 AS anon_7,
+  CASE WHEN (found.reason IS NULL OR found.reason = :reason_1) THEN :param_14 ELSE :param_15 END AS anon_8,
+  found.reason,
+  :now AS anon_9,
+  found.at,
+  CASE WHEN (found.reason = :reason_1) THEN found.held_until ELSE found.at END AS anon_10,
+  found.send_by,
+  :param_16 AS anon_11,
   CASE
     WHEN (
-      CASE
-        WHEN (NOT (offers.reason_0 IS NULL OR offers.reason_1 IS NULL)) THEN offers.reason_0
-        WHEN offers.held_out THEN :param_19
-        WHEN (offers.at + :param_20 < :now) THEN :param_21
-        ELSE CAST(NULL AS TEXT)
-      END IS NULL
-    ) THEN :param_22
-    ELSE :param_23
-  END AS anon_8,
-  CASE
-    WHEN (NOT (offers.reason_0 IS NULL OR offers.reason_1 IS NULL)) THEN offers.reason_0
-    WHEN offers.held_out THEN :param_19
-    WHEN (offers.at + :param_20 < :now) THEN :param_21
-    ELSE CAST(NULL AS TEXT)
-  END AS anon_9,
-  :now AS anon_10,
-  offers.at,
-  offers.at AS at__1,
-  offers.at + :param_20 AS anon_11,
-  :param_24 AS anon_12,
-  CASE
-    WHEN (
-      CASE
-        WHEN (NOT (offers.reason_0 IS NULL OR offers.reason_1 IS NULL)) THEN offers.reason_0
-        WHEN offers.held_out THEN :param_19
-        WHEN (offers.at + :param_20 < :now) THEN :param_21
-        ELSE CAST(NULL AS TEXT)
-      END IS NULL
-        AND CASE CASE WHEN (offers.preferred = :preferred_1 AND offers.reason_0 IS NULL) THEN :param_4 WHEN (offers.preferred = :preferred_2 AND offers.reason_1 IS NULL) THEN :param_5 WHEN (offers.reason_0 IS NULL) THEN :param_6 WHEN (offers.reason_1 IS NULL) THEN :param_7 ELSE :param_8 END
-          WHEN :param_14 THEN :param_15 WHEN :param_16 THEN :param_17
-        END != :param_25
+      found.reason IS NULL
+        AND CASE found.number WHEN :param_9 THEN :param_10 WHEN :param_11 THEN :param_12 END != :param_17
     ) THEN :now
     ELSE CAST(NULL AS BIGINT)
-  END AS anon_13,
-  offers.visit
-FROM (
-  SELECT cohort.enrollment_id AS enrollment_id,
-    cohort.customer_id AS customer_id,
-    cohort.event_id AS event_id,
-    cohort.held_out AS held_out,
-    cohort.entered_at AS entered_at,
-    cohort.arrived_at AS arrived_at,
-    cohort.at AS at,
-    cohort.deadline_at AS deadline_at,
-    cohort.effective_at AS effective_at,
-    cohort.entered_effective_at AS entered_effective_at,
-    cohort.entered_seq AS entered_seq,
-    cohort.arrived_effective_at AS arrived_effective_at,
-    cohort.visit AS visit,
-    cohort.branch AS branch,
-    cohort.note AS note,
-    cohort.stands_until AS stands_until,
-    CAST(JSON_EXTRACT(customer.attributes, :attributes_1) AS VARCHAR) AS preferred,
-    CASE
-      WHEN (customer.phone IS NULL) THEN :param_26
-      WHEN (
-        listed_0.id IS NOT NULL AND (:param_27 != :param_28 OR listed_0.purpose = :purpose_1)
-      ) THEN :param_29
-      WHEN (:param_27 != :param_28 AND (agreed_0.given IS 0 OR left_0.address IS NOT NULL)) THEN :param_30
-      WHEN (:param_27 != :param_28 AND agreed_0.given IS NULL) THEN :param_31
-      WHEN (:param_27 != :param_28 AND :param_32 != :param_33 AND agreed_0.basis != :basis_1) THEN :param_34
-      ELSE CAST(NULL AS TEXT)
-    END AS reason_0,
-    CASE
-      WHEN (customer.email IS NULL) THEN :param_35
-      WHEN (
-        listed_1.id IS NOT NULL AND (:param_36 != :param_37 OR listed_1.purpose = :purpose_2)
-      ) THEN :param_38
-      WHEN (:param_36 != :param_37 AND (agreed_1.given IS 0 OR left_1.address IS NOT NULL)) THEN :param_39
-      WHEN (:param_36 != :param_37 AND agreed_1.given IS NULL) THEN :param_40
-      WHEN (:param_36 != :param_37 AND :param_41 != :param_42 AND agreed_1.basis != :basis_2) THEN :param_43
-      ELSE CAST(NULL AS TEXT)
-    END AS reason_1
-  FROM cohort
-  JOIN customer ON customer.id = cohort.customer_id
-  LEFT OUTER JOIN consent AS agreed_0 ON agreed_0.customer_id = customer.id AND agreed_0.channel = :channel_1
-  LEFT OUTER JOIN opt_out AS left_0 ON left_0.channel = :channel_2
-    AND left_0.address = customer.phone
-    AND left_0.since <= cohort.effective_at
-  LEFT OUTER JOIN suppression AS listed_0 ON listed_0.channel = :channel_3
-    AND listed_0.address = customer.phone
-    AND listed_0.since <= cohort.effective_at
-  LEFT OUTER JOIN consent AS agreed_1 ON agreed_1.customer_id = customer.id AND agreed_1.channel = :channel_4
-  LEFT OUTER JOIN opt_out AS left_1 ON left_1.channel = :channel_5
-    AND left_1.address = customer.email_key
-    AND left_1.since <= cohort.effective_at
-  LEFT OUTER JOIN suppression AS listed_1 ON listed_1.channel = :channel_6
-    AND listed_1.address = customer.email_key
-    AND listed_1.since <= cohort.effective_at
-  WHERE cohort.note IS NULL
-) AS offers
+  END AS anon_12,
+  found.visit
+FROM found
 WHERE 1 = 1
 ON CONFLICT DO NOTHING;
--- param_1=5 param_2=5 param_3=7 preferred_1='sms' param_4=0 preferred_2='email' param_5=1 param_6=0 param_7=1
--- param_8=0 param_9=0 param_10='sms' param_11=1 param_12='email' param_13='hello' param_14=0
--- param_15='relational' param_16=1 param_17='relational' param_18='existing_customer' param_19='held_out'
--- param_20=7200000000 param_21='stale' param_22='queued' param_23='refused' param_24=50
--- param_25='transactional' attributes_1='preferred_channel' param_26='no_address' param_27='relational'
--- param_28='transactional' purpose_1='all' param_29='suppressed' param_30='unsubscribed'
--- param_31='no_consent' param_32='existing_customer' param_33='existing_customer' basis_1='consent'
--- param_34='no_consent' param_35='no_address' param_36='relational' param_37='transactional' purpose_2='all'
--- param_38='suppressed' param_39='unsubscribed' param_40='no_consent' param_41='existing_customer'
--- param_42='existing_customer' basis_2='consent' param_43='no_consent' channel_1='sms' channel_2='sms'
--- channel_3='sms' channel_4='email' channel_5='email' channel_6='email'
+-- param_1=5 param_2=5 param_3=7 param_4=0 param_5='sms' param_6=1 param_7='email' param_8='hello' param_9=0
+-- param_10='relational' param_11=1 param_12='relational' param_13='existing_customer'
+-- reason_1='not_yet_reachable' param_14='queued' param_15='refused' param_16=50 param_17='transactional'
+-- param_18='not_yet_reachable' param_19='held_out' param_20='stale' preferred_1='sms' param_21=0
+-- preferred_2='email' param_22=1 param_23=0 param_24=1 param_25=0 param_26=7200000000 param_27=300000000
+-- name_1='customer.created' param_28=0 param_29=1 attributes_1='preferred_channel' param_30='no_address'
+-- param_31='relational' param_32='transactional' purpose_1='all' param_33='suppressed'
+-- param_34='unsubscribed' param_35='no_consent' param_36='existing_customer' param_37='existing_customer'
+-- basis_1='consent' param_38='no_consent' param_39='no_address' param_40='relational'
+-- param_41='transactional' purpose_2='all' param_42='suppressed' param_43='unsubscribed'
+-- param_44='no_consent' param_45='existing_customer' basis_2='consent' param_46='no_consent' channel_1='sms'
+-- channel_2='sms' channel_3='sms' channel_4='email' channel_5='email' channel_6='email'
+-- reason_0_1_1='no_address' reason_0_1_2='no_consent' reason_1_1_1='no_address' reason_1_1_2='no_consent'
 
 INSERT INTO trace (customer_id, journey_id, enrollment_id, step_id, at, decision, reason, detail)
 SELECT cohort.customer_id,
   :param_1 AS anon_1,
   cohort.enrollment_id, message.step_id, cohort.at,
   CASE
-    WHEN (message.state = 'queued' AND message.queued_at >= :now) THEN :param_2 ELSE :param_3
+    WHEN (message.queued_at < :now) THEN :param_2
+    WHEN (message.state = 'queued' AND message.reason = :reason_1) THEN :param_3
+    WHEN (message.state = 'queued') THEN :param_4
+    ELSE :param_5
   END AS anon_2,
-  CASE WHEN (message.queued_at < :now) THEN :param_4 ELSE message.reason END AS anon_3,
-  json_object(:param_5, message.id, :param_6, message.channel, :param_7, message.template) AS json_object_1
+  CASE WHEN (message.queued_at < :now) THEN :param_6 ELSE message.reason END AS anon_3,
+  CASE
+    WHEN (message.state = 'queued' AND message.reason = :reason_1 AND message.queued_at >= :now) THEN json_object(
+      :param_7, message.id, :param_8, message.channel, :param_9, message.template, :param_10, message.ready_at
+    )
+    ELSE json_object(:param_11, message.id, :param_12, message.channel, :param_13, message.template)
+  END AS anon_4
 FROM cohort
 JOIN message ON message.enrollment_id = cohort.enrollment_id
   AND message.step_id = :step_id_1
   AND message.visit = cohort.visit
 WHERE cohort.note IS NULL;
--- param_1=5 param_2='queued' param_3='refused' param_4='already_queued' param_5='message' param_6='channel'
--- param_7='template' step_id_1=7
+-- param_1=5 param_2='refused' reason_1='not_yet_reachable' param_3='held' param_4='queued' param_5='refused'
+-- param_6='already_queued' param_7='message' param_8='channel' param_9='template' param_10='until'
+-- param_11='message' param_12='channel' param_13='template' step_id_1=7
 
 UPDATE enrollment
 SET step_id=:step_id, arrived_at=enrollment.due_at, deadline_at=:deadline_at

@@ -2,7 +2,7 @@ DELETE FROM cohort;
 
 INSERT INTO cohort (
   enrollment_id, customer_id, event_id, held_out, entered_at, arrived_at, at, deadline_at, effective_at,
-  entered_effective_at, entered_seq, arrived_effective_at, visit
+  entered_effective_at, entered_seq, arrived_effective_at, visit, skipping
 )
 SELECT enrollment.id, enrollment.customer_id, enrollment.event_id, enrollment.held_out, enrollment.entered_at,
   enrollment.arrived_at, enrollment.due_at, enrollment.deadline_at,
@@ -14,7 +14,7 @@ SELECT enrollment.id, enrollment.customer_id, enrollment.event_id, enrollment.he
     WHEN (enrollment.arrived_at > enrollment.effective_at) THEN enrollment.arrived_at
     ELSE enrollment.effective_at
   END AS anon_2,
-  enrollment.visit
+  enrollment.visit, enrollment.skipping
 FROM enrollment
 WHERE enrollment.version_id = :version_id_1
   AND enrollment.step_id = :step_id_1
@@ -104,123 +104,209 @@ WHERE (
   ) = coalesce(cohort.effective_at, cohort.at)
     AND NULL IS NOT NULL;
 
+UPDATE cohort
+SET note=:note
+WHERE cohort.skipping > :skipping_1 AND cohort.note IS NULL;
+-- note='passed' skipping_1=0
+
+INSERT INTO trace (customer_id, journey_id, enrollment_id, step_id, at, decision, reason)
+SELECT cohort.customer_id,
+  :param_1 AS anon_1,
+  cohort.enrollment_id,
+  :param_2 AS anon_2,
+  cohort.at,
+  :param_3 AS anon_3,
+  :param_4 AS anon_4
+FROM cohort
+WHERE cohort.note = :note_1;
+-- param_1=5 param_2=6 param_3='skipped' param_4='moment_passed' note_1='passed'
+
+WITH weighed AS MATERIALIZED (
+  SELECT offers.enrollment_id AS enrollment_id,
+    offers.customer_id AS customer_id,
+    offers.event_id AS event_id,
+    offers.held_out AS held_out,
+    offers.entered_at AS entered_at,
+    offers.arrived_at AS arrived_at,
+    offers.at AS at,
+    offers.deadline_at AS deadline_at,
+    offers.effective_at AS effective_at,
+    offers.entered_effective_at AS entered_effective_at,
+    offers.entered_seq AS entered_seq,
+    offers.arrived_effective_at AS arrived_effective_at,
+    offers.visit AS visit,
+    offers.skipping AS skipping,
+    offers.branch AS branch,
+    offers.note AS note,
+    offers.stands_until AS stands_until,
+    offers.reason_0 AS reason_0,
+    CASE WHEN (offers.reason_0 IS NULL) THEN :param_17 ELSE :param_18 END AS number,
+    offers.at + :param_19 AS send_by,
+    CASE
+      WHEN (
+        offers.reason_0 IN (:reason_0_1_1, :reason_0_1_2)
+          AND offers.at + :param_19 > offers.effective_at
+          AND (
+            (
+              EXISTS (
+                SELECT *
+                FROM event
+                WHERE event.id = offers.event_id AND event.effective_at > offers.effective_at - :param_20
+              )
+            )
+              OR (
+                EXISTS (
+                  SELECT *
+                  FROM event
+                  WHERE event.name = :name_1
+                    AND event.customer_id = offers.customer_id
+                    AND event.effective_at > offers.effective_at - :param_20
+                )
+              )
+          )
+      ) THEN CASE
+        WHEN (offers.effective_at + :param_20 < offers.at + :param_19) THEN offers.effective_at + :param_20
+        ELSE offers.at + :param_19
+      END
+    END AS held_until,
+    CASE CASE WHEN (offers.reason_0 IS NULL) THEN :param_17 ELSE :param_18 END
+      WHEN :param_21 THEN offers.reason_0
+    END AS against
+  FROM (
+    SELECT cohort.enrollment_id AS enrollment_id,
+      cohort.customer_id AS customer_id,
+      cohort.event_id AS event_id,
+      cohort.held_out AS held_out,
+      cohort.entered_at AS entered_at,
+      cohort.arrived_at AS arrived_at,
+      cohort.at AS at,
+      cohort.deadline_at AS deadline_at,
+      cohort.effective_at AS effective_at,
+      cohort.entered_effective_at AS entered_effective_at,
+      cohort.entered_seq AS entered_seq,
+      cohort.arrived_effective_at AS arrived_effective_at,
+      cohort.visit AS visit,
+      cohort.skipping AS skipping,
+      cohort.branch AS branch,
+      cohort.note AS note,
+      cohort.stands_until AS stands_until,
+      CASE
+        WHEN (customer.email IS NULL) THEN :param_22
+        WHEN (
+          listed_0.id IS NOT NULL AND (:param_23 != :param_24 OR listed_0.purpose = :purpose_1)
+        ) THEN :param_25
+        WHEN (:param_23 != :param_24 AND (agreed_0.given IS 0 OR left_0.address IS NOT NULL)) THEN :param_26
+        WHEN (:param_23 != :param_24 AND agreed_0.given IS NULL) THEN :param_27
+        WHEN (:param_23 != :param_24 AND :param_28 != :param_29 AND agreed_0.basis != :basis_1) THEN :param_30
+        ELSE CAST(NULL AS TEXT)
+      END AS reason_0
+    FROM cohort
+    JOIN customer ON customer.id = cohort.customer_id
+    LEFT OUTER JOIN consent AS agreed_0 ON agreed_0.customer_id = customer.id
+      AND agreed_0.channel = :channel_1
+    LEFT OUTER JOIN opt_out AS left_0 ON left_0.channel = :channel_2
+      AND left_0.address = customer.email_key
+      AND left_0.since <= cohort.effective_at
+    LEFT OUTER JOIN suppression AS listed_0 ON listed_0.channel = :channel_3
+      AND listed_0.address = customer.email_key
+      AND listed_0.since <= cohort.effective_at
+    WHERE cohort.note IS NULL
+  ) AS offers
+),
+found AS MATERIALIZED (
+  SELECT weighed.enrollment_id AS enrollment_id,
+    weighed.customer_id AS customer_id,
+    weighed.event_id AS event_id,
+    weighed.held_out AS held_out,
+    weighed.entered_at AS entered_at,
+    weighed.arrived_at AS arrived_at,
+    weighed.at AS at,
+    weighed.deadline_at AS deadline_at,
+    weighed.effective_at AS effective_at,
+    weighed.entered_effective_at AS entered_effective_at,
+    weighed.entered_seq AS entered_seq,
+    weighed.arrived_effective_at AS arrived_effective_at,
+    weighed.visit AS visit,
+    weighed.skipping AS skipping,
+    weighed.branch AS branch,
+    weighed.note AS note,
+    weighed.stands_until AS stands_until,
+    weighed.reason_0 AS reason_0,
+    weighed.number AS number,
+    weighed.send_by AS send_by,
+    weighed.held_until AS held_until,
+    weighed.against AS against,
+    CASE
+      WHEN (weighed.against IS NOT NULL AND weighed.held_until IS NOT NULL) THEN :param_14
+      WHEN (weighed.against IS NOT NULL) THEN weighed.against
+      WHEN weighed.held_out THEN :param_15
+      WHEN (weighed.send_by < CAST(:now AS BIGINT)) THEN :param_16
+      ELSE CAST(NULL AS TEXT)
+    END AS reason
+  FROM weighed
+)
 INSERT INTO message (
   journey_id, version_id, enrollment_id, step_id, customer_id, channel, template, category, basis, state,
   reason, queued_at, due_at, ready_at, send_by, priority, reserved_at, visit
 )
 SELECT :param_1 AS anon_1,
   :param_2 AS anon_2,
-  offers.enrollment_id,
+  found.enrollment_id,
   :param_3 AS anon_3,
-  offers.customer_id,
-  CASE CASE WHEN (offers.reason_0 IS NULL) THEN :param_4 ELSE :param_5 END
-    WHEN :param_6 THEN :param_7
-  END AS anon_4,
-  :param_8 AS anon_5,
-  CASE CASE WHEN (offers.reason_0 IS NULL) THEN :param_4 ELSE :param_5 END
-    WHEN :param_9 THEN :param_10
-  END AS anon_6,
-  :param_11 AS anon_7,
+  found.customer_id,
+  CASE found.number WHEN :param_4 THEN :param_5 END AS anon_4,
+  :param_6 AS anon_5,
+  CASE found.number WHEN :param_7 THEN :param_8 END AS anon_6,
+  :param_9 AS anon_7,
+  CASE WHEN (found.reason IS NULL OR found.reason = :reason_1) THEN :param_10 ELSE :param_11 END AS anon_8,
+  found.reason,
+  :now AS anon_9,
+  found.at,
+  CASE WHEN (found.reason = :reason_1) THEN found.held_until ELSE found.at END AS anon_10,
+  found.send_by,
+  :param_12 AS anon_11,
   CASE
-    WHEN (
-      CASE
-        WHEN (offers.reason_0 IS NOT NULL) THEN offers.reason_0
-        WHEN offers.held_out THEN :param_12
-        WHEN (offers.at + :param_13 < :now) THEN :param_14
-        ELSE CAST(NULL AS TEXT)
-      END IS NULL
-    ) THEN :param_15
-    ELSE :param_16
-  END AS anon_8,
-  CASE
-    WHEN (offers.reason_0 IS NOT NULL) THEN offers.reason_0
-    WHEN offers.held_out THEN :param_12
-    WHEN (offers.at + :param_13 < :now) THEN :param_14
-    ELSE CAST(NULL AS TEXT)
-  END AS anon_9,
-  :now AS anon_10,
-  offers.at,
-  offers.at AS at__1,
-  offers.at + :param_13 AS anon_11,
-  :param_17 AS anon_12,
-  CASE
-    WHEN (
-      CASE
-        WHEN (offers.reason_0 IS NOT NULL) THEN offers.reason_0
-        WHEN offers.held_out THEN :param_12
-        WHEN (offers.at + :param_13 < :now) THEN :param_14
-        ELSE CAST(NULL AS TEXT)
-      END IS NULL
-        AND CASE CASE WHEN (offers.reason_0 IS NULL) THEN :param_4 ELSE :param_5 END
-          WHEN :param_9 THEN :param_10
-        END != :param_18
-    ) THEN :now
+    WHEN (found.reason IS NULL AND CASE found.number WHEN :param_7 THEN :param_8 END != :param_13) THEN :now
     ELSE CAST(NULL AS BIGINT)
-  END AS anon_13,
-  offers.visit
-FROM (
-  SELECT cohort.enrollment_id AS enrollment_id,
-    cohort.customer_id AS customer_id,
-    cohort.event_id AS event_id,
-    cohort.held_out AS held_out,
-    cohort.entered_at AS entered_at,
-    cohort.arrived_at AS arrived_at,
-    cohort.at AS at,
-    cohort.deadline_at AS deadline_at,
-    cohort.effective_at AS effective_at,
-    cohort.entered_effective_at AS entered_effective_at,
-    cohort.entered_seq AS entered_seq,
-    cohort.arrived_effective_at AS arrived_effective_at,
-    cohort.visit AS visit,
-    cohort.branch AS branch,
-    cohort.note AS note,
-    cohort.stands_until AS stands_until,
-    CASE
-      WHEN (customer.email IS NULL) THEN :param_19
-      WHEN (
-        listed_0.id IS NOT NULL AND (:param_20 != :param_21 OR listed_0.purpose = :purpose_1)
-      ) THEN :param_22
-      WHEN (:param_20 != :param_21 AND (agreed_0.given IS 0 OR left_0.address IS NOT NULL)) THEN :param_23
-      WHEN (:param_20 != :param_21 AND agreed_0.given IS NULL) THEN :param_24
-      WHEN (:param_20 != :param_21 AND :param_25 != :param_26 AND agreed_0.basis != :basis_1) THEN :param_27
-      ELSE CAST(NULL AS TEXT)
-    END AS reason_0
-  FROM cohort
-  JOIN customer ON customer.id = cohort.customer_id
-  LEFT OUTER JOIN consent AS agreed_0 ON agreed_0.customer_id = customer.id AND agreed_0.channel = :channel_1
-  LEFT OUTER JOIN opt_out AS left_0 ON left_0.channel = :channel_2
-    AND left_0.address = customer.email_key
-    AND left_0.since <= cohort.effective_at
-  LEFT OUTER JOIN suppression AS listed_0 ON listed_0.channel = :channel_3
-    AND listed_0.address = customer.email_key
-    AND listed_0.since <= cohort.effective_at
-  WHERE cohort.note IS NULL
-) AS offers
+  END AS anon_12,
+  found.visit
+FROM found
 WHERE 1 = 1
 ON CONFLICT DO NOTHING;
--- param_1=5 param_2=5 param_3=6 param_4=0 param_5=0 param_6=0 param_7='email' param_8='hello' param_9=0
--- param_10='relational' param_11='existing_customer' param_12='held_out' param_13=86400000000
--- param_14='stale' param_15='queued' param_16='refused' param_17=50 param_18='transactional'
--- param_19='no_address' param_20='relational' param_21='transactional' purpose_1='all' param_22='suppressed'
--- param_23='unsubscribed' param_24='no_consent' param_25='existing_customer' param_26='existing_customer'
--- basis_1='consent' param_27='no_consent' channel_1='email' channel_2='email' channel_3='email'
+-- param_1=5 param_2=5 param_3=6 param_4=0 param_5='email' param_6='hello' param_7=0 param_8='relational'
+-- param_9='existing_customer' reason_1='not_yet_reachable' param_10='queued' param_11='refused' param_12=50
+-- param_13='transactional' param_14='not_yet_reachable' param_15='held_out' param_16='stale' param_17=0
+-- param_18=0 param_19=86400000000 param_20=300000000 name_1='customer.created' param_21=0
+-- param_22='no_address' param_23='relational' param_24='transactional' purpose_1='all' param_25='suppressed'
+-- param_26='unsubscribed' param_27='no_consent' param_28='existing_customer' param_29='existing_customer'
+-- basis_1='consent' param_30='no_consent' channel_1='email' channel_2='email' channel_3='email'
+-- reason_0_1_1='no_address' reason_0_1_2='no_consent'
 
 INSERT INTO trace (customer_id, journey_id, enrollment_id, step_id, at, decision, reason, detail)
 SELECT cohort.customer_id,
   :param_1 AS anon_1,
   cohort.enrollment_id, message.step_id, cohort.at,
   CASE
-    WHEN (message.state = 'queued' AND message.queued_at >= :now) THEN :param_2 ELSE :param_3
+    WHEN (message.queued_at < :now) THEN :param_2
+    WHEN (message.state = 'queued' AND message.reason = :reason_1) THEN :param_3
+    WHEN (message.state = 'queued') THEN :param_4
+    ELSE :param_5
   END AS anon_2,
-  CASE WHEN (message.queued_at < :now) THEN :param_4 ELSE message.reason END AS anon_3,
-  json_object(:param_5, message.id, :param_6, message.channel, :param_7, message.template) AS json_object_1
+  CASE WHEN (message.queued_at < :now) THEN :param_6 ELSE message.reason END AS anon_3,
+  CASE
+    WHEN (message.state = 'queued' AND message.reason = :reason_1 AND message.queued_at >= :now) THEN json_object(
+      :param_7, message.id, :param_8, message.channel, :param_9, message.template, :param_10, message.ready_at
+    )
+    ELSE json_object(:param_11, message.id, :param_12, message.channel, :param_13, message.template)
+  END AS anon_4
 FROM cohort
 JOIN message ON message.enrollment_id = cohort.enrollment_id
   AND message.step_id = :step_id_1
   AND message.visit = cohort.visit
 WHERE cohort.note IS NULL;
--- param_1=5 param_2='queued' param_3='refused' param_4='already_queued' param_5='message' param_6='channel'
--- param_7='template' step_id_1=6
+-- param_1=5 param_2='refused' reason_1='not_yet_reachable' param_3='held' param_4='queued' param_5='refused'
+-- param_6='already_queued' param_7='message' param_8='channel' param_9='template' param_10='until'
+-- param_11='message' param_12='channel' param_13='template' step_id_1=6
 
 UPDATE enrollment
 SET step_id=:step_id, arrived_at=enrollment.due_at, deadline_at=:deadline_at

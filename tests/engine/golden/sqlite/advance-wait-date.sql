@@ -2,7 +2,7 @@ DELETE FROM cohort;
 
 INSERT INTO cohort (
   enrollment_id, customer_id, event_id, held_out, entered_at, arrived_at, at, deadline_at, effective_at,
-  entered_effective_at, entered_seq, arrived_effective_at, visit
+  entered_effective_at, entered_seq, arrived_effective_at, visit, skipping
 )
 SELECT enrollment.id, enrollment.customer_id, enrollment.event_id, enrollment.held_out, enrollment.entered_at,
   enrollment.arrived_at, enrollment.due_at, enrollment.deadline_at,
@@ -14,7 +14,7 @@ SELECT enrollment.id, enrollment.customer_id, enrollment.event_id, enrollment.he
     WHEN (enrollment.arrived_at > enrollment.effective_at) THEN enrollment.arrived_at
     ELSE enrollment.effective_at
   END AS anon_2,
-  enrollment.visit
+  enrollment.visit, enrollment.skipping
 FROM enrollment
 WHERE enrollment.version_id = :version_id_1
   AND enrollment.step_id = :step_id_1
@@ -175,6 +175,7 @@ WITH moved AS MATERIALIZED (
         cohort.entered_seq AS entered_seq,
         cohort.arrived_effective_at AS arrived_effective_at,
         cohort.visit AS visit,
+        cohort.skipping AS skipping,
         cohort.branch AS branch,
         cohort.note AS note,
         cohort.stands_until AS stands_until
@@ -212,19 +213,28 @@ END,
 FROM cohort
 WHERE enrollment.id = cohort.enrollment_id AND cohort.note IS NULL;
 
-INSERT INTO trace (customer_id, journey_id, enrollment_id, step_id, at, decision, detail)
+UPDATE enrollment
+SET skipping=CASE
+  WHEN (cohort.deadline_at IS NULL OR cohort.deadline_at < cohort.at) THEN :param_1 ELSE :param_2
+END
+FROM cohort
+WHERE enrollment.id = cohort.enrollment_id AND cohort.note IS NULL;
+-- param_1=2 param_2=0
+
+INSERT INTO trace (customer_id, journey_id, enrollment_id, step_id, at, decision, reason, detail)
 SELECT cohort.customer_id,
   :param_1 AS anon_1,
   cohort.enrollment_id,
   :param_2 AS anon_2,
   cohort.at,
   CASE WHEN (cohort.deadline_at > cohort.at) THEN :param_3 ELSE :param_4 END AS anon_3,
+  CASE WHEN (cohort.deadline_at IS NULL OR cohort.deadline_at < cohort.at) THEN :param_5 END AS anon_4,
   json_object(
-    :param_5, CASE WHEN (cohort.deadline_at > cohort.at) THEN cohort.deadline_at ELSE cohort.at END
+    :param_6, CASE WHEN (cohort.deadline_at > cohort.at) THEN cohort.deadline_at ELSE cohort.at END
   ) AS json_object_1
 FROM cohort
 WHERE cohort.note IS NULL;
--- param_1=5 param_2=12 param_3='waiting' param_4='at_once' param_5='until'
+-- param_1=5 param_2=12 param_3='waiting' param_4='at_once' param_5='moment_passed' param_6='until'
 
 SELECT enrollment.id
 FROM enrollment
@@ -239,7 +249,7 @@ WHERE enrollment.id = (SELECT min(cohort.enrollment_id) AS min_1 FROM cohort)
 
 INSERT INTO cohort (
   enrollment_id, customer_id, event_id, held_out, entered_at, arrived_at, at, deadline_at, effective_at,
-  entered_effective_at, entered_seq, arrived_effective_at, visit
+  entered_effective_at, entered_seq, arrived_effective_at, visit, skipping
 )
 SELECT enrollment.id, enrollment.customer_id, enrollment.event_id, enrollment.held_out, enrollment.entered_at,
   enrollment.arrived_at, enrollment.due_at, enrollment.deadline_at,
@@ -251,7 +261,7 @@ SELECT enrollment.id, enrollment.customer_id, enrollment.event_id, enrollment.he
     WHEN (enrollment.arrived_at > enrollment.effective_at) THEN enrollment.arrived_at
     ELSE enrollment.effective_at
   END AS anon_2,
-  enrollment.visit
+  enrollment.visit, enrollment.skipping
 FROM enrollment
 WHERE enrollment.version_id = :version_id_1
   AND enrollment.step_id = :step_id_1

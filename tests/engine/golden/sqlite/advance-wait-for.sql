@@ -80,7 +80,7 @@ DELETE FROM cohort;
 
 INSERT INTO cohort (
   enrollment_id, customer_id, event_id, held_out, entered_at, arrived_at, at, deadline_at, effective_at,
-  entered_effective_at, entered_seq, arrived_effective_at, visit
+  entered_effective_at, entered_seq, arrived_effective_at, visit, skipping
 )
 SELECT enrollment.id, enrollment.customer_id, enrollment.event_id, enrollment.held_out, enrollment.entered_at,
   enrollment.arrived_at, enrollment.due_at, enrollment.deadline_at,
@@ -92,7 +92,7 @@ SELECT enrollment.id, enrollment.customer_id, enrollment.event_id, enrollment.he
     WHEN (enrollment.arrived_at > enrollment.effective_at) THEN enrollment.arrived_at
     ELSE enrollment.effective_at
   END AS anon_2,
-  enrollment.visit
+  enrollment.visit, enrollment.skipping
 FROM enrollment
 WHERE enrollment.version_id = :version_id_1
   AND enrollment.step_id = :step_id_1
@@ -219,6 +219,7 @@ WITH moved AS MATERIALIZED (
           cohort.entered_seq AS entered_seq,
           cohort.arrived_effective_at AS arrived_effective_at,
           cohort.visit AS visit,
+          cohort.skipping AS skipping,
           cohort.branch AS branch,
           cohort.note AS note,
           cohort.stands_until AS stands_until
@@ -253,6 +254,15 @@ SET deadline_at=CASE
 END
 FROM cohort
 WHERE enrollment.id = cohort.enrollment_id AND cohort.note IS NULL;
+
+UPDATE enrollment
+SET skipping=:skipping
+FROM cohort
+WHERE enrollment.id = cohort.enrollment_id
+  AND cohort.skipping > :skipping_1
+  AND cohort.skipping <= :skipping_2
+  AND cohort.note IS NULL;
+-- skipping=0 skipping_1=0 skipping_2=2
 
 SELECT enrollment.id
 FROM enrollment
@@ -345,7 +355,7 @@ LIMIT :param_10 OFFSET :param_11;
 
 INSERT INTO cohort (
   enrollment_id, customer_id, event_id, held_out, entered_at, arrived_at, at, deadline_at, effective_at,
-  entered_effective_at, entered_seq, arrived_effective_at, visit
+  entered_effective_at, entered_seq, arrived_effective_at, visit, skipping
 )
 SELECT enrollment.id, enrollment.customer_id, enrollment.event_id, enrollment.held_out, enrollment.entered_at,
   enrollment.arrived_at, enrollment.due_at, enrollment.deadline_at,
@@ -357,7 +367,7 @@ SELECT enrollment.id, enrollment.customer_id, enrollment.event_id, enrollment.he
     WHEN (enrollment.arrived_at > enrollment.effective_at) THEN enrollment.arrived_at
     ELSE enrollment.effective_at
   END AS anon_2,
-  enrollment.visit
+  enrollment.visit, enrollment.skipping
 FROM enrollment
 WHERE enrollment.version_id = :version_id_1
   AND enrollment.step_id = :step_id_1
@@ -488,7 +498,7 @@ FROM (
     ) AS stay
     JOIN message ON message.customer_id = stay.customer_id
     WHERE stay.customer_id IN (SELECT cohort.customer_id FROM cohort)
-      AND message.clicked_at <= stay.effective_at
+      AND message.enrollment_id = stay.enrollment_id
       AND message.clicked_at <= stay.effective_at
       AND message.template = :param_7
     GROUP BY stay.customer_id, stay.enrollment_id

@@ -76,7 +76,7 @@ DELETE FROM cohort;
 
 INSERT INTO cohort (
   enrollment_id, customer_id, event_id, held_out, entered_at, arrived_at, at, deadline_at, effective_at,
-  entered_effective_at, entered_seq, arrived_effective_at, visit
+  entered_effective_at, entered_seq, arrived_effective_at, visit, skipping
 )
 SELECT enrollment.id, enrollment.customer_id, enrollment.event_id, enrollment.held_out, enrollment.entered_at,
   enrollment.arrived_at, enrollment.due_at, enrollment.deadline_at,
@@ -88,7 +88,7 @@ SELECT enrollment.id, enrollment.customer_id, enrollment.event_id, enrollment.he
     WHEN (enrollment.arrived_at > enrollment.effective_at) THEN enrollment.arrived_at
     ELSE enrollment.effective_at
   END AS anon_2,
-  enrollment.visit
+  enrollment.visit, enrollment.skipping
 FROM enrollment
 WHERE enrollment.version_id = :version_id_1
   AND enrollment.step_id = :step_id_1
@@ -241,6 +241,7 @@ FROM (
         cohort.entered_seq AS entered_seq,
         cohort.arrived_effective_at AS arrived_effective_at,
         cohort.visit AS visit,
+        cohort.skipping AS skipping,
         cohort.branch AS branch,
         cohort.note AS note,
         cohort.stands_until AS stands_until
@@ -285,6 +286,7 @@ WITH moved AS MATERIALIZED (
           cohort.entered_seq AS entered_seq,
           cohort.arrived_effective_at AS arrived_effective_at,
           cohort.visit AS visit,
+          cohort.skipping AS skipping,
           cohort.branch AS branch,
           cohort.note AS note,
           cohort.stands_until AS stands_until
@@ -321,6 +323,15 @@ END,
   deadline_at=CASE WHEN (cohort.deadline_at > cohort.at) THEN cohort.deadline_at ELSE cohort.at END
 FROM cohort
 WHERE enrollment.id = cohort.enrollment_id AND cohort.note IS NULL;
+
+UPDATE enrollment
+SET skipping=:skipping
+FROM cohort
+WHERE enrollment.id = cohort.enrollment_id
+  AND cohort.skipping > :skipping_1
+  AND cohort.skipping <= :skipping_2
+  AND cohort.note IS NULL;
+-- skipping=0 skipping_1=0 skipping_2=1
 
 INSERT INTO trace (customer_id, journey_id, enrollment_id, step_id, at, decision, detail)
 SELECT cohort.customer_id,

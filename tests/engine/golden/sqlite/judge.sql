@@ -48,6 +48,7 @@ WITH clocks AS MATERIALIZED (
       FROM message
       JOIN customer ON customer.id = message.customer_id
       WHERE message.state = 'queued'
+        AND (message.reason IS NULL OR message.reason != :reason_1)
         AND message.category != :category_1
         AND message.ready_at <= :now
         AND message.enrollment_id IN (SELECT cohort.enrollment_id FROM cohort WHERE cohort.note IS NULL)
@@ -204,7 +205,7 @@ FROM found;
 -- param_13=60000000 param_14=1440 param_15=1200 param_16=480 param_17=86400000000 param_18=1200 param_19=1
 -- param_20=0 param_21=86400000000 param_22=28800000000 channel_2='sms' param_23=1140 param_24=540
 -- param_25=1140 param_26=1 param_27=0 param_28=86400000000 param_29=32400000000 param_30=1 param_31=0
--- param_32='Europe/Berlin' category_1='transactional'
+-- param_32='Europe/Berlin' reason_1='not_yet_reachable' category_1='transactional'
 
 SELECT (
   EXISTS (

@@ -334,6 +334,22 @@ SET looks=(
 );
 -- kind_1_1='touch' kind_1_2='expiry' kind_2_1='event' kind_2_2='known'
 
+UPDATE enrollment
+SET due_at=caller.effective_at
+FROM caller
+WHERE enrollment.journey_id = :journey_id_1
+  AND enrollment.version_id = :version_id_1
+  AND enrollment.step_id = :step_id_1
+  AND enrollment.outcome = 'inside'
+  AND enrollment.deadline_at IS NOT NULL
+  AND enrollment.customer_id = caller.customer_id
+  AND caller.kind = :kind_1
+  AND caller.effective_at >= enrollment.arrived_at
+  AND caller.effective_at >= enrollment.effective_at
+  AND caller.effective_at <= enrollment.deadline_at
+  AND caller.effective_at < enrollment.due_at;
+-- journey_id_1=1 version_id_1=1 step_id_1=2 kind_1='touch'
+
 DELETE FROM looked;
 
 SELECT min(caller.effective_at) AS min_1

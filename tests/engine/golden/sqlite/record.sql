@@ -5,7 +5,8 @@ SET state=given.state, reason=given.reason, detail=given.detail,
   lease_until=:lease_until, provider_id=given.provider_id, sent_at=given.sent_at, failed_at=given.failed_at,
   crashes=(message.crashes + given.crashed),
   doubted_at=coalesce(message.doubted_at, given.doubted_at),
-  copy_of=given.copy_of
+  copy_of=given.copy_of,
+  alone=(message.alone = 1 OR given.alone)
 FROM (
   SELECT json_extract(anon_1.value, :json_extract_1) AS id,
     json_extract(anon_1.value, :json_extract_2) AS fence,
@@ -19,17 +20,19 @@ FROM (
     json_extract(anon_1.value, :json_extract_10) AS uncharged,
     json_extract(anon_1.value, :json_extract_11) AS crashed,
     json_extract(anon_1.value, :json_extract_12) AS doubted_at,
-    json_extract(anon_1.value, :json_extract_13) AS copy_of
+    json_extract(anon_1.value, :json_extract_13) AS copy_of,
+    json_extract(anon_1.value, :json_extract_14) AS alone
   FROM json_each(
     :param_1
   ) AS anon_1
 ) AS given
 WHERE message.id = given.id AND message.fence = given.fence AND message.state = 'claimed'
-RETURNING id;
+RETURNING id, customer_id;
 -- lease_until=None json_extract_1='$[0]' json_extract_2='$[1]' json_extract_3='$[2]' json_extract_4='$[3]'
 -- json_extract_5='$[4]' json_extract_6='$[5]' json_extract_7='$[6]' json_extract_8='$[7]'
 -- json_extract_9='$[8]' json_extract_10='$[9]' json_extract_11='$[10]' json_extract_12='$[11]'
--- json_extract_13='$[12]' param_1='[[1,1,"sent",null,null,"p1",null,1773046800000000,null,0,0,null,null]]'
+-- json_extract_13='$[12]' json_extract_14='$[13]'
+-- param_1='[[1,1,"sent",null,null,"p1",null,1773046800000000,null,0,0,null,null,false]]'
 
 INSERT INTO trace (customer_id, journey_id, enrollment_id, step_id, at, decision, reason, detail)
 SELECT given.customer_id, given.journey_id, given.enrollment_id, given.step_id, given.at, given.decision,

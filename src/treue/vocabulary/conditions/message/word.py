@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from treue.clock import Duration
@@ -10,6 +10,7 @@ from treue.language.conditions import WITHIN
 from treue.language.grammar import ChannelName, Fields, Key, Name, Option, Shape, Text
 from treue.language.source import Scalar
 from treue.language.words import Word
+from treue.model.kinds import UNSTORED
 from treue.segments.expiry import Expiry
 from treue.segments.fact import Fact
 from treue.segments.memory import Memory
@@ -22,13 +23,13 @@ State = Literal["sent", "delivered", "opened", "clicked", "bounced", "complained
 
 @dataclass(frozen=True)
 class MessageFact(Fact):
-    """When a message of a customer was last sent, opened and so on."""
+    """When a message of a customer, or of the stay that is asked, was last sent, opened and so on."""
 
-    leaf: MessageWas
+    leaf: MessageWas | MessageOfStay
 
     def source(self) -> object:
-        """Return one key for all facts: they are read from the customer's messages together."""
-        return "message"
+        """Return one key for all facts: they are read together from the customer's messages, or from the stay's."""
+        return self.leaf.kind
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class MessageWas(Leaf):
     within: Duration | None = None
     channel: str | None = None
     journey: str | None = None
+    bare: bool = field(default=False, compare=False, repr=False, metadata=UNSTORED)
+    """Whether nothing in the file says that messages of all stays and journeys are meant."""
     kind: Literal["message"] = "message"
 
     def words(self) -> str:
@@ -78,17 +81,66 @@ class MessageWas(Leaf):
         return (self.within,) if self.within else ()
 
 
+@dataclass(frozen=True)
+class MessageOfStay(Leaf):
+    """Whether this stay's message was sent, opened and so on."""
+
+    template: str
+    was: State
+    channel: str | None = None
+    kind: Literal["message_of_stay"] = "message_of_stay"
+
+    def words(self) -> str:
+        """Return which message counts, and what became of it."""
+        channel = f" on {self.channel}" if self.channel is not None else ""
+        return f"message {self.template}{channel} of this stay was {self.was}"
+
+    def facts(self) -> tuple[MessageFact, ...]:
+        """Return the fact with the time it last happened to the stay's message."""
+        return (MessageFact(self),)
+
+    def mentions(self) -> Mentions:
+        """Return the template, and the channel where it is named."""
+        channels = frozenset([self.channel] if self.channel else ())
+        return Mentions(templates=frozenset([self.template]), channels=channels)
+
+    def changes_by(self) -> Touch:
+        """Return what became of messages."""
+        return Touch(messages=frozenset([self.was]))
+
+    def expiries(self) -> tuple[Expiry, ...]:
+        """Return nothing: what has become of a message stays so."""
+        return ()
+
+    def remembers(self) -> Memory:
+        """Return nothing: the messages of a stay are there as long as it is not over."""
+        return Memory()
+
+    def stay_columns(self) -> tuple[str, ...]:
+        """Return the column that says which stay is asked."""
+        return ("enrollment_id",)
+
+
 def _build(fields: Fields) -> Any:
     name = fields.get("message")
     if name != "any":
         place = fields.node.get("message").place  # type: ignore[union-attr]
         Name("template").parse(Scalar(place, name, name), fields.context)
+    bare = not any(fields.written(key) for key in ("within", "journey", "since"))
+    sends = (fields.context.sends or {}).get(name) if bare else None
+    if sends is not None:
+        if fields.get("was") == "sent" and len(sends) == 1 and fields.node.place < sends[0]:
+            message = f"`{name}` is sent only here or later: this stay's has not been sent before."
+            hint = "Add `since: ever` if an earlier stay's counts, too."
+            return fields.context.say(fields.at("message"), "T343", message, hint)
+        return MessageOfStay(name, fields.get("was"), fields.get("channel"))
     return MessageWas(
         None if name == "any" else name,
         fields.get("was"),
         fields.get("within"),
         fields.get("channel"),
         fields.get("journey"),
+        bare and fields.context.sends is not None and name != "any",
     )
 
 
@@ -97,7 +149,8 @@ WORD = Word(
     {
         "message": Shape(
             "message condition",
-            "What became of a message to the customer.",
+            "What became of a message to the customer: in a journey that sends the template itself, of this stay's message; with "
+            "`within`, `journey` or `since: ever`, in the `if` of `enter` and elsewhere of those of all stays.",
             (
                 Key(
                     "message",
@@ -108,7 +161,8 @@ WORD = Word(
                 Key("was", Option(get_args(State)), "What became of it.", required=True),
                 WITHIN,
                 Key("channel", ChannelName(), "Only messages on this channel."),
-                Key("journey", Name("journey"), "Only messages of this journey."),
+                Key("journey", Name("journey"), "Only messages of this journey, of all stays."),
+                Key("since", Option(("ever",)), "Messages of all stays count."),
             ),
             _build,
             least="message: welcome, was: clicked",
@@ -116,8 +170,9 @@ WORD = Word(
                 "within": "within: 7d",
                 "channel": "channel: email",
                 "journey": "journey: welcome",
+                "since": "since: ever",
             },
         )
     },
-    (MessageWas,),
+    (MessageWas, MessageOfStay),
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from treue.clock import Duration
 from treue.language.grammar import Fields, Flag, Key, Length, Name, Reference, Text
+from treue.language.source import Mapping, Scalar
 from treue.language.step_rows import DATA_KEY, DEFAULT_VALID_FOR, ON_KEY, leaf, plain_values, step_row
 from treue.language.steps import LONG, Effort, Flattening, Leaf, OutboxMessage, Stage
 from treue.language.words import Word
@@ -88,4 +89,12 @@ ROW = step_row(
     Key("from", Text(), "Another sender than the workspace's."),
     DATA_KEY,
 )
-WORD = Word("step", {"send": ROW}, (Send,))
+
+
+def _sends(step: Mapping) -> Iterator[str]:
+    """Yield the template, as it is written."""
+    if isinstance(template := step.get("send"), Scalar):
+        yield template.text
+
+
+WORD = Word("step", {"send": ROW}, (Send,), sends=_sends)

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Select,
     Subquery,
     Text,
+    and_,
     case,
     cast,
     func,
@@ -33,18 +34,19 @@ from sqlalchemy import (
 
 from treue.clock import Duration
 from treue.cohorts.cohort import SKIP, asked_of, clear, json_object, move, note_cohort, skip_unless, take
-from treue.cohorts.local_time import later, next_time, own_time
-from treue.cohorts.player import Player, Script, Watcher
+from treue.cohorts.local_time import later, next_time, own_day_at, own_time
+from treue.cohorts.player import Follower, Player, Script, Watcher
 from treue.cohorts.scene import NOW, Deed, Scene, Statement, Version
+from treue.cohorts.trace import note
 from treue.language.steps import Stage
-from treue.model.states import ArrivalKind, Decision, MessageState, Outcome
+from treue.model.states import ArrivalKind, Dated, Decision, MessageState, Outcome
 from treue.model.tables import caller, cohort, enrollment, event, message
 from treue.model.types import Instant
 from treue.segments.needs import event_names, expires, unforeseen
 from treue.segments.sql import Moment, branches
 from treue.segments.tree import Condition
 from treue.store import dialect
-from treue.vocabulary.steps.wait.word import Wait, WaitDate, WaitFor, WaitUntil
+from treue.vocabulary.steps.wait.word import Timer, Wait, WaitDate, WaitFor, WaitUntil
 
 S = TypeVar("S", bound=Stage)
 
@@ -60,11 +62,20 @@ _HOLD_BACK = (
 _HOLD = _HOLD_BACK.values(due_at=_ENDS)
 
 
+_PASSED = or_(cohort.c.deadline_at.is_(None), cohort.c.deadline_at < cohort.c.at)
+"""Whether the moment to wait for lies before the arrival, or there is none."""
+_UNTIL_NEXT, _FROM_WAITS = 1, 2
+"""What `skipping` says: until the next wait, or while she comes from waits alone, also through the one that follows."""
+
+
 class Waiting(Player[S]):
     """Plays waits: arms those who have just come, then deals with those who are armed."""
 
     hold: Executable = _HOLD
     """What sets `due_at` of those who are armed."""
+
+    ends_skipping = _UNTIL_NEXT
+    """Up to which `skipping` those who come to wait here are sent something again."""
 
     def scripts(self) -> tuple[Script[S], ...]:
         """Return arming, and what the armed do."""
@@ -109,13 +120,23 @@ class Waiting(Player[S]):
         mine = cohort.c.enrollment_id == until.c.key
         yield Statement("until when", update(cohort).values(deadline_at=until.c.due).where(mine))
         yield Statement("hold them", self.hold)
+        yield from self.decide(scene, stage)
         yield from self.act(scene, stage)
         if stage.when is not None:
+            yield from _carry_on(scene, stage.to, cohort.c.note == SKIP)
             yield from move(scene, stage.to, cohort.c.note == SKIP, "on past it")
+
+    def decide(self, scene: Scene, stage: S) -> list[Statement]:
+        """Return what ends the skipping of those who wait here; a wait that follows a date's with nothing between goes on with it."""
+        if not scene.version.plan.skips:
+            return []
+        ends = and_(cohort.c.skipping > 0, cohort.c.skipping <= self.ends_skipping, cohort.c.note.is_(None))
+        return [Statement("skip no longer", _skipping(0, ends))]
 
     def release(self, scene: Scene, stage: S) -> Iterable[Statement]:
         """Let those go on whose time has come."""
-        return [clear(), take(scene, stage, armed=True), *move(scene, stage.to, None, "on")]
+        on = _carry_on(scene, stage.to, None)
+        return [clear(), take(scene, stage, armed=True), *on, *move(scene, stage.to, None, "on")]
 
 
 class WaitPlayer(Waiting[Wait]):
@@ -146,8 +167,42 @@ class WaitUntilPlayer(Waiting[WaitUntil]):
         return next_time(rows, rows.c.at, stage.at, stage.days, scene.zone, key)
 
 
-class WaitDatePlayer(Waiting[WaitDate]):
+class WaitDatePlayer(Waiting[WaitDate], Follower[WaitDate]):
     """Plays `wait: {until: {attribute: …}}`."""
+
+    def decide(self, scene: Scene, stage: WaitDate) -> list[Statement]:
+        """Return what says anew for whom the moment has passed."""
+        if stage.passed is None:
+            return []
+        passed = case((_PASSED, _FROM_WAITS), else_=0) if stage.passed != "go_on" else literal(0, BigInteger)
+        return [Statement("for whom it has passed", _skipping(passed, cohort.c.note.is_(None)))]
+
+    def note(self, scene: Scene, stage: WaitDate) -> Any:
+        """Return what notes until when the cohort waits, or that the moment has passed."""
+        if stage.passed is None:
+            return super().note(scene, stage)
+        decision = case(
+            (cohort.c.deadline_at > cohort.c.at, Decision.waiting.value), else_=Decision.at_once.value
+        )
+        return _noted(scene, stage, decision, case((_PASSED, Dated.moment_passed.value)))
+
+    def release(self, scene: Scene, stage: WaitDate) -> Iterable[Statement]:
+        """Let those go on whose time has come; with `stop`, those whose moment had passed come to the end."""
+        if stage.passed != "stop":
+            return super().release(scene, stage)
+        return [
+            clear(),
+            take(scene, stage, armed=True),
+            *move(scene, stage.to, cohort.c.skipping == 0, "on"),
+            *move(scene, None, cohort.c.skipping > 0, "it has passed"),
+        ]
+
+    def follow(
+        self, connection: Connection, version: Version, stage: WaitDate, zone: str
+    ) -> Sequence[Executable]:
+        """Return what has those wait until where their date lies now whose record has changed; removed or past is passed."""
+        make = partial(_following, connection, version, stage, zone)
+        return version.kept.of(("following", stage.id), make, constant=self.is_constant(stage))
 
     def length(self, stage: WaitDate) -> Duration:
         """Return how long before or after the date."""
@@ -155,14 +210,92 @@ class WaitDatePlayer(Waiting[WaitDate]):
 
     def until(self, scene: Scene, stage: WaitDate, rows: Subquery, key: ColumnElement[Any]) -> Select[Any]:
         """Return each customer's own date, moved by `before` or `after`."""
-        sign = -1 if stage.before else 1
-        named = (stage.attribute, stage.type, self.length(stage), sign)
-        return own_time(scene.connection, rows, *named, scene.zone, key, scene.dialect)
+        return _own(scene.connection, rows, rows.c.at, stage, scene.zone, key, scene.dialect)
 
 
-def _noted(scene: Scene, stage: Stage, decision: Any) -> Any:
+def _noted(scene: Scene, stage: Stage, decision: Any, reason: ColumnElement[str] | None = None) -> Any:
     until = json_object(scene.dialect, until=type_coerce(_ENDS, BigInteger))
-    return note_cohort(scene, stage, decision, until, cohort.c.note.is_(None))
+    return note_cohort(scene, stage, decision, until, cohort.c.note.is_(None), reason)
+
+
+def _skipping(value: Any, which: ColumnElement[bool]) -> Executable:
+    return update(enrollment).values(skipping=value).where(enrollment.c.id == cohort.c.enrollment_id, which)
+
+
+def _carry_on(scene: Scene, to: str | None, which: ColumnElement[bool] | None) -> list[Statement]:
+    """Return what says of those who leave a wait that the next one ends the skipping, unless it follows at once."""
+    plan = scene.version.plan
+    if not plan.skips or to is None or isinstance(plan.stage(to), Timer):
+        return []
+    leaving = cohort.c.skipping == _FROM_WAITS
+    return [
+        Statement(
+            "skip until the next wait",
+            _skipping(_UNTIL_NEXT, leaving if which is None else and_(leaving, which)),
+        )
+    ]
+
+
+def _own(
+    connection: Connection | None,
+    rows: Subquery,
+    at: ColumnElement[Any],
+    stage: WaitDate,
+    zone: str,
+    key: ColumnElement[Any],
+    dialect: str,
+) -> Select[Any]:
+    """Return a query of (key, due): the moment that each of `rows` waits for as of `at`, or NULL."""
+    moved = (stage.before or stage.after or Duration(), -1 if stage.before else 1)
+    named = (stage.attribute, stage.type, *moved)
+    if stage.at is None and not stage.yearly:
+        return own_time(connection, rows, *named, zone, key, dialect)
+    since = at if stage.yearly else None
+    return own_day_at(connection, rows, *named, stage.at or "00:00", zone, key, dialect, since)
+
+
+def _following(connection: Connection, version: Version, stage: WaitDate, zone: str) -> list[Executable]:
+    """Return what moves the end of the waits of touched callers to where their date lies now, and what notes it."""
+    waiting = (
+        select(enrollment.c.id, enrollment.c.customer_id, caller.c.effective_at.label("at"))
+        .join(caller, caller.c.customer_id == enrollment.c.customer_id)
+        .where(*_asleep(version, stage), *_touched())
+        .subquery("touched")
+    )
+    dialect = connection.dialect.name
+    own = _own(connection, waiting, waiting.c.at, stage, zone, waiting.c.id, dialect).subquery("own")
+    at = caller.c.effective_at
+    passed = or_(own.c.due.is_(None), own.c.due < at)
+    ends = case((own.c.due > at, own.c.due), else_=at)
+    moved = (
+        enrollment.c.id == own.c.key,
+        enrollment.c.customer_id == caller.c.customer_id,
+        or_(own.c.due.is_(None), own.c.due != enrollment.c.deadline_at),
+    )
+    noted = note(
+        customer=enrollment.c.customer_id,
+        journey=version.journey_id,
+        enrollment=enrollment.c.id,
+        step=version.number(stage),
+        at=at,
+        decision=case((own.c.due > at, Decision.waiting.value), else_=Decision.at_once.value),
+        reason=case((passed, Dated.moment_passed.value), else_=Dated.date_moved.value),
+        detail=json_object(dialect, until=type_coerce(ends, BigInteger)),
+        where=moved,
+    )
+    skipping = literal(0, BigInteger) if stage.passed == "go_on" else case((passed, _FROM_WAITS), else_=0)
+    follow = update(enrollment).values(due_at=ends, deadline_at=ends, skipping=skipping).where(*moved)
+    return [noted, follow]
+
+
+def _touched() -> tuple[ColumnElement[bool], ...]:
+    """Return which of the callers are touched, while they still wait."""
+    return (
+        caller.c.kind == ArrivalKind.touch.value,
+        caller.c.effective_at >= enrollment.c.arrived_at,
+        caller.c.effective_at >= enrollment.c.effective_at,
+        caller.c.effective_at <= enrollment.c.deadline_at,
+    )
 
 
 # --- wait for -----------------------------------------------------------------------------------------------
@@ -179,6 +312,7 @@ class WaitForPlayer(Waiting[WaitFor], Watcher[WaitFor]):
     """Plays `wait: {for: …}`."""
 
     hold = _HOLD_BACK
+    ends_skipping = _FROM_WAITS
 
     def scripts(self) -> tuple[Script[WaitFor], ...]:
         """Return the script that sets deadlines, and the one that watches the condition."""
@@ -333,7 +467,7 @@ def _waking(version: Version, stage: WaitFor, name: str) -> Executable:
     return update(enrollment).values(due_at=first.c.at).where(*sooner)
 
 
-def _asleep(version: Version, stage: WaitFor) -> tuple[ColumnElement[bool], ...]:
+def _asleep(version: Version, stage: Stage) -> tuple[ColumnElement[bool], ...]:
     return (
         enrollment.c.journey_id == version.journey_id,
         enrollment.c.version_id == version.version_id,
@@ -350,10 +484,7 @@ def _rousing(version: Version, stage: WaitFor) -> Executable:
         .where(
             *_asleep(version, stage),
             enrollment.c.customer_id == caller.c.customer_id,
-            caller.c.kind == ArrivalKind.touch.value,
-            caller.c.effective_at >= enrollment.c.arrived_at,
-            caller.c.effective_at >= enrollment.c.effective_at,
-            caller.c.effective_at <= enrollment.c.deadline_at,
+            *_touched(),
             caller.c.effective_at < enrollment.c.due_at,
         )
     )

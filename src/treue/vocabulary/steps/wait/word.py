@@ -71,9 +71,22 @@ class WaitUntil(Timer):
         return self.at
 
 
+Passed = Literal["skip", "go_on", "stop"]
+_PASSED = {
+    "skip": "where it has passed, nothing is sent until the next wait",
+    "go_on": "where it has passed, on at once",
+    "stop": "where it has passed, the end",
+}
+
+
 @dataclass(frozen=True)
 class WaitDate(Timer):
-    """Holds customers until the day (local midnight) or the time an attribute of `type` names, moved by a duration."""
+    """Holds customers until the day (local midnight) or the time an attribute of `type` names, moved by a duration.
+
+    `passed` says what becomes of those for whom that has passed; those of plans from before there was a choice go on, and
+    wait for what the attribute said when they came. `at` is `HH:MM` of that day on their clocks; `yearly`, it is the next time
+    that the day comes round.
+    """
 
     holds: ClassVar[bool] = False  # where the date has passed, they go on at once
 
@@ -81,12 +94,30 @@ class WaitDate(Timer):
     type: str
     before: Duration | None
     after: Duration | None
+    passed: Passed | None = None
+    at: str | None = None
+    yearly: bool = False
     kind: Literal["wait_date"] = "wait_date"
 
     def words(self) -> str:
-        """Return "wait until", with the attribute and how far from its date."""
+        """Return "wait until", with the attribute, how far from its date, and what becomes of whom it has passed for."""
         moved = f"{self.before} before " if self.before else f"{self.after} after " if self.after else ""
-        return f"wait until {moved}{self.attribute}"
+        where_passed = f" ({_PASSED[self.passed]})" if self.passed else ""
+        at = f" at {self.at}" if self.at else ""
+        return f"wait until {moved}{self.attribute}{at}{', every year' * self.yearly}{where_passed}"
+
+    def clock(self) -> str | None:
+        """Return the time of the day, where one is named."""
+        return self.at
+
+    def follows(self) -> tuple[str, ...]:
+        """Return the attribute, and the clock by which its day begins."""
+        return () if self.passed is None else (self.attribute, "timezone")
+
+    @property
+    def skips(self) -> bool:
+        """Whether customers are sent nothing on the way from it where the moment has passed."""
+        return self.passed == "skip"
 
     def reads(self) -> tuple[str, ...]:
         """Return the attribute that holds the date."""
@@ -184,11 +215,16 @@ def _check_until(fields: Fields) -> None:
     if fields.written("on") and isinstance(until, Mapping):
         message = "`on` belongs to a time of the day, not to an attribute's date."
         fields.context.say(fields.at("on"), "T207", message, "Wait for the weekday in a step of its own.")
+    if fields.written("every") and isinstance(until, Scalar):
+        message = "`every` belongs to an attribute's date, not to a time of the day."
+        fields.context.say(
+            fields.at("every"), "T207", message, "Name the date: `until: {attribute: birthday}`."
+        )
 
 
 UNTIL_DATE = Shape(
     "date to wait for",
-    "The day or the instant an attribute names, or so long before or after it; where it has passed, on at once.",
+    "The day or the instant an attribute names, or so long before or after it. While somebody waits, it follows the attribute.",
     (
         Key(
             "attribute",
@@ -198,6 +234,13 @@ UNTIL_DATE = Shape(
         ),
         Key("before", Length(), "So long before."),
         Key("after", Length(), "So long after."),
+        Key("at", TimeOfDay(), "At this time of that day on the customer's clock."),
+        Key(
+            "passed",
+            Option(tuple(_PASSED)),
+            "Where that has passed, or the date is missing: `skip` (the default) sends, asks and calls nothing until the next "
+            "wait, `go_on` goes on as if nothing were, `stop` ends the journey.",
+        ),
     ),
     lambda fields: partial(
         WaitDate,
@@ -205,9 +248,12 @@ UNTIL_DATE = Shape(
         type=fields.get("attribute")[1],
         before=fields.get("before"),
         after=fields.get("after"),
+        passed=fields.get("passed", "skip"),
+        at=fields.get("at"),
     ),
     "a time of the day such as `09:00`, or a mapping with `attribute`",
     check=check_moving,
+    examples={"at": 'at: "09:00"', "passed": "passed: go_on"},
 )
 
 
@@ -230,7 +276,7 @@ _DAYS = {"weekdays": WEEKDAYS[:5], "weekend": WEEKDAYS[5:]}
 def _until(fields: Fields) -> Any:
     until, named = fields.get("until"), fields.get("on", ())
     if not isinstance(until, str):
-        return until
+        return partial(until, yearly=fields.get("every") == "year")
     days = {day for name in named for day in _DAYS.get(name, (name,))}
     return partial(WaitUntil, at=until, days=tuple(day for day in WEEKDAYS if day in days))
 
@@ -250,9 +296,15 @@ WAIT_UNTIL = Shape(
             ListOf(Option((*WEEKDAYS, *_DAYS)), noun="`mon` to `sun`, one or several"),
             "Only on these days of the week; `weekdays` are `mon` to `fri`, `weekend` is `sat` and `sun`.",
         ),
+        Key(
+            "every",
+            Option(("year",), "`year`"),
+            "`year`: the next time that an attribute's date comes round.",
+        ),
     ),
     _until,
     check=_check_until,
+    examples={"every": "{until: {attribute: birthday}, every: year}"},
 )
 WAIT_FOR = Shape(
     "wait-for",
@@ -277,7 +329,7 @@ WAIT_FOR = Shape(
         otherwise=fields.get("otherwise", ()),
     ),
 )
-_WAITS = {"until": WAIT_UNTIL, "on": WAIT_UNTIL} | dict.fromkeys(
+_WAITS = {"until": WAIT_UNTIL, "on": WAIT_UNTIL, "every": WAIT_UNTIL} | dict.fromkeys(
     ("for", "at_most", "then", "otherwise"), WAIT_FOR
 )
 

@@ -12,13 +12,18 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Connection,
+    Integer,
     Select,
+    Subquery,
     Text,
     and_,
+    cast,
     func,
     insert,
     literal,
+    or_,
     select,
     type_coerce,
 )
@@ -72,6 +77,7 @@ def moment(on: OnDate, day: date, zone: str) -> datetime:
     """Return when somebody who lives in `zone` enters for a day that the attribute names or comes round to."""
     length, sign = _moved(on)
     moved = add_months(day, sign * length.months) + timedelta(days=sign * length.days)
+    assert on.at is not None
     at = resolve(datetime.combine(moved, time.fromisoformat(on.at)), zone)
     return at + timedelta(seconds=sign * length.seconds)
 
@@ -100,15 +106,37 @@ def _shown(on: OnDate, day: date) -> list[str]:
     return [*found, "02-29"] if found == ["02-28"] and not isleap(day.year) else found
 
 
+def is_occurrence(on: OnDate, per: ColumnElement[str], zone: str, dialect: str) -> ColumnElement[bool]:
+    """Return whether a day that a stay is for is the one that a customer's attribute names, or comes round to."""
+    named = own_day(on.attribute, on.type, zone, dialect)
+    if not on.yearly:
+        return named == per
+    year = cast(func.substr(per, 1, 4), Integer)
+    is_leap = and_(year % 4 == 0, or_(year % 100 != 0, year % 400 == 0))
+    shown, day = func.substr(named, 6), func.substr(per, 6)
+    early = and_(shown == "02-29", day == "02-28", ~is_leap)
+    return and_(or_(shown == day, early), named <= per)
+
+
 def bring(
-    connection: Connection, version: Version, on: OnDate, after: datetime, until: datetime, zone: str
+    connection: Connection,
+    version: Version,
+    on: OnDate,
+    after: datetime,
+    until: datetime,
+    zone: str,
+    whose: Subquery | None = None,
 ) -> None:
-    """Create arrivals for the customers whose day comes in a window, as known then; the day is the arrival's detail."""
+    """Create arrivals for the customers whose day comes in a window, as known then; the day is the arrival's detail.
+
+    `whose` are those that it is about, each with the instant since when.
+    """
+    some = change.c.customer_id.in_(select(whose.c.customer_id)) if whose is not None else None
     found = list(occurrences(on, zones_in_use(connection, zone), after, until))
     names = (on.attribute, "timezone")
     for same in _between_changes(connection, found, names):
-        with in_their_time(connection, everybody(same[0].at, names)):
-            query = _whose(connection, version, on, same, zone)
+        with in_their_time(connection, everybody(same[0].at, names, some)):
+            query = _whose(connection, version, on, same, zone, whose)
             columns = ["journey_id", "customer_id", "kind", "at", "detail", "effective_at"]
             connection.execute(insert(arrival).from_select(columns, query))
 
@@ -179,23 +207,29 @@ def _next_day(connection: Connection, version: Version, on: OnDate, now: datetim
 
 
 def _whose(
-    connection: Connection, version: Version, on: OnDate, found: list[DateOccurrence], zone: str
+    connection: Connection,
+    version: Version,
+    on: OnDate,
+    found: list[DateOccurrence],
+    zone: str,
+    whose: Subquery | None = None,
 ) -> Select[Any]:
     types: dict[str, Any] = {"zone": Text(), "shown": Text(), "at": Instant(), "day": Text()}
     rows = [{"zone": one.zone, "shown": one.shown, "at": one.at, "day": one.day.isoformat()} for one in found]
     days = worked_out(select(rows_as_table(connection, types, rows)), "days")  # once, not for each customer
     named = own_day(on.attribute, on.type, zone, connection.dialect.name)
-    people = worked_out(
-        select(
-            customer.c.id,
-            customer.c.created_at,
-            home_zone(zone).label("zone"),
-            named.label("named"),
-            (func.substr(named, 6) if on.yearly else named).label("shown"),
-        ).where(named.is_not(None)),
-        "people",  # SQLite finds the days of each by columns, but compares every day with everybody by expressions
-    )
-    return (
+    known = select(
+        customer.c.id,
+        customer.c.created_at,
+        home_zone(zone).label("zone"),
+        named.label("named"),
+        (func.substr(named, 6) if on.yearly else named).label("shown"),
+    ).where(named.is_not(None))
+    if whose is not None:
+        known = known.join(whose, whose.c.customer_id == customer.c.id).add_columns(whose.c.since)
+    # SQLite finds the days of each by columns, but compares every day with everybody by expressions.
+    people = worked_out(known, "people")
+    query = (
         select(
             literal(version.journey_id, BigInteger),
             people.c.id,
@@ -210,3 +244,4 @@ def _whose(
             people.c.created_at <= days.c.at,
         )
     )
+    return query if whose is None else query.where(days.c.at > people.c.since)

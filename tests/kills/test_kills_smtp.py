@@ -6,16 +6,32 @@ import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from smtp_server import Script, Server
+import pytest
 
+from tests.channels.smtp_server import Script, Server
 from treue.channel import Accepted, Unknown
 from treue.clock import utc_now
 from treue.delivery.acceptance import AcceptanceLog, read_log
 from treue.testing.channel_contract import example_message
 from treue_channels.smtp import Smtp
+
+
+@pytest.fixture(params=["pipelined", "in-lock-step"])
+def script(request: pytest.FixtureRequest) -> Script:
+    if request.param == "in-lock-step":
+        return Script()
+    return Script(features=("PIPELINING", *Script.features), lenient=True)
+
+
+@pytest.fixture
+def server(script: Script) -> Iterator[Server]:
+    with Server(script) as running:
+        yield running
+
 
 SESSIONS, KILLS, MESSAGES = 4, 6, 2_000
 
