@@ -14,6 +14,8 @@ import pytest
 from treue.clock import utc_now
 from treue.composition.assembly import Assembly, assembled
 from treue.engine.passes.chronology import run_pass
+from treue.render.compiled import runnable
+from treue.render.expressions import Expression
 from treue.store import consents, customers, events
 from treue.store.inputs import ConsentInput, CustomerInput, EventInput
 from treue.vocabulary.workspace import load
@@ -54,7 +56,9 @@ KEYS = [f"c{n}" for n in range(40)]
 
 @pytest.fixture
 def compiled(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """What Jinja compiles from here on, by what it is."""
+    """What Jinja compiles from here on, by what it is, in a process that has compiled nothing yet."""
+    Expression.of.cache_clear()
+    runnable.cache_clear()
     found: Counter[str] = Counter()
     compile_ = jinja2.Environment.compile
 
@@ -110,9 +114,8 @@ def test_a_worker_that_begins_anew_compiles_what_it_writes(
     tmp_path: Path, compiled: Counter[str], worker: Assembly
 ) -> None:
     """What the other test counts is there to be counted."""
-    from treue.render.expressions import Expression
-
     Expression.of.cache_clear()
+    runnable.cache_clear()
     compiled.clear()
     orders_come(worker, 1)
     assert sum(compiled.values()) >= 1

@@ -1,6 +1,6 @@
 """What `tag` means for ONE customer, against what the engine does with all of them in random worlds.
 
-The worlds are those of Treue's own tests: a checkout's `tests/differential` and `tests/vocabulary`, on the path.
+The worlds are those of Treue's own tests: a checkout, which is on the path.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import pytest
 
 from treue.store.store import Store
 
-oracles = pytest.importorskip("oracles", reason="the random worlds lie in a checkout of Treue")
+oracles = pytest.importorskip(
+    "tests.vocabulary.oracles", reason="the random worlds lie in a checkout of Treue"
+)
 
 TAGS = ("vip", "at-home", "third")
 
@@ -40,7 +42,7 @@ CUSTOMERS, WORLDS = 20, 4
 
 def worlds() -> Iterator[Any]:
     """Yield the first worlds in which some step gives a tag."""
-    from generator import case
+    from tests.differential.generator import case
 
     made = (case(seed, CUSTOMERS) for seed in count())
     return islice((one for one in made if "'tag': '" in str(one.acts)), WORLDS)
@@ -48,7 +50,7 @@ def worlds() -> Iterator[Any]:
 
 def test_the_engine_and_the_oracle_tell_the_same_story(store: Store) -> None:
     """Of every customer, down to the attributes."""
-    from shrinking import disagreements, report, shrink
+    from tests.differential.shrinking import disagreements, report, shrink
 
     for made in worlds():
         if disagreements(made, store):
@@ -57,7 +59,7 @@ def test_the_engine_and_the_oracle_tell_the_same_story(store: Store) -> None:
 
 def test_a_wrong_oracle_is_noticed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that the worlds above say something."""
-    from shrinking import disagreements
+    from tests.differential.shrinking import disagreements
 
     def forgets(_life: Any, stay: Any, step: Any, _now: Any) -> None:
         stay.go(step.to)

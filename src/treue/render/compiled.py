@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice, pairwise
+from types import CodeType
 from typing import Any
 
 from jinja2 import Template as JinjaTemplate
@@ -22,6 +24,8 @@ HTML = sandbox.Environment(autoescape=True)
 TEXT = sandbox.Environment(autoescape=False)
 _AT_ONCE = 16
 """Pieces of text made between two looks at how much it is by now."""
+_KEPT = 2048
+"""Texts whose compiled form is kept."""
 _BROKEN_BY = (ArithmeticError, TypeError, ValueError, LookupError, RecursionError, AttributeError)
 
 
@@ -152,12 +156,18 @@ def compile_part(
         return CompiledPart(source, file), [_problem(source, file, one) for one in findings]
     names, reads, bounded = audit.used(walked), audit.read(walked), audit.bounded(walked)
     try:
-        code = environment.compile(sandbox.prepare(tree, environment))
-        template = JinjaTemplate.from_code(environment, code, {})
+        code, template = runnable(source.text, environment)
     except (TemplateError, SyntaxError, MemoryError, *_BROKEN_BY) as error:
         return CompiledPart(source, file), _syntax(source, file, environment, error)
     packed = None if bounded else Packed.of(code)
     return CompiledPart(source, file, None, template, names, html, packed, reads), []
+
+
+@lru_cache(maxsize=_KEPT)
+def runnable(text: str, environment: sandbox.Environment) -> tuple[CodeType, JinjaTemplate]:
+    """Compile a text that was audited; one that a version keeps and the files still say is compiled for both at once."""
+    code = environment.compile(sandbox.prepare(environment.parse(text), environment))
+    return code, JinjaTemplate.from_code(environment, code, {})
 
 
 def _problem(source: JinjaSource, file: str, finding: audit.Finding) -> TemplateProblem:
