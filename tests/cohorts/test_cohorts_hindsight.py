@@ -20,7 +20,7 @@ from treue.cohorts.scene import Deed
 from treue.cohorts.scene import Scene as Played
 from treue.engine.steps.personal import Personal
 from treue.model.tables import LAST, caller, change, cohort, consent, customer, event, opt_out
-from treue.store import consents, customers, events
+from treue.store import consents, customers, events, opt_outs
 from treue.store.inputs import ConsentInput, CustomerInput, EventInput
 from treue.store.store import Store
 
@@ -248,6 +248,40 @@ def test_a_late_withdrawal_is_what_a_later_consent_has_lifted(scene: Scene) -> N
     assert past(scene, "consent:email") == [
         (1.5, stood(scene, 0)), (2, stood(scene, 1.5, False)), (3, stood(scene, 2, False)),
     ]  # fmt: skip
+
+
+def test_a_later_consent_lifts_what_a_late_withdrawal_said_of_the_address_she_had_when_she_agreed(
+    scene: Scene,
+) -> None:
+    say_at(scene, 2, False)
+    say_at(scene, 2.5, True)
+    change_at(scene, 3, email="else@example.com")
+    play(scene, "{withdraw: email}")
+    with scene.store.reading() as connection:
+        assert connection.execute(select(opt_out)).all() == []
+
+
+def test_a_later_consent_for_another_address_leaves_that_of_a_late_withdrawal_on_the_list(
+    scene: Scene,
+) -> None:
+    change_at(scene, 2, email="else@example.com")
+    say_at(scene, 2.5, False)
+    say_at(scene, 3, True)
+    play(scene, "{withdraw: email}")
+    with scene.store.reading() as connection:
+        assert connection.scalars(select(opt_out.c.address)).all() == ["ada@example.com"]
+
+
+def test_an_address_she_moves_to_after_a_later_consent_stays_on_the_list(scene: Scene) -> None:
+    with scene.store.transaction() as connection:
+        stopped = opt_outs.OptOut("email", "else@example.com", scene.now, "import")
+        opt_outs.add(connection, [stopped])
+    say_at(scene, 2, False)
+    say_at(scene, 2.5, True)
+    change_at(scene, 3, email="else@example.com")
+    play(scene, "{withdraw: email}")
+    with scene.store.reading() as connection:
+        assert connection.scalars(select(opt_out.c.address)).all() == ["else@example.com"]
 
 
 def test_a_late_withdrawal_outlives_a_consent_of_before_that_came_after_it(scene: Scene) -> None:

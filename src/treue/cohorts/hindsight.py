@@ -7,7 +7,8 @@ what that later change found.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,11 +34,13 @@ from sqlalchemy import (
 
 from treue.clock import instant
 from treue.cohorts.cohort import EFFECTIVE
-from treue.model.states import ADDRESS_KEY
+from treue.model.states import ADDRESS, Basis
 from treue.model.tables import LAST, caller, change, cohort, opt_out
 from treue.model.types import Instant
 from treue.store import consent_standing, customers, dialect, opt_outs
+from treue.store.addresses import key
 from treue.store.changes import CONSENT
+from treue.store.opt_outs import UNDATED
 
 LATEST = datetime.max.replace(tzinfo=UTC)
 
@@ -155,7 +158,7 @@ def put_back(connection: Connection, taken: Hindsight) -> None:
     _write(connection, today, standing)
     opt_outs.add(connection, taken.opted_out)
     _rewrite_befores(connection, befores)
-    _lift_opt_outs(connection, taken.later)
+    _lift_opt_outs(connection, taken.later, befores)
 
 
 def _later(connection: Connection, moments: Mapping[int, Row[Any]]) -> dict[Thing, list[Row[Any]]]:
@@ -238,8 +241,29 @@ def _take_off_the_list(
     return found
 
 
-def _lift_opt_outs(connection: Connection, things: Iterable[Thing]) -> None:
-    """Let later consents take off the list what a withdrawal has put there in between, also one said a second time."""
-    places = [place for thing in things if (place := _place(thing))]
-    for channel in sorted({channel for _, channel in places} & ADDRESS_KEY.keys()):
-        opt_outs.lift(connection, channel, {id_ for id_, one in places if one == channel})
+def _lift_opt_outs(
+    connection: Connection, later: Mapping[Thing, Sequence[Row[Any]]], befores: Mapping[int, Any]
+) -> None:
+    """Let later consents take off the list what a withdrawal has put there in between: the address of their own time."""
+    places = {thing: place for thing in later if (place := _place(thing)) and place[1] in ADDRESS}
+    if not places:
+        return
+    today, rows = _told(connection, {id_ for id_, _ in places.values()})
+
+    def after(thing: Thing, n: int) -> Any:
+        """Return what the first `n` of a thing's changes made of it."""
+        changes = later.get(thing, ())
+        return befores.get(changes[n].id, changes[n].before) if n < len(changes) else today.get(thing)
+
+    for thing, (id_, channel) in places.items():
+        where = (id_, ADDRESS[channel])
+        moves = [_placed(one) for one in later.get(where, ())]
+        for n, one in enumerate(later[thing], 1):
+            word, address = after(thing, n), after(where, bisect_left(moves, _placed(one)))
+            undated = n == len(later[thing]) and UNDATED in rows.get((id_, channel), {}).get("proof", {})
+            if address and word and word["given"] and word["basis"] == Basis.consent and not undated:
+                opt_outs.take_off(connection, channel, key(channel, address), before=instant(word["since"]))
+
+
+def _placed(one: Row[Any]) -> tuple[datetime, datetime, int]:
+    return one.at, one.happened_at, one.seq

@@ -127,3 +127,9 @@ def lift(connection: Connection, channel: str, customers: Iterable[int]) -> None
     connection.execute(
         delete(opt_out).where(opt_out.c.channel == channel, opt_out.c.address.in_(theirs), agreed)
     )
+
+
+def take_off(connection: Connection, channel: str, address: str, *, before: datetime) -> None:
+    """Take off an address that said stop before an instant, when somebody who had it then has agreed."""
+    mine = (opt_out.c.channel == channel, opt_out.c.address == address)
+    connection.execute(delete(opt_out).where(*mine, opt_out.c.since < before))
