@@ -149,6 +149,7 @@ class Arrival:
     """The customer at a journey's door: with an event, or brought there, or with a reason to leave.
 
     `at` is what durations count from, `effective` when it takes effect; `caused` says that a step brought it about.
+    `led_by` is the place of what led to it, where that is not its own.
     """
 
     number: int
@@ -161,11 +162,12 @@ class Arrival:
     reason: str = ""
     seq: int = LAST
     caused: bool = False
+    led_by: Place | None = None
 
     @property
     def place(self) -> Place:
         """Where it stands in the order."""
-        return self.effective, self.at, self.seq
+        return self.led_by or (self.effective, self.at, self.seq)
 
     @property
     def known(self) -> Place:
@@ -595,7 +597,8 @@ class Life:
             {"segment": live.says["enter"]["segment"]}
         )
         if is_in and not journey.was_in_segment:
-            self.enter(journey, live, replace(arrival, at=arrival.effective, kind="segment", event=None))
+            joins = replace(arrival, at=arrival.effective, kind="segment", event=None, led_by=arrival.place)
+            self.enter(journey, live, joins)
         journey.was_in_segment = is_in
 
     def watched(self, journey: Journey) -> list[dict[str, Any]]:
@@ -633,7 +636,7 @@ class Life:
             begun.append(journey.live_since or ANY_TIME)
         if not watched or not begun:
             return None
-        after = max(journey.looked_at or ANY_TIME, min(begun))
+        after = max(journey.looked_at or ANY_TIME, min(begun), self.customer.created_at)
         lengths = {one for condition in watched for one in lengths_of(condition, self.world.segments)}
         found = {at for text in lengths for at in self.turning_points(text)}
         return min((at for at in found if after < at <= now), default=None)
@@ -1143,12 +1146,14 @@ class Life:
         """Ask once more about what was held at the first look: on the first channel that reaches by now."""
         for message in self.ready(journey, now):
             if message.reason == MAY_COME:
-                stay = message.stay
+                stay, message.reason = message.stay, None
+                if reason := self.left(stay, now):
+                    message.refuse(reason)
+                    continue
                 if not message.step.says.get("all"):
                     open_ = [one for one in channels(message.step) if not self.against(stay.file, one)]
                     message.channel = (open_ or channels(message.step))[0]
-                message.reason = None
-                if reason := self.left(stay, now) or self.against(stay.file, message.channel):
+                if reason := self.against(stay.file, message.channel):
                     message.refuse(reason)
                 elif stay.held_out:
                     message.refuse("held_out")
