@@ -386,6 +386,7 @@ class Making:
         if self.chance(0.3):
             file["holdout"] = f"{self.pick((10, 30, 50))}%"
         file["steps"] = self.steps(n, 2, self.rng.randint(1, 5))
+        _ask_of_earlier_stays(file["steps"])
         return file
 
     def enter(self, n: int) -> dict[str, Any]:
@@ -696,6 +697,26 @@ class Making:
         if self.chance(0.3):
             return {prop: value()}
         return {prop: self.comparison(EVENTS[event][prop], value)}
+
+
+def _ask_of_earlier_stays(steps: list[dict[str, Any]]) -> None:
+    """Let conditions that ask for a message before the one step that sends it ask of earlier stays, too (T343)."""
+    asked: list[dict[str, Any]] = []
+    sent: dict[str, list[int]] = {}
+
+    def walk(node: Any) -> None:
+        for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+            walk(child)
+        if isinstance(node, dict) and node.get("was") == "sent" and "message" in node:
+            asked.append(node)
+        if isinstance(node, dict) and "send" in node:
+            sent.setdefault(node["send"], []).append(len(asked))
+
+    walk(steps)
+    for n, leaf in enumerate(asked):
+        ends = sent.get(leaf["message"], [])
+        if len(ends) == 1 and n < ends[0] and not leaf.keys() & {"within", "journey", "since"}:
+            leaf["since"] = "ever"
 
 
 def _once_an_instant(timeline: list[Entry]) -> list[Entry]:
