@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from treue.store.store import Store
 
 LOCAL_POSTGRES = "postgresql+psycopg:///test?host=/var/run/postgresql&user=root"
 BESIDE_THE_REPOSITORY = Path(__file__).parents[2] / "shared" / "data"
+
+# A shell that runs the tests in its background has them ignore Ctrl-C, and all that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _missing(reason: str, required_by: str) -> None:

@@ -38,8 +38,9 @@ def forget(
             (state / PAGE).unlink(missing_ok=True)
             adapters.forget(workspace.settings, workspace.root, addresses)
         store.expunge()
+    kept = output.count(number, "hash of an address", "hashes of addresses")
     output.line(
-        f"{key} is erased. {output.count(number, 'address', 'addresses')} stay as hashes that get no marketing."
+        f"{key} is erased. {kept} {'stays' if number == 1 else 'stay'}, so that no marketing goes there."
     )
 
 
