@@ -65,22 +65,23 @@ def test_the_help_page_shows_each_verb_once_by_whom_it_serves_in_whole_sentences
     )
     assert done.returncode == 0
     assert "..." not in done.stdout.split("\n\n", 1)[1]
-    for title, verbs in GROUPS.items():
+    for title, (_, verbs) in GROUPS.items():
         (part,) = [part for part in done.stdout.split("\n\n") if part.startswith(f"{title}:\n")]
         entries = re.split(r"\n  (?=\S)", part)[1:]
         assert [entry.split()[0] for entry in entries] == list(verbs)
         assert [entry for entry in entries if not entry.rstrip().endswith(".")] == []
-    assert sum(map(len, GROUPS.values())) == len(VERBS), "a verb stands in two groups"
+    assert sum(len(verbs) for _, verbs in GROUPS.values()) == len(VERBS), "a verb stands in two groups"
 
 
 def test_every_verb_that_a_module_adds_stands_in_a_group() -> None:
     added = set()
-    for module in iter_modules(treue.cli.__path__):
-        register = getattr(import_module(f"treue.cli.{module.name}"), "register", None)
-        if register:
-            part = typer.Typer()
-            register(part)
-            added |= {(verb, module.name) for verb in typer.main.get_group(part).commands}
+    for room in iter_modules(treue.cli.__path__, "treue.cli."):
+        for module in iter_modules(getattr(import_module(room.name), "__path__", ()), f"{room.name}."):
+            register = getattr(import_module(module.name), "register", None)
+            if register:
+                part = typer.Typer()
+                register(part)
+                added |= {(verb, module.name) for verb in typer.main.get_group(part).commands}
     assert added == set(VERBS.items())
 
 

@@ -71,7 +71,7 @@ def test_a_journey_that_is_not_there_is_wrong_usage(treue: Run, files: Path) -> 
 
 def test_it_needs_neither_prefect_nor_a_server() -> None:
     code = (
-        "import sys; import treue.cli.test, treue.testing.scenarios;"
+        "import sys; import treue.cli.authoring.test, treue.testing.scenarios;"
         "sys.exit(any(m.split('.')[0] in ('prefect', 'apscheduler', 'fastapi') for m in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

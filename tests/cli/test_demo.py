@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from treue.cli.demo import purchases
-from treue.cli.demo.carts import Cart, Fate
-from treue.cli.demo.life import START, Lived
-from treue.cli.demo.purchases import Purchase
-from treue.cli.demo.shop import Shopper, open_shop
-from treue.cli.demo.summary import summary
+from treue.cli.authoring.demo import purchases
+from treue.cli.authoring.demo.carts import Cart, Fate
+from treue.cli.authoring.demo.life import START, Lived
+from treue.cli.authoring.demo.purchases import Purchase
+from treue.cli.authoring.demo.shop import Shopper, open_shop
+from treue.cli.authoring.demo.summary import summary
 from treue.store.inputs import EventInput
 
 

@@ -123,7 +123,7 @@ def shop(files: Path, treue: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[O
                 re.sub("^limits:\n(  - .*\n)+", "", settings, flags=re.MULTILINE)
             )
             made = Shop(files, stack.enter_context(assembled(load(files))), treue, now)
-            monkeypatch.setattr("treue.cli.status.utc_now", lambda: made.now)
+            monkeypatch.setattr("treue.cli.operating.status.utc_now", lambda: made.now)
             return made
 
         yield make

@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from treue.cli.preview.facts import links
-from treue.cli.preview.page import POLICY, Occasion, Shown, page
+from treue.cli.authoring.preview.facts import links
+from treue.cli.authoring.preview.page import POLICY, Occasion, Shown, page
 from treue.render.on_screen import in_scheme
 from treue.render.problem import RenderFailure
 from treue.render.renderer import Rendered

@@ -57,7 +57,7 @@ def site(
         _live(assembly)
     (root / "journeys/gone.yaml").unlink()
     with served(root) as site:
-        monkeypatch.setattr("treue.cli.status.utc_now", lambda: site.now)
+        monkeypatch.setattr("treue.cli.operating.status.utc_now", lambda: site.now)
         execute(["--workspace", str(root), "pause", "hushed"])
         execute(["--workspace", str(root), "stop", "ended", "--yes"])
         site.now = START + LATER

@@ -25,27 +25,39 @@ from treue.errors import TreueError, UsageError, WorkspaceError
 from treue.language.problems import did_you_mean
 
 GROUPS = {
-    "Write journeys and try them out": {
-        "init": "init", "demo": "demo", "check": "check", "schema": "schema", "test": "test", "compile": "compile",
-        "graph": "graph", "preview": "preview", "send": "send", "segment": "segment", "simulate": "simulate",
-    },
-    "Change what runs": {
-        "plan": "plan", "apply": "plan", "pause": "pause", "resume": "pause", "stop": "pause",
-    },
-    "Run": {
-        "up": "serve", "web": "serve", "worker": "serve", "run": "run",
-    },
-    "Operate": {
-        "status": "status", "sign-in": "serve", "doubts": "doubts", "retry": "doubts", "bounce": "bounce", "db": "db",
-    },
-    "People": {
-        "customer": "customer", "why": "why", "import": "import_", "enroll": "enroll", "merge": "merge", "forget": "forget",
-    },
+    "Write journeys and try them out": (
+        "authoring",
+        {
+            "init": "init", "demo": "demo", "check": "check", "schema": "schema", "test": "test", "compile": "compile",
+            "graph": "graph", "preview": "preview", "send": "send", "segment": "segment", "simulate": "simulate",
+        },
+    ),
+    "Change what runs": (
+        "changing",
+        {"plan": "plan", "apply": "plan", "pause": "pause", "resume": "pause", "stop": "pause"},
+    ),
+    "Run": ("running", {"up": "serve", "web": "serve", "worker": "serve", "run": "run"}),
+    "Operate": (
+        "operating",
+        {
+            "status": "status", "sign-in": "sign_in", "doubts": "doubts", "retry": "doubts", "bounce": "bounce",
+            "db": "db",
+        },
+    ),
+    "People": (
+        "people",
+        {
+            "customer": "customer", "why": "why", "import": "import_", "enroll": "enroll", "merge": "merge",
+            "forget": "forget",
+        },
+    ),
 }  # fmt: skip
-"""The help page: whom verbs serve, and each verb with the module of this package that adds it, in order."""
+"""The help page: whom verbs serve, with their room in this package, and each verb with the module there, in order."""
 
-VERBS = {verb: module for verbs in GROUPS.values() for verb, module in verbs.items()}
-"""Each verb and its module."""
+VERBS = {
+    verb: f"treue.cli.{room}.{module}" for room, verbs in GROUPS.values() for verb, module in verbs.items()
+}
+"""Each verb and the module that adds it."""
 
 
 class Verbs(TyperGroup):
@@ -57,7 +69,7 @@ class Verbs(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the verbs of the help page by whom they serve, each with its first paragraph, uncut."""
-        for title, verbs in GROUPS.items():
+        for title, (_, verbs) in GROUPS.items():
             with formatter.section(title):
                 formatter.write_dl([(verb, self._says(ctx, verb)) for verb in verbs])
 
@@ -69,7 +81,7 @@ class Verbs(TyperGroup):
         if cmd_name not in self.commands and cmd_name in self.list_commands(ctx):
             part = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
             with without_garbage_collection():
-                import_module(f"treue.cli.{VERBS[cmd_name]}").register(part)
+                import_module(VERBS[cmd_name]).register(part)
             self.commands.update(typer.main.get_group(part).commands)
         return self.commands.get(cmd_name)
 

@@ -1,4 +1,4 @@
-"""The verbs `web`, `worker` and `up`: the HTTP side, passes and delivery, and both in one process; and `sign-in`."""
+"""The verbs `web`, `worker` and `up`: the HTTP side, passes and delivery, and both in one process."""
 
 from __future__ import annotations
 
@@ -12,23 +12,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from treue.cli import opening
+from treue.cli.operating.sign_in import PORT, Port, address_of, sign_in_links
 from treue.errors import UsageError
 
 if TYPE_CHECKING:
     import socket
-    from pathlib import Path
 
     from fastapi import FastAPI
 
-    from treue.cli.passes import Passes
+    from treue.cli.running.passes import Passes
     from treue.composition.assembly import Assembly
-    from treue.language.settings import Settings
     from treue.workspace.workspace import Workspace
 
-PORT = 8420
-
 Host = Annotated[str, typer.Option("--host", help="The address to listen at.")]
-Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="The port to listen at.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +32,6 @@ def register(app: typer.Typer) -> None:
     app.command("web")(web)
     app.command("worker")(worker)
     app.command("up")(up)
-    app.command("sign-in")(sign_in)
 
 
 def web(context: typer.Context, host: Host = "127.0.0.1", port: Port = PORT) -> None:
@@ -53,7 +48,7 @@ def web(context: typer.Context, host: Host = "127.0.0.1", port: Port = PORT) -> 
 
 def up(context: typer.Context, host: Host = "127.0.0.1", port: Port = PORT) -> None:
     """Run everything in one process: web, passes, delivery, the built-in inbox. Ctrl-C ends it."""
-    from treue.cli.passes import open_passes
+    from treue.cli.running.passes import open_passes
     from treue.web.app import create_app
 
     workspace = _workspace(context, port)
@@ -78,7 +73,7 @@ def worker(
 
     Ctrl-C or SIGTERM ends it once the messages in hand are sent and recorded; what is left in the outbox, the next one sends.
     """
-    from treue.cli.passes import open_passes
+    from treue.cli.running.passes import open_passes
 
     _log_to_stderr()
     with (
@@ -91,16 +86,6 @@ def worker(
             ended.wait()
     print("Stopped.", file=sys.stderr)
     passes.must_have_worked()
-
-
-def sign_in(context: typer.Context, port: Port = PORT) -> None:
-    """Print a new link that signs a browser in to the console and the inbox: once, within an hour, for a week."""
-    from treue.vocabulary.workspace import load
-    from treue.workspace.files import state_folder
-
-    root = opening.root(context)
-    for link in _sign_in_links(state_folder(root), load(root).settings, _address("localhost", port)):
-        typer.echo(link)
 
 
 def _serve(app: FastAPI, listening: socket.socket, passes: Passes | None = None) -> None:
@@ -183,9 +168,9 @@ def _greet(assembly: Assembly, host: str, port: int) -> None:
     from treue.web.guard import KEY_VARIABLE, api_key
     from treue.web.operations import uses_inbox
 
-    address = _address(host, port)
+    address = address_of(host, port)
     _, path = api_key(assembly.state)
-    links = _sign_in_links(assembly.state, assembly.settings, address)
+    links = sign_in_links(assembly.state, assembly.settings, address)
     print("Console     " + "\n            ".join(links))
     print("            signs in one browser, once, within an hour; `treue sign-in` prints a new link")
     if uses_inbox(assembly):
@@ -197,27 +182,6 @@ def _greet(assembly: Assembly, host: str, port: int) -> None:
     print("\nTo post an event:\n")
     print(f'  curl {address}/v1/events -H "Authorization: Bearer {key}" \\')
     print(f"    -d '{_example(assembly)}'\n", flush=True)
-
-
-def _address(host: str, port: int) -> str:
-    """Return the address at which a browser on this machine finds what listens there."""
-    anywhere = host in ("127.0.0.1", "localhost", "0.0.0.0", "::", "::1")  # noqa: S104 - compared, not bound
-    shown = "localhost" if anywhere else f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{port}"
-
-
-def _sign_in_links(state: Path, settings: Settings, address: str) -> list[str]:
-    """Return the link to sign in with, and where customers' links lead to another machine, the one that leads there."""
-    from urllib.parse import urlsplit
-
-    from treue.clock import utc_now
-    from treue.web.sessions import Sessions
-    from treue.web.sign_in import PATH
-
-    token = Sessions.of(state).link_token(utc_now())
-    public = settings.public_url.value().rstrip("/")
-    elsewhere = urlsplit(public).hostname not in ("localhost", "127.0.0.1", "::1")
-    return [f"{base}{PATH}#{token}" for base in dict.fromkeys([address, *([public] if elsewhere else [])])]
 
 
 def _secretless(source: object) -> str:

@@ -169,7 +169,7 @@ def _replayed(
 def _show(
     past: History, period: Period, zone: str, tally: Tally, other: Tally | None, against: str, json: bool
 ) -> None:
-    from treue.cli.simulate import shown
+    from treue.cli.authoring.simulate import shown
 
     if json:
         output.document(**shown.document(past, period, tally, other, against))

@@ -18,9 +18,9 @@ import typer
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from treue.cli.demo.life import Lived
-    from treue.cli.demo.purchases import History
-    from treue.cli.demo.shop import Shop
+    from treue.cli.authoring.demo.life import Lived
+    from treue.cli.authoring.demo.purchases import History
+    from treue.cli.authoring.demo.shop import Shop
     from treue.composition.assembly import Assembly
     from treue.engine.passes.chronology import Passed
     from treue.engine.passes.engine import Engine
@@ -36,8 +36,8 @@ def register(app: typer.Typer) -> None:
 
 def demo(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
     """Run the main job on real customers, start to end, in a temporary workspace."""
-    from treue.cli.demo.purchases import load_history
-    from treue.cli.demo.shop import open_shop
+    from treue.cli.authoring.demo.purchases import load_history
+    from treue.cli.authoring.demo.shop import open_shop
     from treue.vocabulary.workspace import load
 
     began = time.monotonic()
@@ -99,7 +99,7 @@ def _assembled(workspace: Any) -> Iterator[tuple[Assembly, Runtime]]:
 
 def _play(assembly: Assembly, runtime: Runtime, shop: Shop, bar: Progress) -> Lived:
     """Load the past, publish the journeys on the first day, live through the rest."""
-    from treue.cli.demo import life
+    from treue.cli.authoring.demo import life
     from treue.engine.passes.runtimes import InProcess
 
     assembly.store.forgo_syncing()  # a power cut would end the demo anyway
@@ -153,7 +153,7 @@ def _opening(history: History, shop: Shop, root: Path) -> str:
 def _document(
     history: History, shop: Shop, lived: Lived, counts: dict[str, JourneyCounts], seconds: float, root: Path
 ) -> dict[str, Any]:
-    from treue.cli.demo.carts import Fate
+    from treue.cli.authoring.demo.carts import Fate
 
     return {
         "format": 1,
@@ -192,7 +192,7 @@ def _command() -> str:
 
 
 def _show(lived: Lived, counts: dict[str, JourneyCounts], seconds: float, root: Path, somebody: str) -> None:
-    from treue.cli.demo.summary import summary
+    from treue.cli.authoring.demo.summary import summary
 
     typer.echo(summary(lived, counts))
     sent = sum(n for journey in counts.values() for n in journey.sent.values())

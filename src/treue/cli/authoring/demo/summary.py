@@ -8,8 +8,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from treue.cli.demo.carts import Fate
-from treue.cli.demo.life import Lived
+from treue.cli.authoring.demo.carts import Fate
+from treue.cli.authoring.demo.life import Lived
 from treue.model.states import CHANNELS, Reason
 from treue.store.journey_counts import JourneyCounts
 

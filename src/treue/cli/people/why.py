@@ -126,7 +126,7 @@ def _outside(workspace: Workspace, inquiry: CustomerInquiry, name: str, version:
 
 
 def _show(name: str, trail: list[TraceEntry], zone: str, old: Old) -> None:
-    from treue.cli.segment import show
+    from treue.cli.authoring.segment import show
 
     output.line(output.styled(name, "strong"))
     _show_old(old)
@@ -174,7 +174,7 @@ def _way(name: str) -> str:
 
 
 def _show_notes(name: str, notes: list[Note], old: Old) -> None:
-    from treue.cli.segment import show
+    from treue.cli.authoring.segment import show
 
     been = "is in no stay that is still known" if old.stays else "has never been in it"
     output.line(f"{output.styled(name, 'strong')}  {been}")
@@ -192,7 +192,7 @@ def _show_notes(name: str, notes: list[Note], old: Old) -> None:
 
 
 def _as_json(entry: TraceEntry) -> dict[str, Any]:
-    from treue.cli.segment import tree
+    from treue.cli.authoring.segment import tree
 
     values = dict(entry.values)
     if entry.compared:
@@ -213,7 +213,7 @@ def _utc(at: datetime) -> str:
 
 
 def _note_json(note: Note) -> dict[str, Any]:
-    from treue.cli.segment import tree
+    from treue.cli.authoring.segment import tree
 
     compared = tree(note.compared) if note.compared is not None else None
     return {"sentence": note.sentence, "holds": note.holds, "compared": compared}

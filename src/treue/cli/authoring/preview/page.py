@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from treue.cli.preview import facts
+from treue.cli.authoring.preview import facts
 from treue.render.on_screen import in_scheme, self_contained
 from treue.render.problem import RenderFailure
 from treue.render.renderer import Rendered
@@ -65,7 +65,7 @@ def _kilobytes(size: int) -> str:
 
 @cache
 def _environment() -> Environment:
-    loader = PackageLoader("treue.cli.preview", "")
+    loader = PackageLoader("treue.cli.authoring.preview", "")
     pages = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

@@ -26,7 +26,7 @@ def open_passes(workspace: Workspace) -> Iterator[tuple[Assembly, Passes]]:
 
     Mails that come back are read meanwhile. Raises as `assembled` does.
     """
-    from treue.cli.plan import differs
+    from treue.cli.changing.plan import differs
     from treue.clock import utc_now
     from treue.composition.assembly import assembled
     from treue.composition.vacuum import nightly

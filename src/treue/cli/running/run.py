@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from treue.cli import opening, output
+from treue.cli.changing.plan import differs
 from treue.cli.opening import At, Json
-from treue.cli.plan import differs
 from treue.clock import utc_now
 
 if TYPE_CHECKING:

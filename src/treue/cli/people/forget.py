@@ -21,7 +21,7 @@ def forget(
 
     A keyed hash of each address stays, so that whoever comes back by an import is sent no marketing.
     """
-    from treue.cli.preview.command import PAGE
+    from treue.cli.authoring.preview.command import PAGE
     from treue.delivery import adapters
     from treue.render.links import workspace_secret
     from treue.store.erasures import Erasures, every_address

@@ -26,7 +26,7 @@ def graph(
     ] = None,
 ) -> None:
     """Draw a journey as SVG or Mermaid, with the customers on its steps and arrows if there are any."""
-    from treue.cli.compile import plan_of
+    from treue.cli.authoring.compile import plan_of
     from treue.plan.flowchart import flowchart
     from treue.plan.flowchart import mermaid as as_mermaid
     from treue.plan.svg import svg

@@ -18,7 +18,7 @@ from treue.errors import RenderError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from treue.cli.preview.page import Shown
+    from treue.cli.authoring.preview.page import Shown
     from treue.delivery.writing.preview import Person
     from treue.language.journey import Journey
     from treue.render.renderer import Rendered
@@ -87,7 +87,7 @@ def _whom(workspace: Workspace, template: str, customer: str) -> tuple[Journey |
 def _shown(
     workspace: Workspace, template: str, channel: str, whom: Person, journey: Journey | None, locale: str
 ) -> Shown:
-    from treue.cli.preview.page import Shown
+    from treue.cli.authoring.preview.page import Shown
     from treue.delivery.writing.preview import mailbox
     from treue.delivery.writing.preview import preview as write
     from treue.model.states import ADDRESS
@@ -119,7 +119,7 @@ def _write_page(
     out: Path | None,
 ) -> Path:
     """Write the page, which only its owner may read, and return where it is."""
-    from treue.cli.preview.page import Occasion, page
+    from treue.cli.authoring.preview.page import Occasion, page
     from treue.workspace.files import state_folder
 
     names = (str(whom.customer.get(part) or "") for part in ("first_name", "last_name"))
@@ -136,7 +136,7 @@ def _write_page(
 
 
 def _document(template: str, found: Rendered) -> dict[str, Any]:
-    from treue.cli.preview import facts
+    from treue.cli.authoring.preview import facts
 
     length, size = facts.length(found), facts.size(found)
     return {
@@ -160,7 +160,7 @@ def _document(template: str, found: Rendered) -> dict[str, Any]:
 
 
 def _print(found: Rendered, file: Path) -> None:
-    from treue.cli.preview import facts
+    from treue.cli.authoring.preview import facts
 
     lines = [
         ("subject", found.subject),
@@ -178,7 +178,7 @@ def _print(found: Rendered, file: Path) -> None:
 
 
 def _measured(found: Rendered) -> str:
-    from treue.cli.preview import facts
+    from treue.cli.authoring.preview import facts
 
     if length := facts.length(found):
         forced = f", because of {length.forced}" if length.unusual else ""

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
-from treue.cli.demo.carts import Cart, abandoned_carts, cart_id
-from treue.cli.demo.purchases import Purchase
+from treue.cli.authoring.demo.carts import Cart, abandoned_carts, cart_id
+from treue.cli.authoring.demo.purchases import Purchase
 from treue.store.inputs import ConsentInput, CustomerInput, EventInput
 
 SEED = 20_261_122

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from treue.cli.demo.carts import Cart, Fate
-from treue.cli.demo.shop import Shopper
+from treue.cli.authoring.demo.carts import Cart, Fate
+from treue.cli.authoring.demo.shop import Shopper
 from treue.composition.assembly import Assembly
 from treue.delivery.dispatcher import Delivered
 from treue.engine.what_if.replay import RunTick, Tick, replay

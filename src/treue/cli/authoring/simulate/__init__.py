@@ -1,5 +1,5 @@
 """`treue simulate`: the past once more, through the journeys as the files have them now."""
 
-from treue.cli.simulate.command import register
+from treue.cli.authoring.simulate.command import register
 
 __all__ = ["register"]

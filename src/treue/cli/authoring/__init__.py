@@ -1,0 +1,1 @@
+"""Verbs with which journeys are written and tried out."""

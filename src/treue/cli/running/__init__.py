@@ -1,0 +1,1 @@
+"""Verbs that run journeys and answer the web."""
