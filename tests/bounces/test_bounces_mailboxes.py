@@ -21,7 +21,7 @@ from treue.channel import DeliveryEvent
 from treue.delivery.returns import BATCH, collect, event_of
 from treue.errors import MailboxError
 from treue.model.states import DeliveryEventKind
-from treue.render.return_paths import ReturnPaths
+from treue.render.mail.return_paths import ReturnPaths
 
 NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
 PATHS = ReturnPaths(b"secret")

@@ -17,7 +17,7 @@ import pytest
 from tests.channels.smtp_server import HANG_UP, SILENCE, Script, Server
 from treue.channel import Accepted, Attachment, Channel, Outgoing, Receipt, Refused, Retry, Unknown
 from treue.errors import ChannelError
-from treue.render.mail import MailContent, Sender, compose
+from treue.render.mail.mail import MailContent, Sender, compose
 from treue.testing.channel_contract import ChannelContract, Log, example_message
 from treue_channels.inbox import Inbox
 from treue_channels.smtp import Smtp

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 from tests.channels.smtp_server import Script, Server
 from treue.channel import Accepted, Outgoing
 from treue.errors import ChannelError
-from treue.render.mail import MailContent, Sender, compose
+from treue.render.mail.mail import MailContent, Sender, compose
 from treue.testing.channel_contract import Log
 from treue_channels.smtp import Smtp
 from treue_channels.smtp.dkim import Signer

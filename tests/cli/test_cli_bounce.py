@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.calling import Run
-from treue.render.return_paths import ReturnPaths
+from treue.render.mail.return_paths import ReturnPaths
 
 GONE = """\
 Return-Path: <>

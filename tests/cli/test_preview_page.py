@@ -9,9 +9,9 @@ import pytest
 
 from treue.cli.authoring.preview.facts import links
 from treue.cli.authoring.preview.page import POLICY, Occasion, Shown, page
-from treue.render.on_screen import in_scheme
+from treue.render.mail.on_screen import in_scheme
 from treue.render.problem import RenderFailure
-from treue.render.renderer import Rendered
+from treue.render.templates.renderer import Rendered
 
 HOSTILE = (
     '"><script>alert(1)</script>',

@@ -89,9 +89,9 @@ def test_every_example_of_a_file_loads(name: str, text: str, tmp_path: Path) -> 
 
 
 def test_the_template_in_the_language_page_renders(tmp_path: Path) -> None:
-    from treue.render.check import check_template
-    from treue.render.names import NameSchema
-    from treue.render.renderer import Renderer
+    from treue.render.templates.check import check_template
+    from treue.render.templates.names import NameSchema
+    from treue.render.templates.renderer import Renderer
 
     text = next(text for language, text in FENCE.findall(DOCS["docs/language.md"]) if "subject:" in text)
     (tmp_path / "example").mkdir()

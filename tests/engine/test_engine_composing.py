@@ -17,11 +17,11 @@ from treue.delivery.outbox import Claimed
 from treue.delivery.writing.composer import Writer
 from treue.language.settings import Sender
 from treue.model.states import Reason
-from treue.render import sandbox
-from treue.render.confinement import Packed
-from treue.render.links import Links
-from treue.render.renderer import Renderer
-from treue.render.return_paths import ReturnPaths
+from treue.render.mail.links import Links
+from treue.render.mail.return_paths import ReturnPaths
+from treue.render.sandbox import sandbox
+from treue.render.sandbox.confinement import Packed
+from treue.render.templates.renderer import Renderer
 from treue.store.store import Store
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)

@@ -14,7 +14,7 @@ from tests.engine.scene import Scene
 from treue.delivery.mailroom import look, looking
 from treue.errors import MailboxError
 from treue.model.tables import customer, message, suppression
-from treue.render.return_paths import ReturnPaths
+from treue.render.mail.return_paths import ReturnPaths
 
 SEND = "enter: {event: order.placed}\nsteps: [{send: hello, on: email}]\n"
 PATHS = ReturnPaths(b"secret")

@@ -14,8 +14,8 @@ import pytest
 from treue.clock import utc_now
 from treue.composition.assembly import Assembly, assembled
 from treue.engine.passes.chronology import run_pass
-from treue.render.compiled import runnable
-from treue.render.expressions import Expression
+from treue.render.templates.compiled import runnable
+from treue.render.templates.expressions import Expression
 from treue.store import consents, customers, events
 from treue.store.inputs import ConsentInput, CustomerInput, EventInput
 from treue.vocabulary.workspace import load

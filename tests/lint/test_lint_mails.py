@@ -15,9 +15,9 @@ from treue.lint.clients import __main__ as making
 from treue.lint.clients import features
 from treue.lint.mail_files import read_mail_file
 from treue.lint.rule import Rule
-from treue.render.enclosures import pictures
-from treue.render.markup import without_comments
-from treue.render.workspace_check import workspace_renderer
+from treue.render.templates.enclosures import pictures
+from treue.render.templates.markup import without_comments
+from treue.render.templates.workspace_check import workspace_renderer
 from treue.vocabulary.workspace import load
 from treue.workspace.files import reference_workspace
 

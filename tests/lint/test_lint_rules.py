@@ -16,7 +16,7 @@ from treue.lint.__main__ import page
 from treue.lint.audiences import SellsTooEarly
 from treue.lint.data import Data
 from treue.lint.rule import Rule
-from treue.render.workspace_check import template_problems, workspace_renderer
+from treue.render.templates.workspace_check import template_problems, workspace_renderer
 from treue.store import customers, events
 from treue.store.inputs import CustomerInput, EventInput
 from treue.store.store import Store

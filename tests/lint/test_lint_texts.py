@@ -10,7 +10,7 @@ import pytest
 from treue.language.problems import Problem
 from treue.lint import LintInput, findings
 from treue.lint.sms import SaysNowhereHowToStop, names_a_stop_word
-from treue.render.workspace_check import workspace_renderer
+from treue.render.templates.workspace_check import workspace_renderer
 from treue.vocabulary.workspace import load
 from treue.workspace.files import reference_workspace
 

@@ -18,7 +18,7 @@ import pytest
 from treue.composition.assembly import plans
 from treue.plan.plan import Plan
 from treue.plan.stored import from_json, plan_hash, to_json
-from treue.render.workspace_check import workspace_renderer
+from treue.render.templates.workspace_check import workspace_renderer
 from treue.vocabulary.workspace import load
 
 HERE = Path(__file__).parent

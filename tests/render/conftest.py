@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.render.writing import SCHEMA, Make
-from treue.render.names import NameSchema
-from treue.render.renderer import Renderer
+from treue.render.templates.names import NameSchema
+from treue.render.templates.renderer import Renderer
 
 
 @pytest.fixture

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from treue.delivery.writing.preview import Person, preview, sample, sender_of
-from treue.render.on_screen import Scheme, in_scheme, self_contained
+from treue.render.mail.on_screen import Scheme, in_scheme, self_contained
 from treue.render.problem import RenderFailure
-from treue.render.workspace_check import workspace_renderer
+from treue.render.templates.workspace_check import workspace_renderer
 from treue.vocabulary.workspace import load
 from treue.workspace.files import reference_workspace
 from treue.workspace.workspace import Workspace

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.render.writing import SCHEMA, Make, context
-from treue.render import confinement
-from treue.render.check import check_template
 from treue.render.problem import RenderFailure
-from treue.render.renderer import Rendered, Renderer
+from treue.render.sandbox import confinement
+from treue.render.templates.check import check_template
+from treue.render.templates.renderer import Rendered, Renderer
 
 FILTERS = (
     "upper", "lower", "title", "capitalize", "trim", "replace('a', 'b')", "truncate(5)", "urlencode", "default('x')", "length",

@@ -14,14 +14,14 @@ import pytest
 from jinja2 import TemplateError
 
 from tests.render.writing import Make, context, failed, rendered
-from treue.render import audit, sandbox
-from treue.render.check import check_template
-from treue.render.compiled import TEXT, compile_part, render_here
-from treue.render.expressions import Expression
-from treue.render.names import NameSchema
 from treue.render.problem import FINDINGS, Fault, RenderFailure
-from treue.render.renderer import Renderer
-from treue.render.tags import cut, plain
+from treue.render.sandbox import audit, sandbox
+from treue.render.templates.check import check_template
+from treue.render.templates.compiled import TEXT, compile_part, render_here
+from treue.render.templates.expressions import Expression
+from treue.render.templates.names import NameSchema
+from treue.render.templates.renderer import Renderer
+from treue.render.templates.tags import cut, plain
 from treue.workspace.files import reference_workspace
 
 ROOT = Path(__file__).parents[2]

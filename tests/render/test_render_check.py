@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.render.writing import Make
-from treue.render.check import check_template
-from treue.render.names import NameSchema
 from treue.render.problem import WARNINGS, TemplateProblem
-from treue.render.renderer import Renderer
+from treue.render.templates.check import check_template
+from treue.render.templates.names import NameSchema
+from treue.render.templates.renderer import Renderer
 
 GOOD = """---
 subject: Hi {{ customer.first_name | default('you') }}

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from tests.render.writing import Make, context, failed, rendered
-from treue.render import confinement, formats, sandbox
-from treue.render.check import check_template
-from treue.render.compiled import CompiledPart
-from treue.render.confinement import Packed, RenderStopped
 from treue.render.problem import Fault
-from treue.render.tags import JinjaSource, Tag
+from treue.render.sandbox import confinement, formats, sandbox
+from treue.render.sandbox.confinement import Packed, RenderStopped
+from treue.render.templates.check import check_template
+from treue.render.templates.compiled import CompiledPart
+from treue.render.templates.tags import JinjaSource, Tag
 
 SOON = 0.2
 """Seconds for what never ends."""

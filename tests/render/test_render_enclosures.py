@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.render.writing import Make, context, rendered
-from treue.render.enclosures import LARGEST_PICTURE, LARGEST_TOGETHER, Enclosure
-from treue.render.renderer import Renderer
+from treue.render.templates.enclosures import LARGEST_PICTURE, LARGEST_TOGETHER, Enclosure
+from treue.render.templates.renderer import Renderer
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"picture"
 PDF = b"%PDF-1.7 menu"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.render.pictures import SCHEMES, Mail, browser, mails, measure
-from treue.render.on_screen import Scheme, in_scheme
+from treue.render.mail.on_screen import Scheme, in_scheme
 from treue.vocabulary.workspace import load
 from treue.workspace.files import reference_workspace
 

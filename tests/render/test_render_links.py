@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from treue.model.states import CHANNELS
-from treue.render.links import Links, Signed
+from treue.render.mail.links import Links, Signed
 
 LINKS = Links("https://shop.example", b"a secret of 32 bytes, or so it is")
 NUMBER = 9_007_199_254_740_993

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from treue.render import headers
-from treue.render.mail import MailContent, Sender, compose, parts
+from treue.render.mail import headers
+from treue.render.mail.mail import MailContent, Sender, compose, parts
 from treue.render.problem import Fault, RenderFailure
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)

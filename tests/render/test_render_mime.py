@@ -13,7 +13,7 @@ from typing import cast
 import pytest
 
 from treue.channel import Attachment
-from treue.render.mail import MailContent, Sender, compose
+from treue.render.mail.mail import MailContent, Sender, compose
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 SENDER = Sender("Klangladen", "hallo@klangladen.example.com", "klangladen")

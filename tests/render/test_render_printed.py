@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.render.writing import Make, context, rendered
-from treue.render.printed import printed
+from treue.render.templates.printed import printed
 from treue.store.printed import Printed
 
 ALWAYS = {

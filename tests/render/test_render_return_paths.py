@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from treue.render.return_paths import ReturnPaths
+from treue.render.mail.return_paths import ReturnPaths
 
 PATHS = ReturnPaths(b"secret")
 DOMAIN = "bounce.klangladen.example"
@@ -49,7 +49,7 @@ def test_another_secret_makes_another_code_and_an_older_one_still_counts() -> No
 
 
 def test_a_token_of_a_link_is_no_code_of_a_return_path() -> None:
-    from treue.render.links import Links
+    from treue.render.mail.links import Links
 
     token = Links("https://klangladen.example", b"secret").token("unsubscribe", 17, "email")
     assert PATHS.read(f"b+17-{token[:10].lower()}@{DOMAIN}") is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from treue.render.sms import EXTENDED, GSM, named, plainer, sms_length
+from treue.render.mail.sms import EXTENDED, GSM, named, plainer, sms_length
 
 
 def test_the_basic_alphabet_has_the_127_characters_beside_the_escape() -> None:

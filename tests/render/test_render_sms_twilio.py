@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from treue.render.sms import EXTENDED, GSM, SmsLength, plainer, sms_length
+from treue.render.mail.sms import EXTENDED, GSM, SmsLength, plainer, sms_length
 
 REPOSITORY = Path(__file__).parents[2]
 INSTALLED = REPOSITORY / ".venv" / "npm" / "node_modules" / "sms-segments-calculator"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.render.writing import Make, context, failed, rendered
-from treue.render import confinement
-from treue.render.renderer import Renderer
+from treue.render.sandbox import confinement
+from treue.render.templates.renderer import Renderer
 
 LAYOUT = """---
 from: "{{ sender.name }} <{{ sender.email }}>"

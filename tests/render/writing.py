@@ -6,9 +6,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from treue.render.names import NameSchema
 from treue.render.problem import RenderFailure
-from treue.render.renderer import Rendered, Renderer
+from treue.render.templates.names import NameSchema
+from treue.render.templates.renderer import Rendered, Renderer
 
 SCHEMA = NameSchema(
     attributes={"first_name": "text", "points_total": "number", "birthday": "date", "shop_url": "text"},

@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 from treue.bounces.record import Cause
 from treue.bounces.verdict import Said, judge
 from treue.channel import Attachment, DeliveryEventKind, Mail, Mailbox, Outgoing, Receipt, Refused
-from treue.render.headers import encoded_words
+from treue.render.mail.headers import encoded_words
 from treue_channels.http.api import HttpApi
 
 ADDRESS = "an e-mail address"

@@ -30,11 +30,11 @@ from treue.language.steps import OutboxCall, Stage, walk
 from treue.model.states import WEBHOOK
 from treue.plan.flatten import build
 from treue.plan.plan import Plan
-from treue.render.enclosures import Enclosure
-from treue.render.links import Links, workspace_secret
-from treue.render.renderer import Renderer
-from treue.render.return_paths import ReturnPaths
-from treue.render.workspace_check import can_be_written, template_problems, workspace_renderer
+from treue.render.mail.links import Links, workspace_secret
+from treue.render.mail.return_paths import ReturnPaths
+from treue.render.templates.enclosures import Enclosure
+from treue.render.templates.renderer import Renderer
+from treue.render.templates.workspace_check import can_be_written, template_problems, workspace_renderer
 from treue.store import journeys, pictures, zones
 from treue.store.erasures import Erasures
 from treue.store.store import Store

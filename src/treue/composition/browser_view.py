@@ -12,9 +12,9 @@ from treue.delivery import outbox
 from treue.delivery.outbox import Claimed
 from treue.delivery.writing.composer import Writer, recent_orders
 from treue.language.steps import Stage
-from treue.render.names import LINKS
 from treue.render.problem import RenderFailure
-from treue.render.renderer import Rendered, Renderer
+from treue.render.templates.names import LINKS
+from treue.render.templates.renderer import Rendered, Renderer
 from treue.store import printed
 
 CHANNEL = "email"

@@ -25,7 +25,7 @@ from treue.engine.what_if.replay import EXACT, Pace, Tick, replay
 from treue.engine.what_if.stand_ins import Accepting, Blank, pace, standing_still
 from treue.engine.what_if.tally import Tally, tally
 from treue.plan.plan import Plan
-from treue.render.workspace_check import workspace_renderer
+from treue.render.templates.workspace_check import workspace_renderer
 from treue.store.history import History, Past, attach
 from treue.store.store import Store
 from treue.workspace.workspace import Workspace

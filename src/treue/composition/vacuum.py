@@ -13,7 +13,7 @@ from treue.delivery.writing.composer import ORDER_EVENT
 from treue.engine.passes.chores import AT_NIGHT, SECONDS_A_PASS
 from treue.engine.versions.needed import rules
 from treue.language.retention import Retention
-from treue.render.renderer import Renderer
+from treue.render.templates.renderer import Renderer
 from treue.segments.memory import Memory
 from treue.store import failures, heartbeat, journeys, wordings
 from treue.store.past.sweep import Progress

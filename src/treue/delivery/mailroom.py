@@ -12,7 +12,7 @@ from pathlib import Path
 from treue.bounces.mailboxes import open_mailbox
 from treue.clock import utc_now
 from treue.delivery.returns import Collected, collect, kept_in
-from treue.render.return_paths import ReturnPaths
+from treue.render.mail.return_paths import ReturnPaths
 from treue.store.store import Store
 
 MAILBOX_VARIABLE = "TREUE_BOUNCES"

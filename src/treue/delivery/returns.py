@@ -18,7 +18,7 @@ from treue.bounces.record import Cause, Reading, Verdict
 from treue.channel import DeliveryEvent
 from treue.delivery import receipts
 from treue.model.states import DeliveryEventKind
-from treue.render.return_paths import ReturnPaths
+from treue.render.mail.return_paths import ReturnPaths
 from treue.store.store import Store
 
 BATCH = 100

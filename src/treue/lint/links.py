@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from treue.language.problems import Problem
 from treue.lint.mail_files import DATA, Element, MailFile
 from treue.lint.rule import LintInput, Rule
-from treue.render.page_links import links_in
+from treue.render.templates.page_links import links_in
 
 if TYPE_CHECKING:
     from treue.lint.data import Data

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from treue.errors import UnreadableFile
 from treue.language.problems import Place
-from treue.render import frontmatter
-from treue.render.markup import style_sheets, without_comments
-from treue.render.tags import shadow
-from treue.render.template import LARGEST
+from treue.render.templates import frontmatter
+from treue.render.templates.markup import style_sheets, without_comments
+from treue.render.templates.tags import shadow
+from treue.render.templates.template import LARGEST
 from treue.workspace.files import read_file
 
 DATA = "\0"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from treue.language.problems import Place, Problem
 from treue.lint.rule import LintInput, Rule
-from treue.render.workspace_check import Sample
+from treue.render.templates.workspace_check import Sample
 
 if TYPE_CHECKING:
     from treue.lint.data import Data

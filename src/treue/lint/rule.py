@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 from treue.language.problems import Place, Problem, Problems
 from treue.language.source import Items, Mapping, Node, read
 from treue.lint.mail_files import MailFile, read_mail_file
-from treue.render.renderer import Renderer
-from treue.render.workspace_check import Sample, samples
+from treue.render.templates.renderer import Renderer
+from treue.render.templates.workspace_check import Sample, samples
 from treue.workspace.files import LAYOUT, SETTINGS_FILE, listed
 from treue.workspace.workspace import Workspace
 

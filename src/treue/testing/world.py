@@ -24,8 +24,8 @@ from treue.model.states import CHANNELS, WEBHOOK
 from treue.model.tables import metadata
 from treue.plan.flatten import build
 from treue.plan.plan import Plan
-from treue.render.links import Links
-from treue.render.workspace_check import workspace_renderer
+from treue.render.mail.links import Links
+from treue.render.templates.workspace_check import workspace_renderer
 from treue.store import zones
 from treue.store.store import Store
 from treue.workspace.workspace import Workspace

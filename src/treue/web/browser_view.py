@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from treue.composition.assembly import Assembly
 from treue.composition.browser_view import CHANNEL, viewed
-from treue.render.on_screen import noted, self_contained
+from treue.render.mail.on_screen import noted, self_contained
 from treue.web.pages import page
 from treue.web.wordings import WORDINGS, language
 

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from treue.render.links import workspace_secret
+from treue.render.mail.links import workspace_secret
 from treue.web.guard import api_key
 
 LINK_LASTS = timedelta(hours=1)

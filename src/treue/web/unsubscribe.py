@@ -22,7 +22,7 @@ from starlette.responses import Response
 from treue.composition.assembly import Assembly
 from treue.model.states import CHANNELS
 from treue.model.tables import consent
-from treue.render.links import Signed
+from treue.render.mail.links import Signed
 from treue.store import consents, opt_outs
 from treue.store.inputs import ConsentInput
 from treue.store.past.recipients import recipient

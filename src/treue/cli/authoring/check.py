@@ -19,7 +19,7 @@ from treue.workspace.files import LAYOUT, read_file
 from treue.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from treue.render.renderer import Renderer
+    from treue.render.templates.renderer import Renderer
 
 
 _SHARING = "{} share an e-mail address with others: the same marketing text goes to each mailbox once."
@@ -40,7 +40,7 @@ def check(
     Files are held against the language, the schema and each other, templates are rendered, and what is most likely not meant is warned of, with numbers where there is a database. Shows all problems at once. Ends with 1 where there is one, with 0 where there are none or only warnings.
     """
     from treue.channel import installed_adapters
-    from treue.render import confinement
+    from treue.render.sandbox import confinement
 
     root = opening.root(context)
     confinement.start()  # what renders templates gets ready while the files are read
@@ -77,7 +77,7 @@ def _wanted(files: Sequence[Path], root: Path) -> list[str]:
 
 def _all(workspace: Workspace, wanted: Sequence[str]) -> tuple[list[Problem], int]:
     """Return all problems, and how many customers share an e-mail address as far as there is a database."""
-    from treue.render.workspace_check import template_problems, workspace_renderer
+    from treue.render.templates.workspace_check import template_problems, workspace_renderer
     from treue.workspace.channels import channel_problems
 
     names, renderer = _templates(workspace, wanted), workspace_renderer(workspace)

@@ -38,7 +38,7 @@ def compile_(
 def plan_of(workspace: Workspace, name: str) -> Plan:
     """Return the plan of one journey."""
     from treue.plan.flatten import build
-    from treue.render.template import category
+    from treue.render.templates.template import category
 
     templates, locale = workspace.root / "templates", workspace.settings.locale
     return build(workspace.journeys[name], lambda t, c: category(templates, t, c, locale) or None)

@@ -14,7 +14,7 @@ from treue.errors import SettingsError, UsageError
 
 if TYPE_CHECKING:
     from treue.bounces.record import Verdict
-    from treue.render.return_paths import ReturnPaths
+    from treue.render.mail.return_paths import ReturnPaths
 
 
 def bounce(
@@ -131,8 +131,8 @@ def _return_paths(context: typer.Context) -> ReturnPaths | None:
     import os
 
     from treue.errors import TreueError
-    from treue.render.links import SECRET_VARIABLE, workspace_secret
-    from treue.render.return_paths import ReturnPaths
+    from treue.render.mail.links import SECRET_VARIABLE, workspace_secret
+    from treue.render.mail.return_paths import ReturnPaths
     from treue.workspace.files import find_root
 
     try:

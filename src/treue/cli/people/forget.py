@@ -23,7 +23,7 @@ def forget(
     """
     from treue.cli.authoring.preview.command import PAGE
     from treue.delivery import adapters
-    from treue.render.links import workspace_secret
+    from treue.render.mail.links import workspace_secret
     from treue.store.erasures import Erasures, every_address
     from treue.workspace.files import state_folder
 

@@ -9,9 +9,9 @@ from treue.delivery.dispatcher import Unwritable
 from treue.delivery.outbox import Claimed
 from treue.language.steps import OutboxCall, Stage
 from treue.model.states import Reason
-from treue.render import context
-from treue.render.calls import write_call
 from treue.render.problem import RenderFailure
+from treue.render.templates import context
+from treue.render.templates.calls import write_call
 
 
 def compose_call(

@@ -19,12 +19,13 @@ from treue.language.settings import Sender
 from treue.language.steps import OutboxMessage, Stage
 from treue.model.states import WEBHOOK, Reason
 from treue.model.tables import event
-from treue.render import context, mail
-from treue.render.links import Links, Purpose
-from treue.render.printed import printed
+from treue.render.mail import mail
+from treue.render.mail.links import Links, Purpose
+from treue.render.mail.return_paths import ReturnPaths
 from treue.render.problem import UNAVAILABLE, RenderFailure
-from treue.render.renderer import Rendered, Renderer
-from treue.render.return_paths import ReturnPaths
+from treue.render.templates import context
+from treue.render.templates.printed import printed
+from treue.render.templates.renderer import Rendered, Renderer
 from treue.store import dialect
 from treue.store.printed import Printed
 from treue.store.store import Store

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from treue.render.renderer import Renderer
+from treue.render.templates.renderer import Renderer
 from treue.store import wordings
 from treue.store.store import Store
 

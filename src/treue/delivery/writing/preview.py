@@ -17,9 +17,9 @@ from treue.language.steps import Stage, message_of, walk
 from treue.model.states import ADDRESS, BUILT_IN_ATTRIBUTES
 from treue.model.tables import event
 from treue.plan.flatten import build
-from treue.render.links import Links
+from treue.render.mail.links import Links
 from treue.render.problem import RenderFailure
-from treue.render.renderer import Rendered, Renderer
+from treue.render.templates.renderer import Rendered, Renderer
 from treue.store import customers
 from treue.store.store import Store
 from treue.workspace.workspace import Workspace

@@ -12,7 +12,7 @@ from treue.delivery.dispatcher import Unwritable
 from treue.delivery.writing.preview import Person, at_hand, preview
 from treue.language.journey import Journey
 from treue.render.problem import RenderFailure
-from treue.render.renderer import Rendered, Renderer
+from treue.render.templates.renderer import Rendered, Renderer
 from treue.workspace.workspace import Workspace
 
 MARK = "[Test] "

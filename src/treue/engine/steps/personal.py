@@ -9,8 +9,8 @@ from typing import Any
 from treue.cohorts.scene import Scene
 from treue.language.steps import is_template
 from treue.model.states import BUILT_IN_ATTRIBUTES
-from treue.render import context
-from treue.render.expressions import Expression
+from treue.render.templates import context
+from treue.render.templates.expressions import Expression
 from treue.store import validation
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from treue.cli.authoring.preview.page import Shown
     from treue.delivery.writing.preview import Person
     from treue.language.journey import Journey
-    from treue.render.renderer import Rendered
+    from treue.render.templates.renderer import Rendered
     from treue.workspace.workspace import Workspace
 
 PAGE = "preview.html"
@@ -91,7 +91,7 @@ def _shown(
     from treue.delivery.writing.preview import mailbox
     from treue.delivery.writing.preview import preview as write
     from treue.model.states import ADDRESS
-    from treue.render.workspace_check import workspace_renderer
+    from treue.render.templates.workspace_check import workspace_renderer
 
     renderer = workspace_renderer(workspace)
     found = write(workspace, renderer, template, channel, whom, journey, utc_now(), locale)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from treue.render.page_links import Link, links_in
-from treue.render.renderer import Rendered
-from treue.render.sms import named, plainer, sms_length
+from treue.render.mail.sms import named, plainer, sms_length
+from treue.render.templates.page_links import Link, links_in
+from treue.render.templates.renderer import Rendered
 
 CLIPPED = 102 * 1024
 """Bytes of HTML after which Gmail cuts a mail off behind a link."""

@@ -16,9 +16,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from treue.cli.authoring.preview import facts
-from treue.render.on_screen import in_scheme, self_contained
+from treue.render.mail.on_screen import in_scheme, self_contained
 from treue.render.problem import RenderFailure
-from treue.render.renderer import Rendered
+from treue.render.templates.renderer import Rendered
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """For the page and, inherited, for the mails in it."""

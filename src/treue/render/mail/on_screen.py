@@ -7,7 +7,7 @@ import html
 import re
 from typing import Literal
 
-from treue.render.renderer import Rendered
+from treue.render.templates.renderer import Rendered
 
 Scheme = Literal["light", "dark"]
 _ASKED = re.compile(r"\(\s*prefers-color-scheme\s*:\s*(dark|light)\s*\)", re.IGNORECASE)

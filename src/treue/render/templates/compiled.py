@@ -14,11 +14,12 @@ from jinja2 import Template as JinjaTemplate
 from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError
 from jinja2.parser import Parser
 
-from treue.render import audit, confinement, elsewhere, sandbox
-from treue.render.confinement import Packed
 from treue.render.problem import FINDINGS, Fault, RenderFailure, TemplateProblem
-from treue.render.tags import JinjaSource, Tag
-from treue.render.values import missing
+from treue.render.sandbox import audit, confinement, sandbox
+from treue.render.sandbox.confinement import Packed
+from treue.render.sandbox.values import missing
+from treue.render.templates import elsewhere
+from treue.render.templates.tags import JinjaSource, Tag
 
 HTML = sandbox.Environment(autoescape=True)
 TEXT = sandbox.Environment(autoescape=False)

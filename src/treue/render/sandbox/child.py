@@ -16,8 +16,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, Any
 
-from treue.render import compilers
-from treue.render.frames import MEMORY, read_frame, write_frame
+from treue.render.sandbox import compilers
+from treue.render.sandbox.frames import MEMORY, read_frame, write_frame
 
 
 def serve() -> None:
@@ -71,7 +71,7 @@ def _limit_time(seconds: float) -> None:
 def _work(name: str) -> Callable[..., dict[str, Any]]:
     """Return the function of this name. What rendering needs is imported only here, and charged to no template."""
     if name == "render":
-        from treue.render.child_rendering import render
+        from treue.render.sandbox.child_rendering import render
 
         return render
     return _compile if name == "compile" else _plain_text

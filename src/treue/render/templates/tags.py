@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from treue.render import elsewhere
 from treue.render.problem import TemplateProblem
+from treue.render.templates import elsewhere
 
 _OPEN = re.compile(r"\{\{|\{%|\{#")
 _INSIDE = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|\}\}|%\}", re.DOTALL)

@@ -13,9 +13,9 @@ from urllib.parse import quote
 from jinja2 import Undefined, pass_context
 from jinja2.runtime import Context
 
-from treue.render import formats
 from treue.render.problem import Fault
-from treue.render.values import PRINTABLE, AnyValue, MadeUp, Missing, SampleText
+from treue.render.sandbox import formats
+from treue.render.sandbox.values import PRINTABLE, AnyValue, MadeUp, Missing, SampleText
 
 LONGEST = 100_000
 """Characters a text made inside an expression may have."""

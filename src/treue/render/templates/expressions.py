@@ -8,11 +8,11 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from treue.render import sandbox
-from treue.render.compiled import CompiledPart, compile_part
-from treue.render.names import NameSchema
 from treue.render.problem import Fault, TemplateProblem
-from treue.render.tags import cut, merge_tags, plain
+from treue.render.sandbox import sandbox
+from treue.render.templates.compiled import CompiledPart, compile_part
+from treue.render.templates.names import NameSchema
+from treue.render.templates.tags import cut, merge_tags, plain
 
 NAMES = ("customer", "event", "journey", "now")
 """What a value in a step may use."""

@@ -11,7 +11,7 @@ from types import MappingProxyType
 import yaml
 
 from treue.render.problem import TemplateProblem, nearest
-from treue.render.tags import Piece, cut, merge_tags
+from treue.render.templates.tags import Piece, cut, merge_tags
 
 KEYS = ("subject", "preheader", "from", "title", "link", "category", "layout", "attach", "pictures")
 CATEGORIES = ("promotional", "relational", "transactional")

@@ -7,11 +7,11 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from treue.language.settings import Sender
-from treue.render import context
 from treue.render.problem import RenderFailure, TemplateProblem, nearest
-from treue.render.renderer import Rendered, Renderer
-from treue.render.template import chain
-from treue.render.values import AnyRecord, AnyValue, SampleText
+from treue.render.sandbox.values import AnyRecord, AnyValue, SampleText
+from treue.render.templates import context
+from treue.render.templates.renderer import Rendered, Renderer
+from treue.render.templates.template import chain
 
 _NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 _SENDER = Sender("Shop", "shop@example.com", "Street 1, Town")

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from treue.language.settings import Sender
-from treue.render.links import Purpose
-from treue.render.names import LINKS
+from treue.render.mail.links import Purpose
+from treue.render.templates.names import LINKS
 
 
 def of_journey(

@@ -7,9 +7,9 @@ from typing import Any
 
 from jinja2 import Template as JinjaTemplate
 
-from treue.render import sandbox
-from treue.render.compiled import HTML, TEXT, fault_of, line_of, render_here
-from treue.render.frames import KEPT
+from treue.render.sandbox import sandbox
+from treue.render.sandbox.frames import KEPT
+from treue.render.templates.compiled import HTML, TEXT, fault_of, line_of, render_here
 
 _templates: dict[bytes, JinjaTemplate] = {}
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from treue.channel import Attachment
-from treue.render.markup import style_sheets
 from treue.render.problem import FINDINGS, TemplateProblem
-from treue.render.tags import Piece, shadow
+from treue.render.templates.markup import style_sheets
+from treue.render.templates.tags import Piece, shadow
 from treue.workspace.files import LAYOUT
 
 LARGEST_PICTURE = 2 * 1024 * 1024

@@ -10,12 +10,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from treue.errors import UnreadableFile
-from treue.render import confinement, enclosures, frontmatter, markup, mjml_file
-from treue.render.confinement import RenderStopped, Uncompiled
-from treue.render.enclosures import Enclosure
-from treue.render.frontmatter import HOSTED, FrontMatter, Value
 from treue.render.problem import TemplateProblem
-from treue.render.tags import JinjaSource, Mask, Piece, Tag, cut, merge_tags, plain, tidy_lines
+from treue.render.sandbox import confinement
+from treue.render.sandbox.confinement import RenderStopped, Uncompiled
+from treue.render.templates import enclosures, frontmatter, markup, mjml_file
+from treue.render.templates.enclosures import Enclosure
+from treue.render.templates.frontmatter import HOSTED, FrontMatter, Value
+from treue.render.templates.tags import JinjaSource, Mask, Piece, Tag, cut, merge_tags, plain, tidy_lines
 from treue.workspace.files import LAYOUT, TEMPLATE_FILE, TEMPLATE_FORMS, listed, read_file
 
 LARGEST = 256 * 1024

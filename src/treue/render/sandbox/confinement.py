@@ -25,7 +25,7 @@ from types import CodeType
 from typing import Any
 
 from treue.errors import RenderError
-from treue.render.frames import KEPT, MEMORY, read_frame, write_frame
+from treue.render.sandbox.frames import KEPT, MEMORY, read_frame, write_frame
 
 SECONDS = 2.0
 """What one message, or the compilation of one file, may take of the processor."""
@@ -121,7 +121,9 @@ class _Child:
     """A running child process."""
 
     def __init__(self) -> None:
-        begin = f"import sys; sys.path[:] = {sys.path!r}; from treue.render.child import serve; serve()"
+        begin = (
+            f"import sys; sys.path[:] = {sys.path!r}; from treue.render.sandbox.child import serve; serve()"
+        )
         given = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         try:
             self._process = subprocess.Popen(  # noqa: S603

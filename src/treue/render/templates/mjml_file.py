@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 
-from treue.render.markup import line_column, unknown_word
 from treue.render.problem import TemplateProblem
-from treue.render.tags import shadow
+from treue.render.templates.markup import line_column, unknown_word
+from treue.render.templates.tags import shadow
 
 STRUCTURE = (
     "mjml", "mj-head", "mj-body", "mj-section", "mj-column", "mj-group", "mj-wrapper", "mj-hero", "mj-social",

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from treue.channel import Attachment
-from treue.render import headers
+from treue.render.mail import headers
 
 _LONGEST_LINE = 998
 _LONGEST_NAME = 60

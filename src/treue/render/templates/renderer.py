@@ -13,12 +13,13 @@ from typing import Any
 
 from treue.channel import Attachment
 from treue.errors import RenderError
-from treue.render import enclosures, sandbox
-from treue.render.compiled import CompiledPart, compile_part
-from treue.render.enclosures import Enclosure
-from treue.render.names import NameSchema
 from treue.render.problem import UNAVAILABLE, Fault, RenderFailure, TemplateProblem
-from treue.render.template import MessageTemplate, Template, category, chain, load_template
+from treue.render.sandbox import sandbox
+from treue.render.templates import enclosures
+from treue.render.templates.compiled import CompiledPart, compile_part
+from treue.render.templates.enclosures import Enclosure
+from treue.render.templates.names import NameSchema
+from treue.render.templates.template import MessageTemplate, Template, category, chain, load_template
 
 _SENDER = re.compile(r"(.*?)\s*<([^<>]*)>\s*", re.DOTALL)
 _ADDRESS = re.compile(r"[^\s@<>]+@[^\s@<>]+")

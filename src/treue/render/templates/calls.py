@@ -15,11 +15,11 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from treue.render import sandbox
-from treue.render.compiled import CompiledPart, compile_part
-from treue.render.names import NameSchema
 from treue.render.problem import Fault, RenderFailure, TemplateProblem
-from treue.render.tags import JinjaSource, Tag, cut
+from treue.render.sandbox import sandbox
+from treue.render.templates.compiled import CompiledPart, compile_part
+from treue.render.templates.names import NameSchema
+from treue.render.templates.tags import JinjaSource, Tag, cut
 
 NAMES = ("customer", "event", "journey", "step", "now")
 """What a call's templates may use."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from jinja2 import nodes
 
-from treue.render import elsewhere, filters, sandbox
-from treue.render.names import LATER
 from treue.render.problem import FINDINGS, nearest
+from treue.render.sandbox import filters, sandbox
+from treue.render.templates import elsewhere
+from treue.render.templates.names import LATER
 
 DEPTH = 50
 NODES = 20_000

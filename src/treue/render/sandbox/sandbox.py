@@ -23,10 +23,10 @@ from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
-from treue.render import filters
-from treue.render.confinement import SECONDS
 from treue.render.problem import Fault
-from treue.render.values import LONGEST_NAME, PRINTABLE, AnyValue, Missing, SampleText
+from treue.render.sandbox import filters
+from treue.render.sandbox.confinement import SECONDS
+from treue.render.sandbox.values import LONGEST_NAME, PRINTABLE, AnyValue, Missing, SampleText
 
 LOOPS = 10_000
 """Rounds of all loops of one rendering together."""

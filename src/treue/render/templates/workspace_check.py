@@ -9,14 +9,14 @@ from typing import Any, Protocol
 from treue.language.problems import Place, Problem
 from treue.language.steps import OutboxCall, Stage, message_of, walk
 from treue.language.triggers import Entry
-from treue.render.calls import call_problems
-from treue.render.check import check_template, examples
-from treue.render.enclosures import Enclosure
-from treue.render.expressions import Expression
-from treue.render.names import NameSchema
 from treue.render.problem import WARNINGS, TemplateProblem
-from treue.render.renderer import Rendered, Renderer
-from treue.render.template import MessageTemplate
+from treue.render.templates.calls import call_problems
+from treue.render.templates.check import check_template, examples
+from treue.render.templates.enclosures import Enclosure
+from treue.render.templates.expressions import Expression
+from treue.render.templates.names import NameSchema
+from treue.render.templates.renderer import Rendered, Renderer
+from treue.render.templates.template import MessageTemplate
 from treue.workspace.workspace import Workspace
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from treue.model.states import EVENT_PARTS
-from treue.render.links import Purpose
+from treue.render.mail.links import Purpose
 
 CUSTOMER = frozenset({"id", "email", "phone", "locale", "timezone"})
 SENDER = frozenset({"name", "email", "postal_address"})

@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from treue.render import confinement
-from treue.render.places import Place, active, refused
 from treue.render.problem import FINDINGS, TemplateProblem, nearest
-from treue.render.tags import Mask, Piece, Tag, shadow
+from treue.render.sandbox import confinement
+from treue.render.templates.places import Place, active, refused
+from treue.render.templates.tags import Mask, Piece, Tag, shadow
 
 _OUTLOOK = re.compile(r"<!--(?:\[if|<!|>)", re.IGNORECASE)
 _MSO = re.compile(r"<!--\[if[^\]>]{0,200}\]>(?!<!-->)", re.IGNORECASE)

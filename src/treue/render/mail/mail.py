@@ -13,7 +13,7 @@ from email.utils import format_datetime
 from functools import lru_cache
 
 from treue.channel import Attachment, Mail, Mailbox
-from treue.render import headers, mime
+from treue.render.mail import headers, mime
 from treue.render.problem import Fault, RenderFailure
 
 _UNSUBSCRIBE: tuple[tuple[str, ...], ...] = (

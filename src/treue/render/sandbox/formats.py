@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from treue.clock import known_zone, parse_instant
 from treue.render.problem import Fault
-from treue.render.values import PRINTABLE, AnyValue, MadeUp, Missing
+from treue.render.sandbox.values import PRINTABLE, AnyValue, MadeUp, Missing
 
 if TYPE_CHECKING:
     from babel import Locale
