@@ -12,6 +12,7 @@ from typing import Any
 
 from jinja2 import Template as JinjaTemplate
 from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError
+from jinja2.nodes import Template
 from jinja2.parser import Parser
 
 from treue.render.problem import FINDINGS, Fault, RenderFailure, TemplateProblem
@@ -157,18 +158,31 @@ def compile_part(
         return CompiledPart(source, file), [_problem(source, file, one) for one in findings]
     names, reads, bounded = audit.used(walked), audit.read(walked), audit.bounded(walked)
     try:
-        code, template = runnable(source.text, environment)
+        code, template = runnable(source.text, environment).made_of(tree, environment)
     except (TemplateError, SyntaxError, MemoryError, *_BROKEN_BY) as error:
         return CompiledPart(source, file), _syntax(source, file, environment, error)
     packed = None if bounded else Packed.of(code)
     return CompiledPart(source, file, None, template, names, html, packed, reads), []
 
 
+class Runnable:
+    """A text's compiled form, made once for all templates that say the same: the files', and the copies versions keep."""
+
+    def __init__(self) -> None:
+        self._made: tuple[CodeType, JinjaTemplate] | None = None
+
+    def made_of(self, tree: Template, environment: sandbox.Environment) -> tuple[CodeType, JinjaTemplate]:
+        """Return code and template; the first time made of the text's tree, which is changed by that."""
+        if self._made is None:
+            code = environment.compile(sandbox.prepare(tree, environment))
+            self._made = code, JinjaTemplate.from_code(environment, code, {})
+        return self._made
+
+
 @lru_cache(maxsize=_KEPT)
-def runnable(text: str, environment: sandbox.Environment) -> tuple[CodeType, JinjaTemplate]:
-    """Compile a text that was audited; one that a version keeps and the files still say is compiled for both at once."""
-    code = environment.compile(sandbox.prepare(environment.parse(text), environment))
-    return code, JinjaTemplate.from_code(environment, code, {})
+def runnable(text: str, environment: sandbox.Environment) -> Runnable:  # noqa: ARG001 - what it is kept by
+    """Return the compiled form of a text in an environment."""
+    return Runnable()
 
 
 def _problem(source: JinjaSource, file: str, finding: audit.Finding) -> TemplateProblem:
