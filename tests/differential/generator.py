@@ -102,7 +102,10 @@ class Person:
 
 @dataclass
 class Act:
-    """Something an operator does: publish files (with `journeys`), pause or resume a journey."""
+    """Something an operator does: publish files (with `journeys`), pause or resume a journey, merge two customers.
+
+    A merge has the key of the record that stays and that of the other as its name; what is due before it has been done.
+    """
 
     at: datetime
     kind: str

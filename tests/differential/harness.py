@@ -27,6 +27,7 @@ from treue.delivery.dispatcher import Delivery, Unwritable, Written
 from treue.delivery.keys import message_key
 from treue.delivery.outbox import Claimed
 from treue.engine.door import arrivals
+from treue.engine.door.merges import merge
 from treue.engine.passes.chronology import run_pass
 from treue.engine.passes.engine import Engine
 from treue.engine.passes.next_instants import next_instant
@@ -182,6 +183,12 @@ class Play:
     def act(self, act: Act, now: datetime) -> None:
         if act.kind == "publish":
             publish(self.store, plans(act.journeys, self.case.segments), {}, now)
+            return
+        if act.kind == "merge":
+            run_pass(self.engine, now - timedelta(microseconds=1))
+            kept, merged = act.name.split()
+            if {kept, merged} <= {person.key for person in self.case.people}:  # a smaller world may lack one
+                merge(self.store, kept, merged, now)
             return
         with self.store.transaction() as connection:
             journeys.pause(connection, act.name, now if act.kind == "pause" else None)

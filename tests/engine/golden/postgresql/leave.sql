@@ -65,6 +65,10 @@ LIMIT :param_7::INTEGER;
 -- param_1=1 param_2=1 param_3=1 journey_id_1=0 param_4=1 param_5=1 journey_id_2=0 param_6=1 param_7=5000
 -- running_1=1
 
+SELECT DISTINCT CASE WHEN (caller.event_id IS NULL) THEN caller.kind ELSE event.name END AS anon_1
+FROM caller
+LEFT OUTER JOIN event ON event.id = caller.event_id;
+
 SELECT caller.customer_id,
   caller.effective_at AS effective_at,
   CASE WHEN (caller.seq < :seq_1::BIGINT AND caller.caused IS NOT true) THEN caller.last_at END AS last_at,
@@ -133,10 +137,6 @@ WHERE customer.id = given.row_id;
 
 SELECT DISTINCT watch.name
 FROM watch;
-
-SELECT DISTINCT CASE WHEN (caller.event_id IS NULL) THEN caller.kind ELSE event.name END AS anon_1
-FROM caller
-LEFT OUTER JOIN event ON event.id = caller.event_id;
 
 INSERT INTO trace (customer_id, journey_id, enrollment_id, step_id, at, decision, reason)
 SELECT enrollment.customer_id,

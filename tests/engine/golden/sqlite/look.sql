@@ -63,6 +63,10 @@ LIMIT :param_10 OFFSET :param_11;
 -- param_1=1 param_2=1 param_3=0 param_4=1 journey_id_1=0 param_5=1 param_6=0 param_7=1 journey_id_2=0
 -- param_8=1 param_9=0 param_10=5000 param_11=0 running_1=2
 
+SELECT DISTINCT CASE WHEN (caller.event_id IS NULL) THEN caller.kind ELSE event.name END AS anon_1
+FROM caller
+LEFT OUTER JOIN event ON event.id = caller.event_id;
+
 SELECT caller.customer_id,
   caller.effective_at AS effective_at,
   CASE WHEN (caller.seq < :seq_1 AND caller.caused IS NOT 1) THEN caller.last_at END AS last_at,
@@ -83,10 +87,6 @@ WHERE (
 
 SELECT DISTINCT watch.name
 FROM watch;
-
-SELECT DISTINCT CASE WHEN (caller.event_id IS NULL) THEN caller.kind ELSE event.name END AS anon_1
-FROM caller
-LEFT OUTER JOIN event ON event.id = caller.event_id;
 
 UPDATE caller
 SET looks=(
