@@ -196,7 +196,7 @@ def _count(connection: Connection, table: Table, customer_id: int) -> int:
 def _told(connection: Connection, one: RowMapping, other: RowMapping) -> Iterator[tuple[ToldValue, bool]]:
     """Yield what the second record says, or has taken back, and whether the first has said nothing of it since."""
     (ours, our_changes, our_begin), (theirs, their_changes, their_begin) = (
-        (customers.said(row), _changed(connection, row["id"]), _begun(connection, row))
+        (said := customers.said(row), _changed(connection, row["id"], said), _begun(connection, row))
         for row in (one, other)
     )
     for name in sorted(theirs.keys() | their_changes.keys()):
@@ -209,13 +209,23 @@ def _told(connection: Connection, one: RowMapping, other: RowMapping) -> Iterato
         yield ToldValue(name, value, since, kept), not ours_told or (since, value is not None) > our_place
 
 
-def _changed(connection: Connection, customer_id: int) -> dict[str, datetime]:
-    """Return when each thing of a record was last changed, as its sender told."""
+def _changed(connection: Connection, customer_id: int, said: Mapping[str, Any]) -> dict[str, datetime]:
+    """Return when each thing of a record was last changed, as its sender told; `said` is what the record says today.
+
+    What said the same again was kept for steps that were late, and is no change; but what a merge has brought is told.
+    """
     c = change_table.c
-    query = select(c.name, func.max(c.happened_at, type_=c.happened_at.type)).where(
+    query = select(c.name, c.at, c.happened_at, c.before).where(
         c.customer_id == customer_id, c.name.not_like(f"{changes.CONSENT}%")
     )
-    return dict(tuple(row) for row in connection.execute(query.group_by(c.name)))
+    after, found = dict(said), dict[str, datetime]()
+    for row in connection.execute(
+        query.order_by(c.at.desc(), c.happened_at.desc(), c.seq.desc(), c.id.desc())
+    ):
+        if row.before != after.get(row.name) or row.happened_at < row.at:
+            found[row.name] = max(found.get(row.name, row.happened_at), row.happened_at)
+        after[row.name] = row.before
+    return found
 
 
 def _begun(connection: Connection, row: RowMapping) -> datetime:
