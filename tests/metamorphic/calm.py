@@ -33,6 +33,17 @@ def crowded(made: Case, others: int) -> Case:
     return replace(made, people=[*people, *made.people])
 
 
+def merging(made: Case) -> Case:
+    """Return the same world, in which customers are merged two by two at some instant of their lives."""
+    rng, acts = random.Random(f"merging {made.seed}"), list(made.acts)
+    for kept, other in zip(made.people[::2], made.people[1::2], strict=False):
+        known = max(kept.born, other.born)
+        instants = sorted({one.at for who in (kept, other) for one in who.timeline if one.at > known})
+        if instants:
+            acts.append(Act(rng.choice(instants), "merge", name=f"{kept.key} {other.key}"))
+    return replace(made, acts=acts)
+
+
 class Calm(generator.Making):
     def __init__(self, rng: random.Random) -> None:
         super().__init__(rng)

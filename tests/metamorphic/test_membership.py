@@ -1,8 +1,9 @@
 """Who is known to be in a segment is who is in it: what looks at those touched keep, held to a look at everybody.
 
-Worlds of random conditions and lives, with all that can touch an answer, late and shuffled; after each pass, punctual or not,
-the kept members are those for whom the condition holds, the time at which each is looked at again is no later than it has to
-be, and nobody is inside who has a reason to leave. `TREUE_TORTURE` and `TREUE_SEED` are as in the differential test.
+Worlds of random conditions and lives, with all that can touch an answer, late and shuffled, merges in every second one; after
+each pass, punctual or not, the kept members are those for whom the condition holds, the time at which each is looked at again
+is no later than it has to be, and nobody is inside who has a reason to leave. `TREUE_TORTURE` and `TREUE_SEED` are as in the
+differential test.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pytest
 from sqlalchemy import Connection, select
 
 from tests.differential.harness import Play, by_instant, empty
+from tests.metamorphic.calm import merging
 from tests.metamorphic.watched import Watched, played
 from treue.cohorts.cohort import asked_of
 from treue.cohorts.scene import NOW
@@ -50,6 +52,8 @@ def world(request: pytest.FixtureRequest) -> Iterator[Store]:
 def test_after_each_pass_what_is_known_is_what_asking_everybody_says(world: Store) -> None:
     for seed in SEEDS:
         made = Watched(random.Random(f"watched {seed}")).case(seed, CUSTOMERS)
+        if seed % 2:
+            made = merging(made)
         empty(world)
         with played(made, world) as play:
             happenings = by_instant(made)

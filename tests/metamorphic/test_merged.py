@@ -8,13 +8,10 @@ differential test.
 from __future__ import annotations
 
 import os
-import random
-from dataclasses import replace
 from functools import partial
 
 import pytest
 
-from tests.differential.generator import Act, Case
 from tests.differential.shrinking import report, shrink
 from tests.metamorphic import calm
 from tests.metamorphic.replay import WAYS, OpenStore, between_ways
@@ -36,21 +33,9 @@ def open_store(request: pytest.FixtureRequest) -> OpenStore:
     return lambda: Store.open(url)
 
 
-def merging(seed: int) -> Case:
-    """Return a world in which customers are merged two by two, at some instant of their lives or right after one."""
-    made, rng = calm.case(seed, CUSTOMERS), random.Random(f"merging {seed}")
-    acts = list(made.acts)
-    for kept, other in zip(made.people[::2], made.people[1::2], strict=True):
-        known = max(kept.born, other.born)
-        instants = sorted({one.at for who in (kept, other) for one in who.timeline if one.at > known})
-        if instants:
-            acts.append(Act(rng.choice(instants), "merge", name=f"{kept.key} {other.key}"))
-    return replace(made, acts=acts)
-
-
 def test_what_becomes_of_merged_records_is_the_same_in_each_way(open_store: OpenStore) -> None:
     for seed in SEEDS:
-        made = merging(seed)
+        made = calm.merging(calm.case(seed, CUSTOMERS))
         for way in OTHERS if SEED else [OTHERS[seed % len(OTHERS)]]:
             differ = partial(between_ways, IN_TIME, way)
             if differ(made, open_store):
