@@ -1,4 +1,4 @@
-"""The README and the tutorial are followed word for word, up to the mail in the inbox of a real `treue up`."""
+"""The README, the tutorial and the pages of docs/connect are followed word for word, up to the mail in the inbox of a real `treue up`."""
 
 from __future__ import annotations
 
@@ -46,8 +46,9 @@ class Reader:
         if command.startswith("cd "):
             self.here /= command.removeprefix("cd ")
             return ""
-        if command == "treue up":
-            self.running = self.terminals.enter_context(up(self.here, runtime=None))
+        if command in ("treue up", "treue web"):
+            verb = command.removeprefix("treue ")
+            self.running = self.terminals.enter_context(up(self.here, verb, runtime=None))
             return ""
         if self.running:
             line = line.replace(":8420", f":{self.running.port}")
@@ -63,8 +64,7 @@ class Reader:
             check=False,
         )
         assert done.returncode == (int(ends[1]) if ends else 0), (line, done.stdout, done.stderr)
-        if "/v1/events" in line:
-            assert '"status":"accepted"' in done.stdout
+        if "/v1/events" in line and '"status":"accepted"' in done.stdout:
             self.look_into_the_inbox(line)
         return done.stdout + done.stderr
 
@@ -108,3 +108,15 @@ def test_the_tutorial_ends_with_a_mail_in_the_inbox(follow: Callable[[str], Read
 def test_the_readme_ends_with_a_mail_in_the_inbox(follow: Callable[[str], Reader]) -> None:
     assert follow("README.md").mails("ada") == [MAIL.format("Ada")]
     assert MAIL.format("Ada") in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.prefect
+def test_the_page_about_curl_ends_with_a_mail_in_the_inbox(follow: Callable[[str], Reader]) -> None:
+    reader = follow("docs/connect/curl.md")
+    assert [reader.mails(name) for name in ("ada", "cleo")] == [[MAIL.format("Ada")], [MAIL.format("Cleo")]]
+
+
+def test_the_page_about_shopify_ends_with_a_replay_and_a_forgery(follow: Callable[[str], Reader]) -> None:
+    reader = follow("docs/connect/shopify.md")
+    assert '{"status":"duplicate"}' in reader.shown
+    assert '"status":401' in reader.shown

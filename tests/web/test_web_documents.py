@@ -13,6 +13,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 from sqlalchemy import select
 
 from tests.web.serving import KEY, Site, copy_workspace
@@ -20,6 +21,7 @@ from treue.composition.assembly import assembled
 from treue.model.tables import arrival, consent, customer, event, event_conflict
 from treue.vocabulary.workspace import load
 from treue.web.app import create_app
+from treue.web.schemas import SCHEMAS
 
 ORDERED = event.c.name == "order.placed"
 FUZZ = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -130,8 +132,21 @@ def door(
         made.runner.close()
 
 
-def _check(answer: httpx.Response) -> None:
+def _schema(name: str) -> Draft202012Validator:
+    """Return what the description says of a body: one of that name, or several."""
+    one = {"$ref": f"#/components/schemas/{name}"}
+    told = {"anyOf": [one, {"type": "array", "items": one}], "components": {"schemas": SCHEMAS}}
+    return Draft202012Validator(json.loads(json.dumps(told)))
+
+
+EVENTS, CUSTOMERS, ENROLMENT = map(_schema, ("Event", "Customer", "Enrolment"))
+
+
+def _check(answer: httpx.Response, body: Any, described: Draft202012Validator) -> None:
+    """What is taken fits its description; what is refused is refused with a sentence."""
     assert answer.status_code in (202, 400, 422), answer.text
+    if answer.status_code == 202:
+        described.validate(body)
     if answer.status_code != 202:
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["detail"]
@@ -140,19 +155,19 @@ def _check(answer: httpx.Response) -> None:
 @FUZZ
 @given(body=st.lists(_event, max_size=3) | _event | _json)
 def test_whatever_is_posted_as_events_is_taken_or_refused_with_a_sentence(door: Door, body: Any) -> None:
-    _check(door.post("/v1/events", json.dumps(body).encode()))
+    _check(door.post("/v1/events", json.dumps(body).encode()), body, EVENTS)
 
 
 @FUZZ
 @given(body=st.lists(_customer, max_size=3) | _customer | _json)
 def test_whatever_is_posted_as_customers_is_taken_or_refused_with_a_sentence(door: Door, body: Any) -> None:
-    _check(door.post("/v1/customers", json.dumps(body).encode()))
+    _check(door.post("/v1/customers", json.dumps(body).encode()), body, CUSTOMERS)
 
 
 @FUZZ
 @given(body=st.fixed_dictionaries({"customers": _json | st.lists(_json | st.just("ada"))}) | _json)
 def test_whatever_is_posted_for_enrolment_is_taken_or_refused_with_a_sentence(door: Door, body: Any) -> None:
-    _check(door.post("/v1/journeys/by-hand/enroll", json.dumps(body).encode()))
+    _check(door.post("/v1/journeys/by-hand/enroll", json.dumps(body).encode()), body, ENROLMENT)
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from sqlalchemy import Connection, select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -25,17 +25,20 @@ from treue.store.addresses import shown
 from treue.store.inputs import CustomerInput, EventInput
 from treue.web import hooks, schemas
 from treue.web.documents import (
-    MAX_BATCH,
     ConsentChanges,
     Reader,
-    parsed,
     read_customers,
     read_events,
+    read_object,
     refused,
 )
 from treue.web.guard import KEYLESS, has_key
 from treue.web.intake import Intake
 from treue.web.problems import BodyError, HttpProblem
+
+JourneyName = Annotated[str, Path(description="The journey: its file's name without `.yaml`.")]
+SourceName = Annotated[str, Path(description="The source: its name under `sources` in `treue.yaml`.")]
+ChannelName = Annotated[str, Path(description="The channel: its name under `channels` in `treue.yaml`.")]
 
 
 def router(assembly: Assembly, intake: Intake, key: str, clock: Callable[[], datetime]) -> APIRouter:
@@ -51,7 +54,7 @@ def router(assembly: Assembly, intake: Intake, key: str, clock: Callable[[], dat
         "/events",
         status_code=202,
         openapi_extra=schemas.EVENTS,
-        responses=schemas.REFUSALS | schemas.RECORDED,
+        responses=schemas.EVENTS_ANSWERS,
     )
     async def post_events(request: Request) -> Response:
         """Record one event or a batch of up to 1,000; each counts once for ever by its `id`.
@@ -64,37 +67,45 @@ def router(assembly: Assembly, intake: Intake, key: str, clock: Callable[[], dat
         given = read_events(reader, await request.body(), clock())
         return _answer_statuses(given, await intake.record(given))
 
-    @routes.post("/customers", status_code=202, openapi_extra=schemas.CUSTOMERS, responses=schemas.REFUSALS)
+    @routes.post(
+        "/customers", status_code=202, openapi_extra=schemas.CUSTOMERS, responses=schemas.CUSTOMERS_ANSWERS
+    )
     async def post_customers(request: Request) -> Response:
         """Create or update one customer or up to 1,000: what is named wins, all else stays, null removes."""
         admit(request)
         given, words = read_customers(reader, await request.body(), clock())
         return _accepted(**await intake.run(lambda c, now: _merge_customers(c, given, words, now)))
 
-    @routes.post("/customers/merge", openapi_extra=schemas.MERGE, responses=schemas.REFUSALS)
+    @routes.post("/customers/merge", openapi_extra=schemas.MERGE, responses=schemas.MERGE_ANSWERS)
     async def post_merge(request: Request) -> Response:
         """Merge one customer's record into another, as both are one person; it cannot be undone.
 
         From then on both ids mean the customer that is kept. A second time changes nothing.
         """
         admit(request)
-        kept, merged = _two_keys(parsed(await request.body()))
+        both = read_object(await request.body(), schemas.MERGING, "a merging")
+        kept, merged = both["keep"], both["merge"]
         found = await run_in_threadpool(merges.merge, assembly.store, kept, merged, clock())
         intake.wake()
         return JSONResponse({"status": "merged" if found else "duplicate"})
 
     @routes.post(
-        "/journeys/{name}/enroll", status_code=202, openapi_extra=schemas.ENROLL, responses=schemas.REFUSALS
+        "/journeys/{name}/enroll",
+        status_code=202,
+        openapi_extra=schemas.ENROLL,
+        responses=schemas.ENROLL_ANSWERS,
     )
-    async def post_enroll(name: str, request: Request) -> Response:
+    async def post_enroll(name: JourneyName, request: Request) -> Response:
         """Bring customers to the door of a journey with `manual: true`; its own rules still say who gets in."""
         admit(request)
         _require_manual(assembly, name)
-        keys = _customer_keys(parsed(await request.body()))
+        keys = _customer_keys(await request.body())
         return _accepted(accepted=await intake.run(lambda c, now: _enroll_customers(c, name, keys, now)))
 
-    @routes.post("/hooks/{source}", status_code=202, openapi_extra=schemas.HOOK, responses=schemas.REFUSALS)
-    async def post_hook(source: str, request: Request) -> Response:
+    @routes.post(
+        "/hooks/{source}", status_code=202, openapi_extra=schemas.HOOK, responses=schemas.HOOK_ANSWERS
+    )
+    async def post_hook(source: SourceName, request: Request) -> Response:
         """Take in a signed webhook of a source that treue.yaml declares; a replay changes nothing.
 
         202: taken in, or set aside (`conflict`: its id was used for another content). 200: seen before, or nothing
@@ -109,8 +120,8 @@ def router(assembly: Assembly, intake: Intake, key: str, clock: Callable[[], dat
         status = await intake.run(work)
         return JSONResponse({"status": status}, 200 if status is EventStatus.duplicate else 202)
 
-    @routes.post("/receipts/{channel}", openapi_extra=schemas.RECEIPTS, responses=schemas.REFUSALS)
-    async def post_receipts(channel: str, request: Request) -> Response:
+    @routes.post("/receipts/{channel}", openapi_extra=schemas.RECEIPTS, responses=schemas.RECEIPTS_ANSWERS)
+    async def post_receipts(channel: ChannelName, request: Request) -> Response:
         """Take in what a channel's provider tells of messages; a repetition changes nothing."""
         receiver = await run_in_threadpool(assembly.receivers.get, channel)
         if receiver is None:
@@ -174,24 +185,17 @@ def _require_manual(assembly: Assembly, name: str) -> None:
         raise HttpProblem(409, text)
 
 
-def _customer_keys(value: Any) -> list[str]:
-    keys = value.get("customers") if isinstance(value, dict) else None
-    if not isinstance(keys, list) or not keys:
-        raise HttpProblem(422, 'The body is an object such as {"customers": ["42", "43"]}.')
-    if len(keys) > MAX_BATCH:
-        raise HttpProblem(422, f"These are {len(keys)} customers; send at most {MAX_BATCH} at once.")
+def _customer_keys(body: bytes) -> list[str]:
+    keys: list[Any] = read_object(body, schemas.ENROLMENT, "an enrolment")["customers"]
+    if not keys:
+        raise refused([BodyError("/customers", "The list is empty; name at least one customer.")])
+    if len(keys) > schemas.MAX_BATCH:
+        text = f"These are {len(keys)} customers; send at most {schemas.MAX_BATCH} at once."
+        raise refused([BodyError("/customers", text)])
     wrong = [n for n, key in enumerate(keys) if not isinstance(key, str) or not key]
     if wrong:
         raise refused([BodyError(f"/customers/{n}", "A customer's id is a text.") for n in wrong])
     return list(dict.fromkeys(keys))
-
-
-def _two_keys(value: Any) -> tuple[str, str]:
-    named = value if isinstance(value, dict) else {}
-    kept, merged = named.get("keep"), named.get("merge")
-    if not isinstance(kept, str) or not isinstance(merged, str):
-        raise HttpProblem(422, 'The body is an object such as {"keep": "42", "merge": "43"}.')
-    return kept, merged
 
 
 def _enroll_customers(connection: Connection, name: str, keys: Sequence[str], now: datetime) -> int:

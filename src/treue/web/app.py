@@ -70,6 +70,6 @@ def create_app(
 def _described(app: FastAPI) -> dict[str, Any]:
     if not app.openapi_schema:
         document = get_openapi(title=app.title, version=app.version, routes=app.routes)
-        document.setdefault("components", {})["securitySchemes"] = schemas.SECURITY_SCHEMES
+        document["components"] = {"schemas": schemas.SCHEMAS, "securitySchemes": schemas.SECURITY_SCHEMES}
         app.openapi_schema = document
     return app.openapi_schema

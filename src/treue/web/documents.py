@@ -17,14 +17,21 @@ from treue.store import customers, events, validation
 from treue.store.addresses import shown
 from treue.store.consents import EXISTING_CUSTOMER_FACTS
 from treue.store.inputs import ConsentInput, CustomerInput, EventInput
+from treue.web import schemas
 from treue.web.problems import BodyError, HttpProblem
 
-MAX_BATCH = 1_000
 _HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
-_EVENT_KEYS = ("id", "customer", "customer_id", "event", "name", "at", "properties")
 _ADDRESSES = ("email", "phone", "push_token", "locale", "timezone")
-_CUSTOMER_KEYS = ("id", *_ADDRESSES, "attributes", "consent")
-_CONSENT_KEYS = ("channel", "given", "at", "source", "basis", "proof")
+_NO_PROOF = schemas.CONSENT["properties"].keys() - {"wording"}
+_KINDS: Mapping[str, tuple[type, str]] = {
+    "string": (str, "a text"),
+    "integer": (int, "a whole number"),
+    "boolean": (bool, "true or false"),
+    "object": (dict, "an object"),
+    "array": (list, "a list"),
+    "null": (type(None), "null"),
+}
+"""What JSON's types are in Python, and how they are called in a sentence."""
 
 
 @dataclass(frozen=True)
@@ -48,24 +55,26 @@ class Reader:
     ) -> EventInput | None:
         """Return one event, or None after adding what is wrong with it to `found`."""
         before = len(found)
-        _unknown_keys(item, _EVENT_KEYS, "an event", at, found)
+        item, typed = fitting(item, schemas.EVENT, "an event", at, found)
         name = item.get("event", item.get("name"))
         when = self.moment(item.get("at"), f"{at}/at", found)
         given = EventInput(
             customer=_key(item.get("customer", item.get("customer_id"))),
-            name=name if isinstance(name, str) else "",
+            name=name or "",
             at=when,
             properties=self.properties(name, item.get("properties"), f"{at}/properties", found),
             key=_key(item["id"]) if item.get("id") is not None else uuid4().hex,
             source=self.source,
         )
-        found += [BodyError(at, text) for text in _event_problems(given, self.schema, now)]
+        if typed:
+            found += [BodyError(at, text) for text in _event_problems(given, self.schema, now)]
         return given if len(found) == before else None
 
-    def properties(self, name: Any, values: Any, at: str, found: list[BodyError]) -> dict[str, Any]:
+    def properties(
+        self, name: str | None, values: Mapping[str, Any] | None, at: str, found: list[BodyError]
+    ) -> dict[str, Any]:
         """Return an event's properties as their declared types keep them."""
-        declared = self.schema.events.get(name, {}) if isinstance(name, str) else {}
-        return self._conformed(values, declared, at, found)
+        return self._conformed(values, self.schema.events.get(name or "", {}), at, found)
 
     def customer(self, item: Mapping[str, Any], at: str, found: list[BodyError]) -> CustomerInput | None:
         """Return one customer without the consents, or None after adding what is wrong to `found`.
@@ -73,41 +82,34 @@ class Reader:
         A null removes a value.
         """
         before = len(found)
-        _unknown_keys(item, _CUSTOMER_KEYS, "a customer", at, found)
-        named = {name: item[name] for name in _ADDRESSES if name in item}
-        for name, value in named.items():
-            if value is not None and not isinstance(value, str):
-                found.append(BodyError(f"{at}/{name}", f"The {name} is not text."))
+        item, typed = fitting(item, schemas.CUSTOMER, "a customer", at, found)
         attributes = self._conformed(
             item.get("attributes"), self.schema.attributes, f"{at}/attributes", found
         )
         for name in sorted(attributes.keys() & BUILT_IN_ATTRIBUTES.keys()):
             text = f"`{name}` is built in and is no attribute; addresses stand beside `attributes`."
             found.append(BodyError(f"{at}/attributes/{_escaped(name)}", text))
-        columns: dict[str, Any] = {
-            name: value or "" for name, value in named.items() if value is None or isinstance(value, str)
-        }
+        columns: dict[str, Any] = {name: item[name] or "" for name in _ADDRESSES if name in item}
         given = CustomerInput(_key(item.get("id")), **columns, attributes=attributes, source=self.source)
-        if problem := customers.problem(given):
+        if typed and (problem := customers.problem(given)):
             found.append(BodyError(at, problem))
         return given if len(found) == before else None
 
     def words(
         self, customer: str, said: Any, at: str, found: list[BodyError], now: datetime
     ) -> ConsentChanges:
-        """Return the consents under `consent`: a mapping by channel, or a list with `channel` in each."""
-        if said is None:
-            return ConsentChanges()
+        """Return the consents under `consent`: a mapping by channel, or a list with `channel` in each.
+
+        What is neither is a misfit of the customer's (`customer`), and says nothing here.
+        """
+        entries: list[tuple[str, Any, Any]] = []
         if isinstance(said, Mapping):
-            entries = [(f"{at}/{_escaped(str(name))}", name, word) for name, word in said.items()]
+            entries = [(f"{at}/{_escaped(name)}", name, word) for name, word in said.items()]
         elif isinstance(said, list):
             entries = [
                 (f"{at}/{n}", word.get("channel") if isinstance(word, Mapping) else None, word)
                 for n, word in enumerate(said)
             ]
-        else:
-            found.append(BodyError(at, "`consent` is a mapping of channels or a list."))
-            return ConsentChanges()
         given: dict[bool, list[ConsentInput]] = {True: [], False: []}
         for place, channel, word in entries:
             if made := self._word(customer, channel, word, place, found, now):
@@ -125,14 +127,9 @@ class Reader:
             return None
 
     def _conformed(
-        self, values: Any, declared: Mapping[str, str], at: str, found: list[BodyError]
+        self, values: Mapping[str, Any] | None, declared: Mapping[str, str], at: str, found: list[BodyError]
     ) -> dict[str, Any]:
-        if values is None:
-            return {}
-        if not isinstance(values, Mapping):
-            found.append(BodyError(at, "This is a mapping of names to values."))
-            return {}
-        kept, problems = validation.conform(values, declared, self.zone)
+        kept, problems = validation.conform(values or {}, declared, self.zone)
         found += [BodyError(at, problem) for problem in problems]
         return kept
 
@@ -145,21 +142,22 @@ class Reader:
             text = "A consent is an object with `given`, `at`, `source` and the wording; a bare yes proves nothing."
             found.append(BodyError(at, text))
             return None
+        word, typed = fitting(word, schemas.CONSENT, "a consent", at, found)
         given, source = word.get("given", True), word.get("source")
         when = self.moment(word.get("at"), f"{at}/at", found)
-        proof = {name: value for name, value in word.items() if name not in _CONSENT_KEYS}
-        proof |= dict(word["proof"]) if isinstance(word.get("proof"), Mapping) else {}
+        proof = {name: value for name, value in word.items() if name not in _NO_PROOF}
+        proof |= word.get("proof") or {}
         made = ConsentInput(
             customer=customer,
             channel=channel if isinstance(channel, str) else "",
             at=when,
-            basis=str(word.get("basis", Basis.consent.value)),
-            source=source if isinstance(source, str) and source else self.source,
+            basis=word.get("basis", Basis.consent.value),
+            source=source or self.source,
             proof=validation.plain(proof),
         )
-        problems = _word_problems(made, given, source, now)
+        problems = _word_problems(made, given, source, now) if typed else []
         found += [BodyError(at, problem) for problem in problems]
-        return None if problems else (bool(given), made)
+        return None if problems or not typed else (given, made)
 
 
 def parsed(body: bytes) -> Any:
@@ -182,13 +180,64 @@ def parsed(body: bytes) -> Any:
     return value
 
 
+def fitting(
+    item: Mapping[str, Any], schema: Mapping[str, Any], what: str, at: str, found: list[BodyError]
+) -> tuple[dict[str, Any], bool]:
+    """Return the fields of an object that are of their types, and whether all are, after adding misfits to `found`.
+
+    What is no field is a misfit as well, but where the schema takes more it is returned as it is.
+    """
+    fields, kept, typed = schema["properties"], dict[str, Any](), True
+    for name, value in item.items():
+        if name in fields and not _is_typed(value, fields[name]):
+            typed = False
+            found.append(BodyError(f"{at}/{_escaped(name)}", f"`{name}` is {_named(fields[name])}."))
+        elif name in fields or schema["additionalProperties"]:
+            kept[name] = value
+        else:
+            hint = did_you_mean(name, fields) or ""
+            text = f"There is no key {shown(name)} in {what}. {hint}".rstrip()
+            found.append(BodyError(f"{at}/{_escaped(name)}", text))
+    return kept, typed
+
+
+def read_object(body: bytes, schema: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """Return the fields of a body that is one object. Raises HttpProblem where it does not fit its schema."""
+    value, found = parsed(body), list[BodyError]()
+    if not isinstance(value, dict) or not value.keys() >= set(schema["required"]):
+        raise HttpProblem(422, f"The body is an object such as {json.dumps(schema['example'])}.")
+    kept, _ = fitting(value, schema, what, "", found)
+    if found:
+        raise refused(found)
+    return kept
+
+
+def _types(field: Mapping[str, Any]) -> Sequence[str]:
+    told = field["type"]
+    return [told] if isinstance(told, str) else told
+
+
+def _is_typed(value: Any, field: Mapping[str, Any]) -> bool:
+    if "type" not in field:
+        return True
+    if isinstance(value, bool):
+        return "boolean" in _types(field)
+    return any(isinstance(value, _KINDS[kind][0]) for kind in _types(field))
+
+
+def _named(field: Mapping[str, Any]) -> str:
+    return " or ".join(_KINDS[kind][1] for kind in _types(field))
+
+
 def items(value: Any, what: str) -> list[Mapping[str, Any]]:
     """Return one object or a batch of up to 1,000 as a list of objects. Raises HttpProblem (422)."""
     batch = value if isinstance(value, list) else [value]
     if not batch:
         raise HttpProblem(422, f"The batch is empty; send at least one {what}.")
-    if len(batch) > MAX_BATCH:
-        raise HttpProblem(422, f"The batch has {len(batch)} entries; send at most {MAX_BATCH} at once.")
+    if len(batch) > schemas.MAX_BATCH:
+        raise HttpProblem(
+            422, f"The batch has {len(batch)} entries; send at most {schemas.MAX_BATCH} at once."
+        )
     wrong = [n for n, item in enumerate(batch) if not isinstance(item, dict)]
     if wrong:
         raise refused([BodyError(f"/{n}", f"This is no object; {what}s are objects.") for n in wrong])
@@ -257,20 +306,18 @@ def _event_problems(given: EventInput, schema: Schema, now: datetime) -> list[st
     return [problem] if problem else []
 
 
-def _word_problems(made: ConsentInput, given: Any, source: Any, now: datetime) -> list[str]:
+def _word_problems(made: ConsentInput, given: bool, source: str | None, now: datetime) -> list[str]:
     problems = []
     if made.channel not in CHANNELS:
         problems.append(f"A consent names a channel, one of {', '.join(CHANNELS)}.")
-    if not isinstance(given, bool):
-        problems.append("`given` is true or false.")
-    if given is True and not (isinstance(source, str) and source.strip()):
+    if given and not (source and source.strip()):
         problems.append("A consent needs `source`: where it was given. Without that it proves nothing.")
     if made.basis not in tuple(Basis):
         problems.append(f"`basis` is one of {', '.join(Basis)}.")
     if made.at and made.at - now > events.CLOCK_SKEW:
         problems.append(f"The consent lies in the future ({made.at.isoformat()}); check the sender's clock.")
     bounded = validation.bounded({"source": made.source, "proof": made.proof}, "The consent")
-    problem = bounded or (given is True and _existing_customer_problem(made.basis, made.proof)) or None
+    problem = bounded or (given and _existing_customer_problem(made.basis, made.proof)) or None
     return [*problems, problem] if problem else problems
 
 
@@ -279,16 +326,6 @@ def _existing_customer_problem(basis: str, proof: Mapping[str, Any]) -> str | No
     if basis != Basis.existing_customer or not missing:
         return None
     return f"The basis existing_customer needs proof of {', '.join(missing)} (UWG section 7 (3))."
-
-
-def _unknown_keys(
-    item: Mapping[str, Any], known: Sequence[str], what: str, at: str, found: list[BodyError]
-) -> None:
-    for name in item:
-        if name not in known:
-            hint = did_you_mean(name, known) or ""
-            text = f"There is no key {shown(name)} in {what}. {hint}".rstrip()
-            found.append(BodyError(f"{at}/{_escaped(name)}", text))
 
 
 def _key(value: Any) -> str:

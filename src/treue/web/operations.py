@@ -15,6 +15,7 @@ from treue.insight.channels import channel_sums
 from treue.insight.status import standing
 from treue.language.settings import ChannelSettings, Env
 from treue.packages import installed_entries
+from treue.web import schemas
 from treue.web.console import overview
 from treue.web.metrics import MEDIA_TYPE, metrics
 from treue.web.pages import page
@@ -26,9 +27,9 @@ _log = logging.getLogger("treue.web")
 
 def router(assembly: Assembly, clock: Callable[[], datetime]) -> APIRouter:
     """Return the console, /metrics, /healthz and /readyz."""
-    routes, readiness = APIRouter(include_in_schema=False), Readiness(assembly.store)
+    routes, readiness = APIRouter(), Readiness(assembly.store)
 
-    @routes.get("/")
+    @routes.get("/", include_in_schema=False)
     def show_console() -> Response:
         settings = assembly.settings
         channels = [(name, _adapter(channel)) for name, channel in settings.channels.items()]
@@ -43,17 +44,18 @@ def router(assembly: Assembly, clock: Callable[[], datetime]) -> APIRouter:
         answer.headers["Referrer-Policy"] = "same-origin"
         return answer
 
-    @routes.get("/metrics")
+    @routes.get("/metrics", include_in_schema=False)
     def show_metrics() -> Response:
         with assembly.store.reading() as connection:
             text = metrics(standing(connection, clock()), channel_sums(connection))
         return Response(text, media_type=MEDIA_TYPE)
 
-    @routes.get("/healthz")
+    @routes.get("/healthz", openapi_extra=schemas.PROBE, responses=schemas.HEALTHY)
     async def healthy() -> Response:
+        """Say that this process answers."""
         return JSONResponse({"status": "ok"})
 
-    @routes.get("/readyz")
+    @routes.get("/readyz", openapi_extra=schemas.PROBE, responses=schemas.READY)
     def ready() -> Response:
         """Say whether what comes in can be written down; not whether all is well: it is taken also while passes fail."""
         if problem := readiness.problem():
@@ -74,7 +76,7 @@ def add_docs(app: FastAPI) -> None:
 
 def _operations(document: dict[str, Any]) -> list[dict[str, Any]]:
     return [
-        {"method": method.upper(), "path": path, "key": bool(operation.get("security")), **operation}
+        {"method": method.upper(), "path": path, "authentication": operation["x-authentication"], **operation}
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     ]

@@ -27,7 +27,8 @@ from typing import Any
 from starlette.datastructures import Headers
 
 from treue.errors import BadSignature
-from treue.web.documents import event_name_problem, refused
+from treue.web import schemas
+from treue.web.documents import event_name_problem, fitting, refused
 from treue.web.hooks.scheme import Ignored, Taken, WebhookSource, short
 from treue.web.problems import BodyError, HttpProblem
 
@@ -36,7 +37,6 @@ TOLERANCE = 300
 
 _SECONDS = re.compile(r"\d{1,12}")
 _UPSERTS = ("customer.created", "customer.updated")
-_DATA_KEYS = ("customer", "customer_id", "properties")
 
 
 class StandardWebhooks:
@@ -64,13 +64,17 @@ class StandardWebhooks:
 
     def read(self, headers: Headers, payload: Any, source: WebhookSource, now: datetime) -> Taken | Ignored:
         """Return the customer and the event, or ignore a type that nobody declared."""
-        if not isinstance(payload, dict) or not isinstance(payload.get("type"), str):
+        if not isinstance(payload, dict) or "type" not in payload:
             raise HttpProblem(422, "The body is an object with `type`, `timestamp` and `data`.")
+        found = list[BodyError]()
+        fitting(payload, schemas.STANDARD_WEBHOOK, "a webhook", "", found)
+        if found:
+            raise refused(found)
         name = source.map.get(payload["type"], payload["type"])
         if name not in _UPSERTS and event_name_problem(name, source.reader.schema):
             return Ignored(f"The type {short(payload['type'])} is neither declared nor mapped in treue.yaml.")
         data = payload.get("data")
-        if not isinstance(data, dict):
+        if data is None:
             raise refused([BodyError("/data", "`data` is an object with `customer` and `properties`.")])
         key = f"{source.name}:{short(_header(headers, 'id'))}"
         return _read(name, payload.get("timestamp"), data, key, source, now)
@@ -93,11 +97,10 @@ def _read(
     name: str, timestamp: Any, data: Mapping[str, Any], key: str, source: WebhookSource, now: datetime
 ) -> Taken:
     reader, found = source.reader, list[BodyError]()
-    for unknown in [given for given in data if given not in _DATA_KEYS]:
-        found.append(BodyError("/data", f"There is no key {short(unknown)!r} in `data`."))
+    data, typed = fitting(data, schemas.WEBHOOK_DATA, "`data`", "/data", found)
+    if not typed:
+        raise refused(found)
     person = data.get("customer", {"id": data.get("customer_id")})
-    if not isinstance(person, dict):
-        raise refused([BodyError("/data/customer", "`customer` is an object.")])
     customer = reader.customer(person, "/data/customer", found)
     if customer is None:
         raise refused(found)
@@ -107,7 +110,7 @@ def _read(
     if name not in _UPSERTS:
         told = {"id": key, "customer": customer.key, "event": name, "properties": data.get("properties")}
         if at:
-            told["at"] = min(at, now)
+            told["at"] = min(at, now).isoformat()
         event = reader.event(told, "/data", found, now)
     if found:
         raise refused(found)
