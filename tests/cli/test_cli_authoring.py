@@ -114,6 +114,15 @@ def test_check_shows_problems_of_files_and_templates_at_once_with_their_places(
     assert "welcome-all-well" in unknown["suggestion"]
 
 
+def test_settings_that_cannot_be_read_are_the_only_problem_of_a_sound_workspace(
+    treue: Run, files: Path
+) -> None:
+    line = spoil(files / "treue.yaml", "  - {at_most: 3, per: 7d}\n", "  at_most: 3\n")
+    done = treue(files, "check", "--json")
+    assert done.code == 1
+    assert [(one["file"], one["line"]) for one in done.json["problems"]] == [("treue.yaml", line + 1)]
+
+
 def test_check_frames_the_line_and_says_what_was_meant(treue: Run, files: Path) -> None:
     line = spoil(files / "segments/dormant.yaml", "order.placed", "order.plaxed")
     done = treue(files, "check")

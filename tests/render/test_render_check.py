@@ -246,3 +246,10 @@ def test_what_is_required_of_a_customer_or_an_event_needs_no_default(make: Make)
     assert found(renderer, events={"order.placed": {"total": "number"}}) == [("sms.txt", 2, 13, "T405")]
     both = {name: {"total": "number"} for name in ("order.placed", "cart.left")}
     assert found(renderer, events=both) == [("sms.txt", 1, 36, "T405"), ("sms.txt", 2, 13, "T405")]
+
+
+def test_front_matter_that_cannot_be_read_is_not_said_to_lack_the_subject_in_it(make: Make) -> None:
+    renderer = make(
+        {"x/email.html": "---\nsubject: Spring: ten records\n---\n<html><body>Hello</body></html>"}
+    )
+    assert found(renderer) == [("email.html", 2, 16, "T402")]

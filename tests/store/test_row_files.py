@@ -137,8 +137,8 @@ def test_the_delimiter_is_the_one_that_the_rows_agree_with(tmp_path):
 def test_rows_of_another_length_are_set_aside_unless_what_is_too_much_is_blank(tmp_path):
     found = rows(tmp_path, PEOPLE + "1,a\n2,a,b,c\n3,a,b,\u00a0,\n4,a,b\n")
     assert problems(found) == {
-        2: "The line has 2 cells, the header has 3.",
-        3: "The line has 4 cells, the header has 3.",
+        2: "The line has 2 cells, the header has 3: write a `,` also where a cell is empty.",
+        3: "The line has 4 cells, the header has 3: put a value with a `,` in it into quotation marks.",
     }
     assert len(good(found)) == 2
 

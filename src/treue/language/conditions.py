@@ -215,10 +215,17 @@ def scalar(node: Scalar, type_: str, context: Context) -> Any:
     if type_ == "time" and (found := as_time(node.text)):
         return found
     form = {
+        "number": _number_form(node.text),
         "date": "Dates are written `2026-03-01`.",
         "time": "Times are written `2026-03-01T10:00:00Z`.",
     }.get(type_)
     return context.say(node, "T312", f"{shown(node)} is not {NOUNS[type_]}.", form)
+
+
+def _number_form(text: str) -> str:
+    if re.fullmatch(r"-?\d{1,9},(\d{1,2}|\d{4,9})", text):  # three digits behind the comma may be thousands
+        return f"Write `{text.replace(',', '.')}`."
+    return "Numbers are written `1234.50`, without quotes."
 
 
 def _moment(node: Scalar, context: Context, type_: str) -> Any:

@@ -95,6 +95,8 @@ class Context:
 
     What stands before the end of the only such step is asked before its message goes."""
     references: list[Reference] = field(default_factory=list)
+    required: bool = True
+    """Whether the key whose value is read next has to be there."""
     words: Words = field(kw_only=True)
 
     def say(self, node: Node, code: str, message: str, suggestion: str | None = None) -> Any:
@@ -143,7 +145,8 @@ def reshaped(text: str, pattern: str) -> str | None:
 
 def say_empty(node: Node, context: Context) -> Any:
     """Say that a list is empty and return INVALID."""
-    return context.say(node, "T203", "This list is empty.", "Put something into it, or leave the key out.")
+    hint = "Put something into it." if context.required else "Put something into it, or leave the key out."
+    return context.say(node, "T203", "This list is empty.", hint)
 
 
 def shown(node: Node) -> str:
@@ -340,6 +343,8 @@ _SPELT = {"sec": "s", "min": "min", "ho": "h", "hr": "h", "da": "d", "we": "w", 
 def _duration_hint(node: Scalar) -> str:
     if re.fullmatch(r"\d{1,6}", node.text):
         return f"Name the unit: `{node.text}d` for days, `{node.text}h` for hours."
+    if match := re.fullmatch(r"(\d{1,6}) *M", node.text):
+        return f"Write `{match[1]}mo` for months, `{match[1]}min` for minutes."
     words = re.sub(r",| and ", " ", node.text[:60])
     spelt = re.findall(r"(\d{1,6}) *([a-zA-Z]+)", words)
     units = [_unit(word.lower()) for _, word in spelt]
@@ -694,13 +699,14 @@ class Shape:
             context.say(key, "T201", message, did_you_mean(key.text, rows))
         self._say_missing(node, {nearest(key.text, rows) for key in unknown}, context)
         parsed = {
-            key.text: self._value(rows[key.text].kind, key, value, node, context)
+            key.text: self._value(rows[key.text], key, value, node, context)
             for key, value in node.entries
             if key.text in rows
         }
         return {name: value for name, value in parsed.items() if value is not INVALID}
 
-    def _value(self, kind: Kind, key: Scalar, value: Node, node: Mapping, context: Context) -> Any:
+    def _value(self, row: Key, key: Scalar, value: Node, node: Mapping, context: Context) -> Any:
+        kind, context.required = row.kind, row.required
         if not isinstance(kind, Later):
             return kind.parse(value, context)
         return INVALID if node.key(kind.beside) is not None else kind.parse(key, context)
@@ -709,6 +715,8 @@ class Shape:
         for row in self.keys:
             if row.required and node.key(row.name) is None and row.name not in misspelt:
                 hint = f"`{row.name}:` {row.doc[:1].lower()}{row.doc[1:]}"
+                if isinstance(row.kind, Option) and f"`{row.kind.words[0]}`" not in row.doc:
+                    hint = f"{hint} Write one of {listing(row.kind.words)}."
                 context.say(node, "T202", f"The key `{row.name}` is missing in {self.doc_name}.", hint)
 
     @property
@@ -832,7 +840,25 @@ class OneOf:
                 message = f"There is no {self.name} {shown(key)}."
                 return context.say(key, "T201", message, f"Did you mean `{near}`?")
         at = node.entries[0][0] if node.entries else node
-        return context.say(at, "T201", f"This is not {self.noun}.", f"It begins with {_either(shapes)}.")
+        hint = self._without_leading(node, shapes) or f"It begins with {_either(shapes)}."
+        return context.say(at, "T201", f"This is not {self.noun}.", hint)
+
+    def _without_leading(self, node: Mapping, shapes: MappingType[str, Kind]) -> str | None:
+        """Return what is missing where the keys are those of one shape only, without its leading one."""
+        written = [key.text for key, _ in node.entries]
+        fitting = [
+            leading
+            for leading, shape in shapes.items()
+            if isinstance(shape, Shape) and {key.name for key in shape.keys}.issuperset(written)
+        ]
+        if not written or len(fitting) != 1:
+            return None
+        add = f"Add `{fitting[0]}: …` to it"
+        return (
+            f"{add}."
+            if self.bare_list
+            else f"{add}; if it belongs to the {self.name} above, take away its `- `."
+        )
 
     def schema(self, defs: dict[str, Any]) -> dict[str, Any]:
         """Return a reference to the union in `defs`.

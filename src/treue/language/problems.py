@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from functools import lru_cache
 
 CODES = {
@@ -197,6 +197,8 @@ ALSO_CALLED = {
     "on": ("channel", "channels", "via"),
     "set": ("update", "assign"),
     "emit": ("event", "track"),
+    "any": ("or", "some", "either"),
+    "all": ("and", "every", "both"),
     "choose": ("branch", "branches", "switch", "condition", "steps", "else"),
     "else": ("otherwise", "default"),
     "split": ("ab", "ab_test", "test"),
@@ -227,6 +229,10 @@ ALSO_CALLED = {
 """What people call some words of the language elsewhere."""
 
 
+_NEAR = 0.6
+"""How alike two words are of which one was most likely meant."""
+
+
 def nearest(word: str, words: Iterable[str]) -> str | None:
     """Return the word a person most likely meant, or None where none is near."""
     known = {w.lower(): w for w in sorted(set(words))}
@@ -238,8 +244,19 @@ def nearest(word: str, words: Iterable[str]) -> str | None:
     swapped = (known[w] for w in known if 1 < len(w) < 4 and sorted(w) == sorted(low))
     if (near := next(called, None) or next(swapped, None)) is not None:
         return near
-    found = get_close_matches(low, known, n=1, cutoff=0.6)
-    return known[found[0]] if found else None
+    found = get_close_matches(low, known, cutoff=_NEAR)
+    return next((known[one] for one in found if _near_in_each_part(low, one)), None)
+
+
+def _near_in_each_part(word: str, other: str) -> bool:
+    """Whether each part of a dotted name is near the other's: `order.created` is neither placed nor a customer."""
+    parts, others = word.split("."), other.split(".")
+    if len(parts) != len(others) or len(parts) == 1:
+        return True
+    return all(
+        SequenceMatcher(None, part, beside).ratio() >= _NEAR
+        for part, beside in zip(parts, others, strict=True)
+    )
 
 
 def did_you_mean(word: str, words: Iterable[str], otherwise: str | None = None) -> str | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from treue.language.journey import Journey
-from treue.language.problems import Place, Problems, did_you_mean
+from treue.language.problems import Place, Problems, did_you_mean, listing
 from treue.language.scenario import (
     NEVER_ENTERED,
     Called,
@@ -55,7 +55,14 @@ def check(scenario: Scenario, journeys: list[Journey], templates: Container[str]
     for place, what, name, known in _named(scenario, _Vocabulary(journeys)):
         if name not in known and (what != SENDS_NO or name in templates):
             message = f"The journey `{journeys[0].name}` {what.format(f'`{name}`')}."
-            problems.add(place, "T330", message, did_you_mean(name, known))
+            problems.add(place, "T330", message, did_you_mean(name, known, _otherwise(sorted(known))))
+
+
+def _otherwise(known: Sequence[str]) -> str:
+    """Return what to do where nothing that is known is near what a test names."""
+    if len(known) == 1:
+        return f"Known is {listing(known)}."
+    return "Delete this, or let the journey do it."
 
 
 class _Vocabulary:

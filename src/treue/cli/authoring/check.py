@@ -13,6 +13,7 @@ from treue.cli.garbage import without_garbage_collection
 from treue.cli.opening import Json
 from treue.clock import utc_now
 from treue.errors import UnreadableFile, UsageError
+from treue.language.grammar import Anything
 from treue.language.problems import Problem, framed
 from treue.vocabulary.workspace import load
 from treue.workspace.files import LAYOUT, read_file
@@ -124,7 +125,13 @@ def _fix(workspace: Workspace, problems: Sequence[Problem]) -> bool:
 
 
 def _templates(workspace: Workspace, wanted: Sequence[str]) -> set[str]:
-    """Return the templates that have to be rendered; those outside the wanted files need not."""
+    """Return the templates that have to be rendered; those outside the wanted files need not.
+
+    Where one cannot tell what the settings declare, none: every name in them would be unknown.
+    """
+    schema = workspace.settings.schema
+    if isinstance(schema.attributes, Anything) or isinstance(schema.events, Anything):
+        return set()
     everything = not wanted or any(_within(f"templates/{LAYOUT}", one) for one in wanted)
     if everything or any(one.startswith(f"templates/{LAYOUT}/") for one in wanted):
         return set(workspace.templates)

@@ -36,7 +36,8 @@ def check_template(
     for channel, locale in renderer.sound(name):
         found.update(_Check(renderer, name, channel, locale, events, data).problems())
         message = renderer.message(name, channel, locale)
-        if channel == "email" and not message.fields.get("subject"):
+        unread = any(one.code == "T402" and one.file == message.file for one in found)
+        if channel == "email" and not unread and not message.fields.get("subject"):
             advice = 'Begin the file with ---, subject: "…" and ---.'
             found.add(TemplateProblem(message.file, 1, 1, "T406", "This e-mail has no subject.", advice))
     found.update(_without_fallback(renderer, name))

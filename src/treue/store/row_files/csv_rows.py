@@ -133,7 +133,7 @@ def read_rows(lines: Iterator[Line], header: Header, key: int | None) -> Iterato
         if header.set_aside:
             line, cells = _as_in_the_first_file(line, cells)
         if len(cells) != whole:
-            problem = problem or _misfit(names, cells)
+            problem = problem or _misfit(names, cells, header.delimiter)
         if count == 1:
             problem, size = problem or unreadable(text), len(text)
         else:
@@ -153,11 +153,18 @@ def _any_unreadable(lines: Sequence[Line]) -> str | None:
     return next((why for line in lines if (why := unreadable(line.text))), None)
 
 
-def _misfit(names: Sequence[str], cells: Sequence[str]) -> str | None:
+def _misfit(names: Sequence[str], cells: Sequence[str], delimiter: str) -> str | None:
     """Return why the cells do not fit the columns, or None; blank ones beyond the last column say nothing."""
     used = max((n for n, cell in enumerate(cells, start=1) if trimmed(cell)), default=0)
     if len(cells) < len(names) or used > len(names):
-        return f"The line has {max(used, min(len(cells), len(names)))} cells, the header has {len(names)}."
+        sign = "tab" if delimiter == "\t" else f"`{delimiter}`"
+        remedy = (
+            f"put a value with a {sign} in it into quotation marks"
+            if used > len(names)
+            else f"write a {sign} also where a cell is empty"
+        )
+        count = max(used, min(len(cells), len(names)))
+        return f"The line has {count} cells, the header has {len(names)}: {remedy}."
     for number, (name, cell) in enumerate(zip(names, cells, strict=False), start=1):
         if not name and trimmed(cell):
             return f"Cell {number} says {shown(cell)}, and its column has no name: name it in the header."
