@@ -41,7 +41,7 @@ GROUPS = {
         "operating",
         {
             "status": "status", "sign-in": "sign_in", "doubts": "doubts", "retry": "doubts", "bounce": "bounce",
-            "db": "db",
+            "db": "db", "doctor": "doctor",
         },
     ),
     "People": (

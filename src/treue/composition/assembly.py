@@ -253,7 +253,7 @@ def assembled(workspace: Workspace, *, deliver: bool = True) -> Iterator[Assembl
                 for name, channel in settings.channels.items()
             }
             if settings.calls:
-                _require_secrets(workspace)
+                require_secrets(workspace)
                 channels[WEBHOOK] = channel_factory(CALLS)(kind=WEBHOOK, hosts=settings.calls)
             for channel in channels.values():
                 stack.callback(channel.close)
@@ -281,7 +281,7 @@ def assembled(workspace: Workspace, *, deliver: bool = True) -> Iterator[Assembl
         yield Assembly(workspace, store, renderer, links, engine, state, receivers)
 
 
-def _require_secrets(workspace: Workspace) -> None:
+def require_secrets(workspace: Workspace) -> None:
     """Raise SettingsError where a call is to be signed with a secret that is not in the environment."""
     for name, journey in workspace.journeys.items():
         for step in walk(journey.steps):

@@ -24,6 +24,9 @@ from treue.workspace.files import CHANNELS_FOLDER, state_folder
 
 INBOX_FILE = "inbox.db"
 
+INBOX = "the built-in inbox"
+"""Who takes messages that no provider is named for, in words."""
+
 
 def make_channel(kind: Kind, settings: ChannelSettings, root: Path, stack: ExitStack) -> Channel:
     """Return the adapter that sends on a channel. Raises ChannelError where the settings do not fit it.
@@ -43,7 +46,20 @@ def make_channel(kind: Kind, settings: ChannelSettings, root: Path, stack: ExitS
 def taker(settings: ChannelSettings) -> str:
     """Return in words who takes the messages of a channel."""
     inbox = settings.adapter == "inbox" or (settings.adapter == "smtp" and _lacks_server(settings))
-    return "the built-in inbox" if inbox else settings.adapter
+    return INBOX if inbox else settings.adapter
+
+
+def prove_fit(kind: Kind, settings: ChannelSettings, root: Path) -> None:
+    """Make the adapter of a channel that has a server, with its secrets, and let it go again; nothing is connected.
+
+    Raises ChannelError where the settings do not fit it, SettingsError where a variable is not set.
+    """
+    _made(_factory(kind, settings, root), kind, settings, _options(settings, root)).close()
+
+
+def option(settings: ChannelSettings, name: str) -> str:
+    """Return an option of a channel as a text, empty where it is not set. Raises SettingsError as `Env.value`."""
+    return str(_filled(settings.options.get(name, "")))
 
 
 def _lacks_server(settings: ChannelSettings) -> bool:
