@@ -28,6 +28,7 @@ from treue.model.tables import customer, enrollment, journey, journey_version, m
 from treue.store.store import Store
 
 MICROSECOND = timedelta(microseconds=1)
+DATABASES = ("sqlite", "postgres")
 DECIDED = ("no_address", "no_consent", "suppressed", "unsubscribed", "held_out")
 """Why a message may be refused when it should be queued; whatever comes later is real time."""
 
@@ -249,6 +250,11 @@ def told_by_interpreter(made: Case, person: Person, passes: Sequence[datetime] |
 # --- differences ------------------------------------------------------------------------------------------------
 
 OpenStore = Callable[[], Store]
+
+
+def seeds_on(database: str, seeds: Sequence[int]) -> list[int]:
+    """Return the worlds whose turn it is on a database: one after the other, or both for one that is named alone."""
+    return [seed for seed in seeds if len(seeds) == 1 or DATABASES[seed % 2] == database]
 
 
 def between_ways(

@@ -22,11 +22,11 @@ from tests.metamorphic.replay import (
     between_ways,
     differing,
     from_interpreter,
+    seeds_on,
     told_by_engine,
     told_by_interpreter,
     without_decisions,
 )
-from treue.store.store import Store
 
 CUSTOMERS = 80
 LIVES = int(os.environ.get("TREUE_TORTURE") or 160)
@@ -34,26 +34,11 @@ SEED = os.environ.get("TREUE_SEED")
 SEEDS = [int(SEED)] if SEED else range(-(-LIVES // CUSTOMERS))
 CHUNKS = min(4, -(-len(SEEDS) // 2))
 IN_TIME, *OTHERS = WAYS
-DATABASES = ("sqlite", "postgres")
-
-
-@pytest.fixture(params=[DATABASES[0], pytest.param(DATABASES[1], marks=pytest.mark.postgres)])
-def database(request: pytest.FixtureRequest) -> str:
-    """The database that worlds are lived through on."""
-    found: str = request.param
-    return found
-
-
-@pytest.fixture
-def open_store(database: str, request: pytest.FixtureRequest) -> OpenStore:
-    """Opens the store that worlds are lived through on, one after the other."""
-    url = request.getfixturevalue(f"{database}_url")
-    return lambda: Store.open(url)
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_a_world_comes_out_the_same_in_each_way(open_store: OpenStore, database: str, chunk: int) -> None:
-    for seed in seeds_on(database)[chunk::CHUNKS]:
+    for seed in seeds_on(database, SEEDS)[chunk::CHUNKS]:
         made = case(seed, CUSTOMERS)
         in_time = told_by_engine(made, IN_TIME, open_store)
         naive = {one.key: told_by_interpreter(made, one) for one in made.people}
@@ -63,11 +48,6 @@ def test_a_world_comes_out_the_same_in_each_way(open_store: OpenStore, database:
         for way in ways_of(seed):
             if differing(made, in_time, told_by_engine(made, way, open_store)):
                 fail(made, open_store, partial(between_ways, IN_TIME, way), (IN_TIME.name, way.name))
-
-
-def seeds_on(database: str) -> list[int]:
-    """Return the worlds whose turn it is on a database: one after the other, or both for the one that is named."""
-    return [seed for seed in SEEDS if SEED or DATABASES[seed % 2] == database]
 
 
 def ways_of(seed: int) -> list[Way]:
