@@ -67,7 +67,7 @@ def test_a_posted_order_starts_welcome_once_and_a_forged_one_never(files: Path, 
         key = (files / ".treue" / "api_key").read_text().strip()
         posted = running.client.post("/v1/events", json=probe, headers={"Authorization": f"Bearer {key}"})
         assert posted.status_code == 202
-        running.wait_for(lambda: _inside(running, "welcome") == 2, seconds=30)
+        running.wait_for(lambda: _inside(running, "welcome") == 2)
         running.wait_for(lambda: "treue_events_unrouted 0" in running.operator.get("/metrics").text)
         assert len(_thanks(running)) == 1
         assert _inside(running, "welcome") == 2, "John, and Eve"
